@@ -1,0 +1,1 @@
+"""One process per lab and host: mirrors admin state, owns leases, puts back what a crash left."""

@@ -1,0 +1,1 @@
+"""Judgement: convergence, loss windows, route comparison, verdicts. A pure function of what was measured."""

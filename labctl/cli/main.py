@@ -1,0 +1,73 @@
+"""The command line. Parses, calls one function of `labctl.app`, prints; decides nothing else.
+
+Each verb lives in its own module with a `register(app)`; modules import typer and the standard library at the top and
+everything else inside the verb, so `labctl --help` needs neither networkx nor pydantic. Errors are printed here, once,
+and become the exit status (labctl.errors.Exit). A verb that is not built yet is absent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+
+import typer
+
+from labctl import __version__
+from labctl.errors import Exit, LabctlError, render
+
+#: In the order of `labctl --help`.
+VERBS: tuple[str, ...] = ()
+
+app = typer.Typer(
+    name="labctl",
+    help="Build a shadow of a production network in containers and break it on purpose.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL"},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"labctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Build a shadow of a production network in containers and break it on purpose."""
+
+
+for _verb in VERBS:
+    importlib.import_module(f"labctl.cli.{_verb}").register(app)
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Entry point: `app` with labctl's error texts and exit statuses."""
+    try:
+        app(args=argv, standalone_mode=True)
+    except LabctlError as error:
+        print(render(error), file=sys.stderr)
+        sys.exit(error.exit)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(Exit.PASS)
+    except Exception:  # noqa: BLE001  (the last line of defence: saved, named, exit 70)
+        with tempfile.NamedTemporaryFile("w", prefix="labctl-bug-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        print(
+            f"error: bug\n  labctl failed; the traceback is in {file.name}\nhint: please report it with that file",
+            file=sys.stderr,
+        )
+        sys.exit(Exit.BUG)

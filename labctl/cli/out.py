@@ -1,0 +1,75 @@
+"""Printing: data on stdout, everything else on stderr, progress only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import typer
+
+from labctl.model.event import Event
+
+
+class Format(StrEnum):
+    """`--format`, the same everywhere."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FORMAT = typer.Option(
+    Format.TABLE, "--format", "-f", help="Output on stdout: a table for people or JSON for programs."
+)
+LAB = typer.Option(None, "--lab", "-l", help="The lab; default: the only running one.", envvar="LABCTL_LAB")
+YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
+DRY_RUN = typer.Option(False, "--dry-run", help="Say what would be done; change nothing.")
+SEED = typer.Option(
+    None, "--seed", help="Seed of every random choice; printed, and the same seed repeats the run."
+)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A plain aligned table: readable in a terminal, in a log file and without colour."""
+    cells = [[str(c) for c in columns], *[["" if c is None else str(c) for c in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say(text: str) -> None:
+    """A line for the person at the keyboard."""
+    typer.echo(text, err=True)
+
+
+class Progress:
+    """An `Emit` that keeps one line up to date on a terminal and prints each step's end elsewhere."""
+
+    def __init__(self) -> None:
+        self._tty = sys.stderr.isatty()
+        self._open = False
+
+    def __call__(self, event: Event) -> None:
+        count = f" {event.done}/{event.total}" if event.total is not None else ""
+        text = f"{event.text}{count}"
+        if self._tty:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            self._open = True
+            if event.total is None or event.done == event.total:
+                sys.stderr.write("\n")
+                self._open = False
+            sys.stderr.flush()
+        elif event.total is None or event.done == event.total:
+            say(text)
+
+    def close(self) -> None:
+        if self._open:
+            sys.stderr.write("\n")
+            self._open = False

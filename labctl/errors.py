@@ -1,0 +1,160 @@
+"""Every error a user can meet, in one shape.
+
+A `LabctlError` says *what* is wrong (a stable kebab-case code), *where* (file, line, column), in words, and what to
+do about it (a hint). One place prints it (`render`), one table (`CODES`) lists all codes with the exit status they
+lead to, and `tests/errors/` holds, beside each code, an input that provokes it and the exact text it prints.
+
+Stages collect all their errors in a `Problems` and stop at the end of the stage, so a user with five mistakes reads
+five messages, not one.
+
+    LabctlError            one thing that is wrong
+    └── LabctlErrors       several of them, from one stage
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class Exit(enum.IntEnum):
+    """Exit status of the command line; a contract that scripts rely on (docs/cli.md)."""
+
+    PASS = 0
+    FAIL = 1  # something was found
+    USAGE = 2
+    BAD_INPUT = 3  # printed with file:line
+    UNKNOWN = 4  # could not be judged
+    NOTHING = 5  # nothing to run
+    CANNOT = 6  # this machine cannot do it; the message names the fix
+    DIRTY = 7  # lab left dirty, `labctl heal` needed
+    BUG = 70
+    INTERRUPTED = 130  # interrupted and healed
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in an input file. Lines and columns count from 1; 0 means "the whole file"."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.file
+        return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+
+
+#: code -> (exit status, one line for docs/errors.md). Sorted; a test keeps it so and asks for a golden file for each.
+CODES: dict[str, tuple[Exit, str]] = {
+    "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
+    "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
+    "bad-unit": (
+        Exit.BAD_INPUT,
+        "A duration, rate, size or percentage has no unit, an unknown one, or is out of range.",
+    ),
+    "bad-value": (Exit.BAD_INPUT, "A value has the wrong type or is outside what the key allows."),
+    "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
+    "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
+    "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
+    "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
+    "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
+}
+
+
+class LabctlError(Exception):
+    """One thing that is wrong, in the shape that `render` prints.
+
+    `code` must be in `CODES`; `where` is None when no input file is to blame; `hint` says what to do, and for a
+    machine that cannot do it (exit 6) it is the command that fixes it.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, where: Span | None = None, hint: str | None = None
+    ) -> None:
+        if code not in CODES:
+            raise AssertionError(f"error code {code!r} is not in labctl.errors.CODES")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    @property
+    def exit(self) -> Exit:
+        return CODES[self.code][0]
+
+    @property
+    def each(self) -> tuple[LabctlError, ...]:
+        return (self,)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LabctlErrors(LabctlError):  # noqa: N818  (it is several of them)
+    """Several errors of one stage. Its code, place and exit are those of the first."""
+
+    def __init__(self, errors: Sequence[LabctlError]) -> None:
+        first = errors[0]
+        super().__init__(first.code, first.message, where=first.where, hint=first.hint)
+        self._each = tuple(errors)
+
+    @property
+    def each(self) -> tuple[LabctlError, ...]:
+        return self._each
+
+
+class Problems:
+    """Collects the errors of a stage; `stop()` raises if there were any.
+
+    >>> problems = Problems()
+    >>> problems.add("bad-name", "no")
+    >>> len(problems)
+    1
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[LabctlError] = []
+
+    def add(self, code: str, message: str, *, where: Span | None = None, hint: str | None = None) -> None:
+        self._errors.append(LabctlError(code, message, where=where, hint=hint))
+
+    def extend(self, error: LabctlError) -> None:
+        self._errors.extend(error.each)
+
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def stop(self) -> None:
+        """Raise everything collected so far, in file order (errors without a place last)."""
+        if self._errors:
+            ordered = sorted(self._errors, key=lambda e: (e.where is None, e.where or Span("")))
+            raise ordered[0] if len(ordered) == 1 else LabctlErrors(ordered)
+
+
+def render(error: LabctlError) -> str:
+    """The text a user reads. Codes first, then the place, then the hint on a line of its own."""
+    return "\n".join(_render_one(each) for each in error.each)
+
+
+def _render_one(error: LabctlError) -> str:
+    place = f"{error.where}  " if error.where else ""
+    lines = [f"error: {error.code}", f"  {place}{error.message}"]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    return "\n".join(lines)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint for a mistyped name: the nearest known ones, or the list when it is short."""
+    choices = sorted(known)
+    near = get_close_matches(word, choices, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(f"`{n}`" for n in near) + "?"
+    if choices and len(choices) <= 12:
+        return "known: " + ", ".join(choices)
+    return None

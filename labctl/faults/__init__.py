@@ -1,0 +1,1 @@
+"""What each fault means, as effects. One fault a file."""

@@ -1,0 +1,1 @@
+"""Where facts about production come from. One source or parser a file; each yields observations with evidence."""

@@ -1,0 +1,1 @@
+"""Primitives of the Linux kernel: namespaces, netlink, cgroups, mounts, processes. No policy."""

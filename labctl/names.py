@@ -1,0 +1,73 @@
+"""Names as small types, printed one way and parsed back.
+
+A port prints `r1:eth1`, a cable `r1:eth1--r2:eth1` with its ends sorted, so the same cable has one name whoever
+says it. Linux interface names hold 15 bytes and no `/`; production's names do not fit and are mapped by the
+allocation table (`render.allocation`), never here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from labctl.errors import LabctlError, Span
+
+NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._|-]*")
+LAB = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+IFNAMSIZ = 15  # bytes of a Linux interface name, without the final NUL
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortId:
+    """One interface of one node (or device). `str` and `parse` are inverse to each other."""
+
+    node: str
+    interface: str
+
+    def __str__(self) -> str:
+        return f"{self.node}:{self.interface}"
+
+    @staticmethod
+    def parse(text: str, *, where: Span | None = None) -> PortId:
+        node, colon, interface = text.partition(":")
+        if not colon or not node or not interface:
+            raise LabctlError(
+                "bad-name", f"{text!r} is not a port", where=where, hint="write it like `r1:eth1`"
+            )
+        return PortId(node, interface)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CableId:
+    """A cable between two ports; `a` is the lesser one. Make it with `CableId.of`."""
+
+    a: PortId
+    z: PortId
+
+    def __str__(self) -> str:
+        return f"{self.a}--{self.z}"
+
+    @staticmethod
+    def of(one: PortId, other: PortId) -> CableId:
+        a, z = sorted((one, other))
+        return CableId(a, z)
+
+    @staticmethod
+    def parse(text: str, *, where: Span | None = None) -> CableId:
+        """Split at the `--` that leaves a port on both sides: names may contain dashes themselves."""
+        for match in re.finditer("--", text):
+            left, right = text[: match.start()], text[match.end() :]
+            if re.fullmatch(r"[^:]+:.+", left) and re.fullmatch(r"[^:]+:.+", right) and NODE.match(right):
+                return CableId.of(PortId.parse(left), PortId.parse(right))
+        raise LabctlError(
+            "bad-name", f"{text!r} is not a cable", where=where, hint="write it like `r1:eth1--r2:eth1`"
+        )
+
+
+def container_name(prefix: str, lab: str, node: str) -> str:
+    """containerlab's rule: `clab-<lab>-<node>`; prefix `""` -> `<node>`; `__lab-name` -> `<lab>-<node>`."""
+    if prefix == "":
+        return node
+    if prefix == "__lab-name":
+        return f"{lab}-{node}"
+    return f"{prefix}-{lab}-{node}"

@@ -1,0 +1,1 @@
+"""Measurements from inside a lab. One probe a file."""

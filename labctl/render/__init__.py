@@ -1,0 +1,1 @@
+"""Topology to lab: FRR configurations, the allocation table, containerlab files. Pure text out."""

@@ -1,0 +1,1 @@
+"""A Report to bytes: HTML, JSON, SVG."""

@@ -1,0 +1,1 @@
+"""What makes a lab real: runc, Docker, or a simulator, behind small protocols, and the patch panel."""

@@ -1,0 +1,121 @@
+"""The runtime protocols: small, cut by the caller, the same for runc, Docker and the simulator.
+
+A runtime makes nodes run and answers what they are; the patch panel (`runtime.panel`) makes cables. No file
+descriptor or pid crosses these protocols, and every call that starts something names a host (only "local" for now),
+so a runtime on another machine can stand behind them later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from labctl.model.effects import NodeRef, Setting
+from labctl.model.lab import LabSpec
+from labctl.plugins import Registry
+
+
+class NodeState(StrEnum):
+    RUNNING = "running"
+    FROZEN = "frozen"
+    EXITED = "exited"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """What a node is now. `restarts` counts starts after the first; `exit_code` is None while it runs."""
+
+    node: str
+    container: str
+    container_id: str
+    image: str
+    state: NodeState
+    pid: int | None = None
+    exit_code: int | None = None
+    mgmt_ipv4: str | None = None
+    mgmt_ipv6: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A command that ran inside a node to its end."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """A durable name of a spawned process: (host, pid, start time in clock ticks since boot) never repeats."""
+
+    host: str
+    pid: int
+    start_ticks: int
+    lease_s: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lifecycle(Protocol):
+    """Nodes: each method is idempotent and brings the machine to the state its name says."""
+
+    name: str
+
+    def check(self, lab: LabSpec) -> None:
+        """Raise, before anything is touched, what would make this lab fail: missing images, binds, privileges."""
+        ...
+
+    def start(self, lab: LabSpec, nodes: Sequence[str]) -> None:
+        """Create (if absent) and start these nodes in their namespaces, in parallel."""
+        ...
+
+    def stop(self, lab: LabSpec, nodes: Sequence[str]) -> None:
+        """End these nodes' processes; namespaces and cables stay."""
+        ...
+
+    def remove(self, lab_name: str) -> None:
+        """Remove every container, mount and cgroup of the lab, from the record alone, whatever state it is in."""
+        ...
+
+    def status(self, lab: LabSpec) -> tuple[NodeStatus, ...]: ...
+
+
+class Shell(Protocol):
+    """Commands inside nodes."""
+
+    def exec(
+        self,
+        lab: LabSpec,
+        node: str,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        stdin: str | None = None,
+    ) -> Completed: ...
+
+    def spawn(
+        self, lab: LabSpec, node: str, argv: Sequence[str], *, lease_s: float | None = None
+    ) -> Handle: ...
+
+
+class NodeShaper(Protocol):
+    """Node settings (freeze now; limits later): idempotent, readable back."""
+
+    def ensure(self, lab: LabSpec, resource: NodeRef, setting: Setting) -> None: ...
+
+    def read(self, lab: LabSpec, resource: NodeRef) -> Setting: ...
+
+
+class Runtime(Lifecycle, Shell, NodeShaper, Protocol):
+    """All three."""
+
+
+RUNTIMES: Registry[type[Runtime]] = Registry(
+    "runtime",
+    group="labctl.runtimes",
+    builtin={"runc": "labctl.runtime.runc:RuncRuntime"},
+)

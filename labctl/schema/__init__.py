@@ -1,0 +1,1 @@
+"""Files to model and back: YAML with line numbers, validation, JSON Schema."""
