@@ -50,8 +50,13 @@ class Span:
 
 #: code -> (exit status, one line for docs/errors.md). Sorted; a test keeps it so and asks for a golden file for each.
 CODES: dict[str, tuple[Exit, str]] = {
+    "agent-unreachable": (Exit.DIRTY, "The lab's agent does not answer and could not be restarted."),
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
+    "bad-request": (
+        Exit.USAGE,
+        "The agent was asked something that it does not know or that is not well formed.",
+    ),
     "bad-unit": (
         Exit.BAD_INPUT,
         "A duration, rate, size or percentage has no unit, an unknown one, or is out of range.",
@@ -59,9 +64,18 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-value": (Exit.BAD_INPUT, "A value has the wrong type or is outside what the key allows."),
     "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
+    "effect-not-taken": (
+        Exit.UNKNOWN,
+        "A fault was applied and reading back showed that it did not take; it was withdrawn.",
+    ),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
+    "ledger-corrupt": (
+        Exit.DIRTY,
+        "A lab's ledger of faults was damaged by something other than a crash of labctl.",
+    ),
     "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
     "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
+    "unknown-resource": (Exit.USAGE, "A fault names a cable or node that the lab does not have."),
 }
 
 

@@ -1,0 +1,130 @@
+"""Effects and leases as JSON objects, the same in the ledger and on the agent's socket.
+
+Ports are written `node:interface` and the ends of a cable separately, so every name reads back exactly as it was
+written, whatever dashes it holds. Decoding trusts nothing: anything that is not what `encode` writes is a
+`ValueError` that says what is wrong with it; the ledger and the server turn it into their own errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.model.effects import Change, Direction, Down, Effect, Frozen, HalfCable, NodeRef, Resource
+from labctl.names import CableId, PortId
+
+_CHANGES: Mapping[str, type[Change]] = {"down": Down, "frozen": Frozen}
+_NAMES: Mapping[type[Change], str] = {kind: name for name, kind in _CHANGES.items()}
+_TOUCHES: Mapping[type[Change], type[Resource]] = {Down: HalfCable, Frozen: NodeRef}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The process a lease dies with: pid and start time (clock ticks since boot) together never repeat."""
+
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The effects of one fault and how long they may last: until the deadline, or the end of their owner."""
+
+    id: str
+    effects: tuple[Effect, ...]
+    deadline_boot: float  # CLOCK_BOOTTIME
+    deadline_wall: float  # the same instant for people; never compared
+    owner: Owner | None = None
+
+
+def resource(on: Resource) -> dict[str, Any]:
+    match on:
+        case HalfCable():
+            return {"a": str(on.cable.a), "z": str(on.cable.z), "direction": on.direction.value}
+        case NodeRef():
+            return {"node": on.node}
+
+
+def parse_resource(value: Mapping[str, Any]) -> Resource:
+    if "node" in value:
+        return NodeRef(_text(value, "node"))
+    a, z = (_port(_text(value, end)) for end in ("a", "z"))
+    cable = CableId.of(a, z)
+    if cable.a != a:
+        raise ValueError(f"the ends of cable {cable} are not in order")
+    return HalfCable(cable, Direction(_text(value, "direction")))
+
+
+def effect(value: Effect) -> dict[str, Any]:
+    return resource(value.on) | {"change": _NAMES[type(value.change)]}
+
+
+def parse_effect(lease_id: str, value: Any) -> Effect:
+    if not isinstance(value, dict):
+        raise ValueError("an effect is not an object")  # noqa: TRY004  (one error type for all bad input)
+    name = _text(value, "change")
+    if name not in _CHANGES:
+        raise ValueError(f"unknown change {name!r}")
+    on = parse_resource(value)
+    if not isinstance(on, _TOUCHES[_CHANGES[name]]):
+        raise ValueError(f"change {name!r} does not apply to {on}")  # noqa: TRY004
+    return Effect(id=lease_id, on=on, change=_CHANGES[name]())
+
+
+def lease(value: Lease) -> dict[str, Any]:
+    owner = value.owner
+    return {
+        "id": value.id,
+        "effects": [effect(each) for each in value.effects],
+        "deadline_boot": value.deadline_boot,
+        "deadline_wall": value.deadline_wall,
+        "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
+    }
+
+
+def parse_lease(value: Mapping[str, Any]) -> Lease:
+    lease_id = _text(value, "id")
+    return Lease(
+        id=lease_id,
+        effects=parse_effects(lease_id, value.get("effects")),
+        deadline_boot=number(value, "deadline_boot"),
+        deadline_wall=number(value, "deadline_wall"),
+        owner=parse_owner(value.get("owner")),
+    )
+
+
+def parse_effects(lease_id: str, value: Any) -> tuple[Effect, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("effects is not a list of at least one")
+    return tuple(parse_effect(lease_id, each) for each in value)
+
+
+def parse_owner(value: Any) -> Owner | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(type(value.get(k)) is int for k in ("pid", "start_ticks")):
+        raise ValueError("owner is not {pid, start_ticks}")
+    return Owner(pid=value["pid"], start_ticks=value["start_ticks"])
+
+
+def number(value: Mapping[str, Any], key: str) -> float:
+    found = value.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        raise ValueError(f"{key} is not a number")
+    return float(found)
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    found = value.get(key)
+    if not isinstance(found, str) or not found:
+        raise ValueError(f"{key} is missing or not a text")
+    return found
+
+
+def _port(text: str) -> PortId:
+    node, colon, interface = text.partition(":")
+    if not (node and colon and interface):
+        raise ValueError(f"{text!r} is not a port")
+    return PortId(node, interface)

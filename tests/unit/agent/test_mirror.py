@@ -1,0 +1,65 @@
+from agent_labs import lab
+
+from labctl.agent import mirror
+from labctl.model.effects import Direction, Down, Effect, HalfCable, settle
+from labctl.names import PortId
+
+R1, R2 = PortId("r1", "eth1"), PortId("r2", "eth1")
+
+
+def levels(spec, admin, *effects):
+    return mirror.wanted(mirror.sides(spec), admin, settle(spec, effects))
+
+
+def cut(spec, *directions):
+    cable = spec.cables[0].id
+    return [Effect(id="cut", on=HalfCable(cable, d), change=Down()) for d in directions]
+
+
+def test_a_port_has_carrier_while_the_far_interface_is_up():
+    spec = lab(("r1:eth1", "r2:eth1"))
+    assert levels(spec, {"r1": {"eth1": True}, "r2": {"eth1": True}}) == {R1: True, R2: True}
+    assert levels(spec, {"r1": {"eth1": True}, "r2": {"eth1": False}}) == {R1: False, R2: True}
+    assert levels(spec, {"r1": {"eth1": False}, "r2": {"eth1": False}}) == {R1: False, R2: False}
+
+
+def test_an_interface_or_node_that_is_not_there_gives_no_carrier():
+    spec = lab(("r1:eth1", "r2:eth1"))
+    assert levels(spec, {"r1": {"eth1": True}, "r2": {"eth2": True}}) == {R1: False, R2: True}
+    assert levels(spec, {"r1": {"eth1": True}}) == {R1: False, R2: True}
+    assert levels(spec, {}) == {R1: False, R2: False}
+
+
+def test_a_cut_takes_carrier_from_the_receiving_end_only():
+    spec = lab(("r1:eth1", "r2:eth1"))
+    both = {"r1": {"eth1": True}, "r2": {"eth1": True}}
+    assert levels(spec, both, *cut(spec, Direction.A_TO_Z)) == {R1: True, R2: False}
+    assert levels(spec, both, *cut(spec, Direction.Z_TO_A)) == {R1: False, R2: True}
+    assert levels(spec, both, *cut(spec, *Direction)) == {R1: False, R2: False}
+
+
+def test_direction_is_of_the_sorted_name_not_of_the_order_in_the_file():
+    spec = lab(("r2:eth1", "r1:eth1"))  # the file's `a` is the name's `z`
+    both = {"r1": {"eth1": True}, "r2": {"eth1": True}}
+    assert levels(spec, both, *cut(spec, Direction.A_TO_Z)) == {R1: True, R2: False}
+
+
+def test_a_stub_gives_carrier_always_unless_cut():
+    spec = lab(("r1:eth1", None))
+    cable = spec.cables[0].id
+    into = Direction.Z_TO_A if cable.a == R1 else Direction.A_TO_Z
+    assert levels(spec, {}) == {R1: True}
+    assert levels(spec, {"r1": {"eth1": False}}) == {R1: True}
+    assert levels(spec, {}, Effect(id="x", on=HalfCable(cable, into), change=Down())) == {R1: False}
+
+
+def test_nodes_on_a_bridge_do_not_see_each_other_go_down():
+    spec = lab(("r1:eth1", "sw:p1"), ("r2:eth1", "sw:p2"), bridges=("sw",))
+    assert levels(spec, {"r1": {"eth1": False}, "r2": {"eth1": True}}) == {R1: True, R2: True}
+    assert levels(spec, {}, *cut(spec, *Direction)) == {R1: False, R2: True}
+
+
+def test_a_cable_between_two_ports_of_one_node():
+    spec = lab(("r1:eth1", "r1:eth2"))
+    other = PortId("r1", "eth2")
+    assert levels(spec, {"r1": {"eth1": True, "eth2": False}}) == {R1: False, other: True}
