@@ -1,0 +1,251 @@
+"""Control groups, v1 (each controller its own tree, also "hybrid") and v2 (one tree), behind one set of functions.
+
+A group is named by its path below the roots, such as `labctl-1f2e3d4c/dc1/r1`. On v1 the same path exists once in every
+mounted hierarchy, and `delete` removes all of them, including those that a container runtime made on its own. Killing
+is by group and not by pid: a process cannot leave, and it cannot outrun the kill by forking (v1: frozen meanwhile;
+v2: cgroup.kill).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+PERIOD_US = 100_000
+
+
+@cache
+def roots() -> Mapping[str, str]:
+    """Mounted hierarchies: controller -> root directory. A pure v2 machine has the single key `unified`."""
+    found: dict[str, str] = {}
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        for line in file:
+            before, _, after = line.rstrip("\n").partition(" - ")
+            point = before.split(" ")[4]
+            fstype, _, options = after.split(" ", 2)
+            if fstype == "cgroup2":
+                found.setdefault("unified", point)
+            elif fstype == "cgroup":
+                for option in options.split(","):
+                    if option.startswith("name=") or os.path.isdir(point):
+                        found.setdefault(option.removeprefix("name="), point)
+    for word in ("rw", "ro", "relatime", "nodev", "noexec", "nosuid", "xattr", "release_agent"):
+        found.pop(word, None)
+    return found
+
+
+def unified() -> bool:
+    """True where v2 carries the controllers (no freezer hierarchy of v1)."""
+    return "freezer" not in roots()
+
+
+def directories(path: str) -> list[str]:
+    """Every directory of the group that exists, one per hierarchy."""
+    places = dict.fromkeys(os.path.join(root, path) for root in roots().values())
+    return [place for place in places if os.path.isdir(place)]
+
+
+def create(path: str) -> None:
+    """Create the group (and its parents) where processes are accounted; on v2 with the controllers enabled."""
+    if unified():
+        root = roots()["unified"]
+        at = root
+        for part in path.split("/"):
+            _enable_controllers(at)
+            at = os.path.join(at, part)
+            os.makedirs(at, exist_ok=True)
+        return
+    for controller in ("freezer", "pids", "cpu", "memory"):
+        if controller in roots():
+            os.makedirs(os.path.join(roots()[controller], path), exist_ok=True)
+
+
+def delete(path: str, *, timeout_s: float = 5.0) -> None:
+    """Remove the group and its children in every hierarchy. They must be empty (`kill` first); absent is fine."""
+    for place in directories(path):
+        for directory in _deepest_first(place):
+            _rmdir(directory, timeout_s)
+
+
+def attach(path: str, pid: int) -> None:
+    """Move a process (0: the caller) into the group, in every hierarchy where the group exists."""
+    for place in directories(path):
+        _write(place, "cgroup.procs", str(pid))
+
+
+def pids(path: str) -> list[int]:
+    """Every process in the group and its children."""
+    found: dict[int, None] = {}
+    for place in directories(path):
+        for directory in _deepest_first(place):
+            with contextlib.suppress(FileNotFoundError, OSError):
+                found.update(dict.fromkeys(map(int, _read(directory, "cgroup.procs").split())))
+    return [pid for pid in found if pid]
+
+
+def kill(path: str, *, timeout_s: float = 10.0) -> int:
+    """SIGKILL everything in the group and its children and wait until it is gone; how many processes there were.
+
+    TimeoutError if something does not die (a process stuck in the kernel).
+    """
+    deadline = time.monotonic() + timeout_s
+    first = pids(path)
+    killed = len(first)
+    remaining = first
+    pause = 0.001
+    while remaining:
+        _kill_once(path, remaining)
+        remaining = pids(path)
+        if remaining and time.monotonic() > deadline:
+            raise TimeoutError(f"cgroup {path}: processes {remaining} do not die")
+        if remaining:
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+    return killed
+
+
+def _kill_once(path: str, found: list[int]) -> None:
+    if unified():
+        for place in directories(path):
+            with contextlib.suppress(FileNotFoundError):
+                _write(place, "cgroup.kill", "1")
+                return
+    with contextlib.suppress(OSError):
+        freeze(path, wait=False)
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    # A frozen process dies only once it is thawed, and a child may have been frozen on its own.
+    thaw_all(path)
+
+
+def freeze(path: str, *, wait: bool = True, timeout_s: float = 5.0) -> None:
+    """Stop every process of the group where it stands."""
+    deadline = time.monotonic() + timeout_s
+    place = _freezer(path)
+    if unified():
+        _write(place, "cgroup.freeze", "1")
+    else:
+        _write(place, "freezer.state", "FROZEN")
+    while wait and not frozen(path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"cgroup {path} does not freeze")
+        time.sleep(0.001)
+
+
+def thaw(path: str) -> None:
+    """Let the group's processes run again."""
+    place = _freezer(path)
+    if unified():
+        _write(place, "cgroup.freeze", "0")
+    else:
+        _write(place, "freezer.state", "THAWED")
+
+
+def thaw_all(path: str) -> None:
+    """Thaw the group and each child; absent is fine."""
+    for directory in _deepest_first(_freezer(path)):
+        with contextlib.suppress(OSError):
+            if unified():
+                _write(directory, "cgroup.freeze", "0")
+            else:
+                _write(directory, "freezer.state", "THAWED")
+
+
+def frozen(path: str) -> bool:
+    """Whether every process of the group is stopped; False if there is no such group."""
+    place = _freezer(path)
+    with contextlib.suppress(FileNotFoundError):
+        if unified():
+            return "frozen 1" in _read(place, "cgroup.events").splitlines()
+        return _read(place, "freezer.state").strip() == "FROZEN"
+    return False
+
+
+def limit(
+    path: str, *, cpu: float | None = None, memory_bytes: int | None = None, pids: int | None = None
+) -> None:
+    """Set limits (cores, bytes, a count); None lifts them. The group must exist."""
+    if unified():
+        place = os.path.join(roots()["unified"], path)
+        quota = "max" if cpu is None else str(round(cpu * PERIOD_US))
+        _write_if(place, "cpu.max", f"{quota} {PERIOD_US}")
+        _write_if(place, "memory.max", "max" if memory_bytes is None else str(memory_bytes))
+        _write_if(place, "pids.max", "max" if pids is None else str(pids))
+        return
+    quota = "-1" if cpu is None else str(round(cpu * PERIOD_US))
+    _write_v1("cpu", path, "cpu.cfs_period_us", str(PERIOD_US))
+    _write_v1("cpu", path, "cpu.cfs_quota_us", quota)
+    _write_v1("memory", path, "memory.limit_in_bytes", "-1" if memory_bytes is None else str(memory_bytes))
+    _write_v1("pids", path, "pids.max", "max" if pids is None else str(pids))
+
+
+def children(path: str) -> list[str]:
+    """Names of the group's direct children, over all hierarchies."""
+    names: dict[str, None] = {}
+    for place in directories(path):
+        names.update(dict.fromkeys(e.name for e in os.scandir(place) if e.is_dir(follow_symlinks=False)))
+    return sorted(names)
+
+
+def of_process(pid: int) -> set[str]:
+    """The groups a process is in, as paths below the roots (one per hierarchy, duplicates folded)."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        return {line.rstrip("\n").split(":", 2)[2].strip("/") for line in file}
+
+
+def _freezer(path: str) -> str:
+    return os.path.join(roots()["unified" if unified() else "freezer"], path)
+
+
+def _deepest_first(directory: str) -> Iterator[str]:
+    for at, _, _ in os.walk(directory, topdown=False):
+        yield at
+
+
+def _rmdir(directory: str, timeout_s: float) -> None:
+    # A group whose last process has just died stays busy until it is reaped.
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            os.rmdir(directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
+        else:
+            return
+
+
+def _enable_controllers(directory: str) -> None:
+    available = _read(directory, "cgroup.controllers").split()
+    for controller in ("cpu", "memory", "pids", "io"):
+        if controller in available:
+            _write(directory, "cgroup.subtree_control", f"+{controller}")
+
+
+def _write_v1(controller: str, path: str, name: str, value: str) -> None:
+    if controller in roots():
+        _write(os.path.join(roots()[controller], path), name, value)
+
+
+def _write_if(place: str, name: str, value: str) -> None:
+    if os.path.exists(os.path.join(place, name)):
+        _write(place, name, value)
+
+
+def _read(place: str, name: str) -> str:
+    with open(os.path.join(place, name), encoding="ascii") as file:
+        return file.read()
+
+
+def _write(place: str, name: str, value: str) -> None:
+    with open(os.path.join(place, name), "w", encoding="ascii") as file:
+        file.write(value)

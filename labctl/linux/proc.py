@@ -1,0 +1,194 @@
+"""Processes: who one is, and running one. The only module that starts subprocesses.
+
+A pid alone names nothing for long; with the start time (clock ticks since boot) the pair never repeats. A helper that
+labctl runs inherits the lab's lock descriptor (`keep`), so after a `kill -9` of labctl itself the lock stays held until
+the helper has finished what it was doing, and nobody cleans up under its hands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that never repeats within one boot."""
+
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A helper that ran to its end."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+class CommandFailed(Exception):  # noqa: N818  (reads as what happened)
+    """A helper ended with an error, or did not end in time."""
+
+    def __init__(self, result: Result) -> None:
+        said = result.stderr.strip() or result.stdout.strip() or f"exit {result.code}"
+        super().__init__(f"{' '.join(result.argv[:3])}: {said}")
+        self.result = result
+
+
+def start_ticks(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot; None if it is gone or only waits to be reaped."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def identity(pid: int) -> Identity | None:
+    ticks = start_ticks(pid)
+    return None if ticks is None else Identity(pid, ticks)
+
+
+def alive(who: Identity) -> bool:
+    """Whether exactly this process still runs."""
+    return start_ticks(who.pid) == who.start_ticks
+
+
+def kill(who: Identity, number: int = signal.SIGKILL) -> bool:
+    """Signal exactly this process, never a later one with its pid; False if it is gone."""
+    try:
+        fd = os.pidfd_open(who.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not alive(who):
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def wait_gone(who: Identity, timeout_s: float) -> bool:
+    """Wait until the process has ended; False if it has not in time."""
+    deadline = time.monotonic() + timeout_s
+    while alive(who):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    timeout_s: float | None = 60.0,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    keep: Sequence[int] = (),
+    check: bool = True,
+) -> Result:
+    """Run a helper to its end. `keep`: descriptors it inherits. CommandFailed if it fails and `check`, or is late."""
+    try:
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            pass_fds=tuple(keep),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        partial = Result(
+            argv=tuple(argv),
+            code=124,
+            stdout=_decoded(late.stdout),
+            stderr=_decoded(late.stderr) + f"no end within {timeout_s:g} s",
+        )
+        raise CommandFailed(partial) from late
+    result = Result(argv=tuple(argv), code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    if check and result.code:
+        raise CommandFailed(result)
+    return result
+
+
+def run_logged(
+    argv: Sequence[str],
+    *,
+    log: str,
+    timeout_s: float | None = 60.0,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    keep: Sequence[int] = (),
+) -> int:
+    """Run a helper with its output appended to a file, for helpers whose children keep the output open."""
+    with open(log, "ab", buffering=0) as file:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            pass_fds=tuple(keep),
+        )
+        try:
+            return process.wait(timeout_s)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+def passthrough(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+    """Run a command on the caller's own terminal, as an interactive `exec` does; its exit status."""
+    with contextlib.suppress(KeyboardInterrupt):
+        return subprocess.run(list(argv), env=None if env is None else dict(env), check=False).returncode
+    return 130
+
+
+def start_detached(
+    argv: Sequence[str],
+    *,
+    log: str,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    keep: Sequence[int] = (),
+) -> int:
+    """Start a process that outlives its starter: its own session, no terminal, output appended to a file; its pid."""
+    with open(log, "ab", buffering=0) as file:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            pass_fds=tuple(keep),
+            start_new_session=True,
+        )
+    process.returncode = 0  # it is not ours to wait for: no ResourceWarning when the object goes
+    return process.pid
+
+
+def _decoded(data: bytes | str | None) -> str:
+    if data is None:
+        return ""
+    return data if isinstance(data, str) else data.decode(errors="replace")
