@@ -68,6 +68,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.UNKNOWN,
         "A fault was applied and reading back showed that it did not take; it was withdrawn.",
     ),
+    "duplicate-key": (Exit.BAD_INPUT, "A key is given twice in one map."),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
     "ledger-corrupt": (
         Exit.DIRTY,
