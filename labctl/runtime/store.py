@@ -1,0 +1,316 @@
+"""Where labs live on this machine, who may change one, and what labctl wrote down about it.
+
+The one rule: the record (`lab.json`, synced to disk) exists before the first thing of a lab is touched and is the last
+thing to go. So whatever a crash leaves, a record or at least the lab's directory names it, and `destroy` needs nothing
+else. Directories are named by the boot: after a reboot nothing of the kernel's part is left, and two kernels that share
+a disk never see each other's labs.
+
+Changing a lab takes its `flock`. Helpers that labctl runs inherit the descriptor, so the lock outlives a killed labctl
+for exactly as long as its stray children still work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from labctl.errors import LabctlError, did_you_mean
+from labctl.linux import mounts
+from labctl.model.lab import LabSpec
+from labctl.runtime import codec
+
+DEFAULT_ROOT = "/var/lib/labctl"
+RECORD_VERSION = 1
+
+
+class Phase(StrEnum):
+    """What labctl was doing with the lab when it last wrote the record."""
+
+    DEPLOYING = "deploying"
+    RUNNING = "running"
+    DESTROYING = "destroying"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is known of a lab. `devices` names what stands in the panel: port or node -> device name."""
+
+    lab: LabSpec
+    runtime: str
+    phase: Phase
+    created: str = ""  # ISO 8601, UTC
+    owner: str = ""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)  # node -> digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One state root on one boot of one kernel."""
+
+    root: str
+    boot: str
+
+    @staticmethod
+    def here(root: str | None = None) -> Instance:
+        """The instance of this process: `LABCTL_STATE`, else /var/lib/labctl."""
+        place = root or os.environ.get("LABCTL_STATE") or DEFAULT_ROOT
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return Instance(root=os.path.realpath(place), boot=file.read().strip())
+
+    @property
+    def tag(self) -> str:
+        """8 hex digits that name this instance outside its directory (in cgroups)."""
+        return hashlib.sha256(f"{self.root}\0{self.boot}".encode()).hexdigest()[:8]
+
+    @property
+    def labs_dir(self) -> str:
+        return os.path.join(self.root, "boots", self.boot, "labs")
+
+    @property
+    def cgroup(self) -> str:
+        return f"labctl-{self.tag}"
+
+    def lab(self, name: str) -> LabDir:
+        """The place of a lab, whether it exists or not."""
+        return LabDir(instance=self, name=name)
+
+    def labs(self) -> list[LabDir]:
+        """Every lab that has a directory, sorted by name: also half-made and half-removed ones."""
+        with contextlib.suppress(FileNotFoundError):
+            return [
+                self.lab(e.name)
+                for e in sorted(os.scandir(self.labs_dir), key=lambda e: e.name)
+                if e.is_dir()
+            ]
+        return []
+
+    def find(self, name: str | None) -> LabDir:
+        """The lab called `name`; without a name the only one. Errors list what there is."""
+        there = [lab.name for lab in self.labs()]
+        if name is None:
+            if len(there) == 1:
+                return self.lab(there[0])
+            if not there:
+                raise LabctlError("no-lab", "no lab is running", hint="start one with `labctl deploy FILE`")
+            raise LabctlError(
+                "no-lab",
+                f"{len(there)} labs are running: {', '.join(there)}",
+                hint="choose one with `-l LAB`",
+            )
+        if name not in there:
+            raise LabctlError(
+                "no-lab", f"no lab is called {name!r}", hint=did_you_mean(name, there) or "no lab is running"
+            )
+        return self.lab(name)
+
+    def prune(self) -> None:
+        """Remove directories that became empty; never fails because somebody is using them."""
+        boot = os.path.dirname(self.labs_dir)
+        for directory in (self.labs_dir, boot, os.path.dirname(boot)):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabDir:
+    """The directory of one lab. Every path and name of what belongs to it comes from here."""
+
+    instance: Instance
+    name: str
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.instance.labs_dir, self.name)
+
+    @property
+    def record_file(self) -> str:
+        return os.path.join(self.path, "lab.json")
+
+    @property
+    def lock_file(self) -> str:
+        return os.path.join(self.path, "lock")
+
+    @property
+    def ns_dir(self) -> str:
+        return os.path.join(self.path, "ns")
+
+    @property
+    def panel_ns(self) -> str:
+        """The panel's namespace. It stands beside the nodes', so no node name can collide with it."""
+        return os.path.join(self.ns_dir, "panel")
+
+    def node_ns(self, node: str) -> str:
+        return os.path.join(self.ns_dir, "nodes", node)
+
+    def node_dir(self, node: str) -> str:
+        return os.path.join(self.path, "nodes", node)
+
+    @property
+    def runc_dir(self) -> str:
+        return os.path.join(self.path, "runc")
+
+    @property
+    def agent_dir(self) -> str:
+        return os.path.join(self.path, "agent")
+
+    @property
+    def ledger_file(self) -> str:
+        return os.path.join(self.path, "ledger.jsonl")
+
+    @property
+    def cgroup(self) -> str:
+        """The lab's control group; a node's is `<this>/<node>`, the agent's `<this>/.agent`."""
+        return f"{self.instance.cgroup}/{self.name}"
+
+    def node_cgroup(self, node: str) -> str:
+        return f"{self.cgroup}/{node}"
+
+    def exists(self) -> bool:
+        return os.path.isdir(self.path)
+
+    def read(self) -> Record | None:
+        """The record; None if there is none (nothing was touched yet, or everything is removed)."""
+        try:
+            with open(self.record_file, encoding="utf-8") as file:
+                return _decode_record(json.load(file))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise LabctlError(
+                "bad-record",
+                f"{self.record_file}: {error}",
+                hint=f"another labctl version made it; `labctl destroy {self.name} --yes` removes the lab",
+            ) from error
+
+    def need(self) -> Record:
+        """The record of a lab that must be there."""
+        record = self.read()
+        if record is None:
+            raise LabctlError(
+                "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect` lists the labs"
+            )
+        return record
+
+    def write(self, record: Record) -> None:
+        """Replace the record; it is on disk when this returns."""
+        value = {"version": RECORD_VERSION, **codec.encode(record)}
+        temporary = self.record_file + ".new"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, self.record_file)
+        _sync_directory(self.path)
+
+    def set_phase(self, phase: Phase) -> Record:
+        """Write the record again with another phase."""
+        record = replace(self.need(), phase=phase)
+        self.write(record)
+        return record
+
+    @contextlib.contextmanager
+    def lock(self, *, wait_s: float = 30.0, create: bool = False) -> Iterator[int]:
+        """Hold the lab's lock; yields the descriptor that helpers inherit. `lab-busy` when someone else keeps it.
+
+        Whoever removes a lab unlinks the lock file while holding it, so a lock counts only while the file it was
+        taken on is still the one at the path.
+        """
+        fd = self._acquire(wait_s, create)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _acquire(self, wait_s: float, create: bool) -> int:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                if create:
+                    self._make()
+                fd = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                if create:
+                    continue  # removed between the two steps
+                raise LabctlError(
+                    "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect` lists the labs"
+                ) from None
+            if self._locked(fd, deadline):
+                return fd
+            os.close(fd)
+
+    def _make(self) -> None:
+        os.makedirs(self.instance.root, exist_ok=True)
+        at = self.instance.root
+        for part in os.path.relpath(self.path, at).split(os.sep):
+            at = os.path.join(at, part)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(at, 0o700)
+
+    def _locked(self, fd: int, deadline: float) -> bool:
+        """Take the lock on `fd`; False if the lab was removed meanwhile, so that the file is no longer its lock."""
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(fd)
+                    raise LabctlError(
+                        "lab-busy",
+                        f"another labctl is changing lab {self.name!r}",
+                        hint="wait for it to finish and try again",
+                    ) from None
+                time.sleep(0.02)
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(self.lock_file))
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Remove the directory, the record and then the lock last. Nothing may be mounted below it any more."""
+        left = mounts.below(self.path)
+        if left:
+            raise AssertionError(f"still mounted: {left}")
+        last = (self.record_file, self.lock_file)
+        with contextlib.suppress(FileNotFoundError):
+            for entry in list(os.scandir(self.path)):
+                if entry.path in last:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+        for path in last:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(self.path)
+        self.instance.prune()
+
+
+def _decode_record(value: Any) -> Record:
+    if not isinstance(value, dict):
+        raise ValueError("not a record")  # noqa: TRY004  (one error for all that is wrong with the file)
+    version = value.pop("version", None)
+    if version != RECORD_VERSION:
+        raise ValueError(f"version {version!r} is not {RECORD_VERSION}")
+    return codec.decode(Record, value)
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
