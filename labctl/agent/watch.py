@@ -1,0 +1,77 @@
+"""The links of one namespace, kept current.
+
+Subscribe first, dump second: a change between the two is then an event that waits, never one that was missed. An
+event says only "read again"; what is read is asked of the kernel at that moment, one device when one changed, all of
+them when many did or when events were lost. Both sockets are opened inside the namespace and keep talking to it; they
+also keep it alive, which is why `destroy` ends the agent before it removes namespaces.
+"""
+
+from __future__ import annotations
+
+from labctl.linux import netns
+from labctl.linux.netlink import Link, LinkEvents, Netlink, Overrun
+
+#: Above this many changed devices one dump is cheaper than asking for each.
+_DUMP_ABOVE = 8
+
+
+class Watch:
+    """`links` by name as last read; `fileno` becomes readable when `refresh` has something to do."""
+
+    def __init__(self, path: str) -> None:
+        self.inode = netns.inode(path)
+        self._events = LinkEvents(path)
+        try:
+            self.netlink = Netlink(path)
+        except OSError:
+            self._events.close()
+            raise
+        self.links: dict[str, Link] = {}
+        self.dumps = 0
+        self._dump()
+
+    def fileno(self) -> int:
+        return self._events.fileno()
+
+    def close(self) -> None:
+        self._events.close()
+        self.netlink.close()
+
+    def refresh(self) -> bool:
+        """Read what events point at; whether there were any."""
+        try:
+            events = self._events.read()
+        except Overrun:
+            self._dump()
+            return True
+        changed = {event.link.index for event in events}
+        if len(changed) > _DUMP_ABOVE:
+            self._dump()
+        else:
+            for index in changed:
+                self._read(index)
+        return bool(changed)
+
+    def reread(self, name: str) -> Link | None:
+        """One device as it is now."""
+        link = self.netlink.link(name)
+        if link is None:
+            self.links.pop(name, None)
+        else:
+            self.links[name] = link
+        return link
+
+    def admin(self) -> dict[str, bool]:
+        """interface -> has IFF_UP, of every interface there is."""
+        return {name: link.up for name, link in self.links.items()}
+
+    def _read(self, index: int) -> None:
+        for name in [n for n, link in self.links.items() if link.index == index]:
+            del self.links[name]  # it may have been renamed, or be gone
+        link = self.netlink.link(index)
+        if link is not None:
+            self.links[link.name] = link
+
+    def _dump(self) -> None:
+        self.dumps += 1
+        self.links = {link.name: link for link in self.netlink.links()}
