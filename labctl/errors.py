@@ -52,6 +52,7 @@ class Span:
 CODES: dict[str, tuple[Exit, str]] = {
     "agent-unreachable": (Exit.DIRTY, "The lab's agent does not answer and could not be restarted."),
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
+    "bad-config": (Exit.BAD_INPUT, "A device configuration contradicts itself or lacks what it refers to."),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
     "bad-record": (Exit.DIRTY, "The record of a lab was written by another version of labctl or is damaged."),
     "bad-request": (
@@ -69,8 +70,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.UNKNOWN,
         "A fault was applied and reading back showed that it did not take; it was withdrawn.",
     ),
+    "config-truncated": (Exit.BAD_INPUT, "A device configuration ends before its end; nothing was taken from it."),
     "duplicate-key": (Exit.BAD_INPUT, "A key is given twice in one map."),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
+    "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
     "image-not-found": (Exit.BAD_INPUT, "An image is not on this machine and cannot be had."),
     "lab-busy": (Exit.CANNOT, "Another labctl is changing this lab right now."),
@@ -81,9 +84,11 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "no-lab": (Exit.USAGE, "No lab has this name, or it is not clear which lab is meant."),
     "tool-missing": (Exit.CANNOT, "A program that labctl runs is not installed; the hint installs it."),
+    "undefined-interface": (Exit.BAD_INPUT, "A configuration uses an interface that its device does not have."),
     "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
     "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
     "unknown-resource": (Exit.USAGE, "A fault names a cable or node that the lab does not have."),
+    "would-overwrite": (Exit.USAGE, "A file is in the way that labctl did not write."),
 }
 
 
