@@ -27,8 +27,7 @@ class Watch:
             self._events.close()
             raise
         self.links: dict[str, Link] = {}
-        self.dumps = 0
-        self._dump()
+        self.dump()
 
     def fileno(self) -> int:
         return self._events.fileno()
@@ -37,20 +36,25 @@ class Watch:
         self._events.close()
         self.netlink.close()
 
-    def refresh(self) -> bool:
-        """Read what events point at; whether there were any."""
+    def refresh(self) -> set[str]:
+        """Read what events point at; the names of the devices that did something (also those that are gone)."""
         try:
             events = self._events.read()
         except Overrun:
-            self._dump()
-            return True
+            return self.dump()
         changed = {event.link.index for event in events}
         if len(changed) > _DUMP_ABOVE:
-            self._dump()
-        else:
-            for index in changed:
-                self._read(index)
-        return bool(changed)
+            return self.dump()
+        names: set[str] = set()
+        for index in changed:
+            names |= self._read(index)
+        return names
+
+    def dump(self) -> set[str]:
+        """Read all devices; the names there were and are."""
+        before = set(self.links)
+        self.links = {link.name: link for link in self.netlink.links()}
+        return before | set(self.links)
 
     def reread(self, name: str) -> Link | None:
         """One device as it is now."""
@@ -65,13 +69,12 @@ class Watch:
         """interface -> has IFF_UP, of every interface there is."""
         return {name: link.up for name, link in self.links.items()}
 
-    def _read(self, index: int) -> None:
-        for name in [n for n, link in self.links.items() if link.index == index]:
+    def _read(self, index: int) -> set[str]:
+        names = {name for name, link in self.links.items() if link.index == index}
+        for name in names:
             del self.links[name]  # it may have been renamed, or be gone
         link = self.netlink.link(index)
         if link is not None:
             self.links[link.name] = link
-
-    def _dump(self) -> None:
-        self.dumps += 1
-        self.links = {link.name: link for link in self.netlink.links()}
+            names.add(link.name)
+        return names

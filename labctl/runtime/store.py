@@ -128,6 +128,14 @@ class LabDir:
     instance: Instance
     name: str
 
+    @staticmethod
+    def at(path: str) -> LabDir:
+        """The lab whose directory is `path`; the inverse of `path`."""
+        labs_dir, name = os.path.split(os.path.abspath(path))
+        boot_dir = os.path.dirname(labs_dir)
+        root = os.path.dirname(os.path.dirname(boot_dir))
+        return LabDir(instance=Instance(root=root, boot=os.path.basename(boot_dir)), name=name)
+
     @property
     def path(self) -> str:
         return os.path.join(self.instance.labs_dir, self.name)
@@ -171,6 +179,10 @@ class LabDir:
     def cgroup(self) -> str:
         """The lab's control group; a node's is `<this>/<node>`, the agent's `<this>/.agent`."""
         return f"{self.instance.cgroup}/{self.name}"
+
+    @property
+    def agent_cgroup(self) -> str:
+        return f"{self.cgroup}/.agent"
 
     def node_cgroup(self, node: str) -> str:
         return f"{self.cgroup}/{node}"

@@ -1,0 +1,180 @@
+"""Talking to a lab's agent, and starting and stopping it.
+
+`start` returns when the agent answers, `stop` when its processes are gone. A request to a dead agent is
+`agent-unreachable`; commands call `ensure` first, which starts it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import labctl
+from labctl.agent import codec, protocol
+from labctl.agent.codec import Owner
+from labctl.errors import LabctlError
+from labctl.linux import cgroup, proc
+from labctl.model.effects import Effect
+from labctl.runtime.store import LabDir
+
+#: Bringing a frozen node or a thousand cables to their settings is slow on a busy machine, but it ends.
+TIMEOUT_S = 30.0
+
+
+class Connection:
+    """An open connection to the agent; one request at a time."""
+
+    def __init__(self, place: LabDir, timeout_s: float = TIMEOUT_S) -> None:
+        self._place = place
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket.settimeout(timeout_s)
+        self._rest = b""
+        try:
+            with protocol.address(place.agent_dir) as address:
+                self._socket.connect(address)
+        except OSError as error:
+            self._socket.close()
+            raise self._unreachable(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, op: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request and return its reply; raises the error that the agent replies."""
+        try:
+            self._socket.sendall(protocol.encode({"op": op, **arguments}))
+            while b"\n" not in self._rest:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    raise ConnectionResetError("the agent closed the connection")
+                self._rest += data
+        except OSError as error:
+            raise self._unreachable(error) from error
+        line, _, self._rest = self._rest.partition(b"\n")
+        reply = protocol.decode(line)
+        if reply.get("ok") is not True:
+            raise protocol.raised(reply)
+        return reply
+
+    def _unreachable(self, error: OSError) -> LabctlError:
+        return LabctlError(
+            "agent-unreachable",
+            f"the agent of lab {self._place.name!r} does not answer: {error.strerror or error}",
+            hint="`labctl heal` starts it again",
+        )
+
+
+def ask(place: LabDir, op: str, *, timeout_s: float = TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
+    """One request on a connection of its own."""
+    with Connection(place, timeout_s) as connection:
+        return connection.ask(op, **arguments)
+
+
+def alive(place: LabDir) -> bool:
+    """Whether the lab's agent answers."""
+    try:
+        ask(place, "status", timeout_s=5.0)
+    except LabctlError:
+        return False
+    return True
+
+
+def add(
+    place: LabDir, lease_id: str, effects: Sequence[Effect], lease_s: float, *, owner: Owner | None = None
+) -> dict[str, Any]:
+    """Apply the effects of a fault for `lease_s` seconds; `{"lease", "readings"}`, `effect-not-taken` if one did not."""
+    return ask(
+        place,
+        "effects.add",
+        id=lease_id,
+        effects=[codec.effect(each) for each in effects],
+        lease_s=lease_s,
+        owner={"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
+    )
+
+
+def clear(place: LabDir, lease_id: str | None = None) -> dict[str, Any]:
+    """End one lease, or all."""
+    return ask(place, "effects.clear", id=lease_id)
+
+
+def leases(place: LabDir) -> list[Mapping[str, Any]]:
+    """The active leases, each with its `remaining_s`."""
+    found: list[Mapping[str, Any]] = ask(place, "effects.list")["leases"]
+    return found
+
+
+def me() -> Owner:
+    """The calling process, as the owner of leases that must not outlive it."""
+    who = proc.identity(os.getpid())
+    if who is None:
+        raise AssertionError("a running process has a start time")
+    return Owner(pid=who.pid, start_ticks=who.start_ticks)
+
+
+def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
+    """Start the lab's agent unless it runs, and wait until it answers. The caller holds the lab's lock."""
+    if alive(place):
+        return
+    os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)
+    cgroup.create(place.agent_cgroup)
+    root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
+    log = os.path.join(place.agent_dir, "log")
+    with open(log, "ab", buffering=0) as file:
+        # Nothing is inherited but the log: least of all the lab's lock, which the agent would keep for ever.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "labctl.agent.main", place.path],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd="/",
+            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+            close_fds=True,
+            start_new_session=True,
+        )
+        process.wait()
+    deadline = time.monotonic() + timeout_s
+    pause = 0.005
+    while not alive(place):
+        if time.monotonic() > deadline:
+            raise LabctlError(
+                "agent-unreachable",
+                f"the agent of lab {place.name!r} does not start: {_last_line(log)}",
+                hint=f"its log is {log}",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.1)
+
+
+def stop(place: LabDir) -> None:
+    """End the lab's agent and its guard; what is active stays in the ledger. No agent is fine."""
+    with contextlib.suppress(LabctlError):
+        ask(place, "stop", timeout_s=2.0)
+    deadline = time.monotonic() + 2.0
+    while cgroup.pids(place.agent_cgroup) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    cgroup.kill(place.agent_cgroup)
+
+
+def _last_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().split("\n")
+    except OSError as error:
+        return str(error)
+    return next((line for line in reversed(lines) if line.strip()), "its log is empty")

@@ -1,0 +1,391 @@
+"""What the agent knows and does: the machine is made to match `settle(lab, active effects)`, level by level.
+
+No sockets of its own and no loop: the server calls in. Everything here can be called again at any time, and calling it
+twice is calling it once, because each call looks at the kernel and compares. What a resource should be is a function
+of the lab's record and the ledger; what it is comes from the kernel; the agent itself remembers nothing that matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.agent import clock, codec, ledger, mirror
+from labctl.agent.clock import Stamp
+from labctl.agent.codec import Lease, Owner
+from labctl.agent.mirror import Side
+from labctl.agent.watch import Watch
+from labctl.errors import LabctlError, did_you_mean
+from labctl.linux import netns, proc
+from labctl.linux.netlink import NetlinkError
+from labctl.model.effects import (
+    BASE,
+    Direction,
+    Down,
+    Effect,
+    HalfCable,
+    NodeRef,
+    Resource,
+    Setting,
+    resources,
+    settle,
+)
+from labctl.model.lab import NodeKind
+from labctl.names import PortId
+from labctl.runtime.base import RUNTIMES, Runtime
+from labctl.runtime.store import LabDir, Record
+
+#: How soon a resource that could not be brought to its setting is tried again.
+RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One resource brought to its setting: when it was done, when it was read back, and whether it took."""
+
+    on: Resource
+    applied: Stamp
+    read: Stamp
+    changed: bool
+    taken: bool
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return codec.resource(self.on) | {
+            "applied": self.applied.to_json(),
+            "read": self.read.to_json(),
+            "changed": self.changed,
+            "taken": self.taken,
+            "note": self.note,
+        }
+
+
+class Agent:
+    """One lab on this host."""
+
+    def __init__(self, place: LabDir) -> None:
+        self.place = place
+        self.since = clock.now()
+        self.ledger = ledger.Ledger(place.ledger_file)
+        self.watches: dict[str, Watch] = {}  # by node
+        self.panel: Watch | None = None
+        self.generation = 0  # counts changes of the set of watches
+        self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
+        self.corrections = 0  # panel sides changed
+        self._runtime: Runtime | None = None
+        self._load()
+
+    def close(self) -> None:
+        for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
+            watch.close()
+        self.watches.clear()
+        self.panel = None
+        self.ledger.close()
+
+    # -- the lab and its namespaces ----------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self.record: Record = self.place.need()
+        lab = self.record.lab
+        self.settings: Mapping[Resource, Setting] = settle(lab, self.ledger.effects)
+        self.sides = mirror.sides(lab)
+        self._by_port = {side.port: side for side in self.sides}
+        self._by_far: dict[str, list[Side]] = {}
+        self._by_half: dict[Resource, list[Side]] = {}
+        for side in self.sides:
+            if side.far is not None:
+                self._by_far.setdefault(side.far.node, []).append(side)
+            for half in side.halves:
+                self._by_half.setdefault(half, []).append(side)
+        self._device = {side.port: self.record.devices.get(str(side.port), "") for side in self.sides}
+        self._by_device = {device: self._by_port[port] for port, device in self._device.items() if device}
+        self._open_namespaces()
+
+    def _open_namespaces(self) -> None:
+        """Watch the namespaces that are there now: new ones, replaced ones, and none that has gone."""
+        self.panel = self._rewatch(self.panel, self.place.panel_ns)
+        wanted = {port.node for side in self.sides for port in (side.port, side.far) if port is not None}
+        for node in wanted | self.watches.keys():
+            path = self.place.node_ns(node) if node in wanted else ""
+            watch = self._rewatch(self.watches.pop(node, None), path)
+            if watch is not None:
+                self.watches[node] = watch
+
+    def _rewatch(self, watch: Watch | None, path: str) -> Watch | None:
+        there = bool(path) and netns.exists(path)
+        if watch is not None and (not there or watch.inode != netns.inode(path)):
+            watch.close()
+            watch = None
+            self.generation += 1
+        if watch is None and there:
+            watch = Watch(path)
+            self.generation += 1
+        return watch
+
+    # -- the mirror --------------------------------------------------------------------------------------------
+
+    def refresh(self, nodes: Iterable[str], *, panel: bool) -> None:
+        """Events are waiting in these namespaces: read again what changed and level what depends on it."""
+        among: dict[PortId, Side] = {}
+        for node in nodes:
+            if self.watches[node].refresh():
+                among.update((side.port, side) for side in self._by_far.get(node, ()))
+        if panel and self.panel is not None:
+            for device in self.panel.refresh():
+                if device in self._by_device:
+                    side = self._by_device[device]
+                    among[side.port] = side
+        self.level(among.values())
+
+    def level(self, among: Collection[Side]) -> list[PortId]:
+        """Bring these panel sides to the level rule; the ports whose carrier was given or taken."""
+        if self.panel is None or not among:
+            return []
+        far = {side.far.node for side in among if side.far is not None}
+        admin = {node: self.watches[node].admin() for node in far if node in self.watches}
+        changed = []
+        for port, up in mirror.wanted(among, admin, self.settings).items():
+            device = self._device[port]
+            link = self.panel.links.get(device)
+            if link is None or link.up == up:
+                continue  # a port that was deleted inside its node has no panel side until it is plugged again
+            try:
+                self.panel.netlink.set_link(device, up=up)
+            except NetlinkError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+            self.panel.reread(device)
+            self.corrections += 1
+            changed.append(port)
+        return changed
+
+    # -- leases ------------------------------------------------------------------------------------------------
+
+    def add(
+        self, lease_id: str, effects: Sequence[Effect], lease_s: float, owner: Owner | None
+    ) -> list[Reading]:
+        """Apply the effects of one fault under a lease; an active lease of the same id is replaced."""
+        self._check(lease_id, effects, lease_s, owner)
+        at = clock.now()
+        lease = Lease(
+            id=lease_id,
+            effects=tuple(effects),
+            deadline_boot=at.boot + lease_s,
+            deadline_wall=at.wall + lease_s,
+            owner=owner,
+        )
+        replaced = self.ledger.active.get(lease_id)
+        self.ledger.added(lease, at)
+        wanted = [effect.on for effect in effects]
+        stale = [effect.on for effect in replaced.effects if effect.on not in wanted] if replaced else []
+        self._settle(stale)
+        readings = self._settle(wanted)
+        refused = [reading for reading in readings if not reading.taken]
+        if refused:
+            said = "; ".join(f"{reading.on}: {reading.note}" for reading in refused)
+            self.ledger.failed(lease_id, said, clock.now())
+            self._settle(wanted)
+            raise LabctlError("effect-not-taken", f"fault {lease_id!r} did not take: {said}")
+        self.ledger.applied(lease_id, clock.now())
+        return readings
+
+    def clear(self, ids: Collection[str], because: str) -> list[Reading]:
+        """End leases; ids that are not active are already ended, which is what was asked."""
+        ended = [self.ledger.active[each] for each in ids if each in self.ledger.active]
+        for lease in ended:
+            self.ledger.cleared(lease.id, because, clock.now())
+        return self._settle([effect.on for lease in ended for effect in lease.effects])
+
+    def end_expired(self) -> list[str]:
+        """Clear every lease whose time is over or whose owner is gone; try again what is off its setting."""
+        ids = ledger.expired(self.ledger.active.values(), clock.now().boot)
+        self.clear(ids, "lease")
+        orphans = tuple(i for i, each in self.ledger.active.items() if each.owner and not _lives(each.owner))
+        self.clear(orphans, "owner")
+        if self.off_base:
+            self._settle(list(self.off_base))
+        return [*ids, *orphans]
+
+    def next_wake_s(self) -> float | None:
+        """Seconds until `end_expired` has something to do."""
+        deadline = ledger.next_deadline(self.ledger.active.values())
+        wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
+        if self.off_base:
+            wakes.append(RETRY_S)
+        return min(wakes, default=None)
+
+    def unplug(self, node: str, lease_s: float) -> list[Reading]:
+        """Take the light from every cable of a node, as when it loses power."""
+        if node not in {each.name for each in self.record.lab.nodes}:
+            raise self._no_resource(node)
+        halves = [
+            HalfCable(cable.id, direction)
+            for cable in self.record.lab.cables
+            if any(end.port.node == node for end in cable.ends)
+            for direction in Direction
+        ]
+        if not halves:
+            return []
+        lease_id = _unplugged(node)
+        return self.add(lease_id, [Effect(id=lease_id, on=h, change=Down()) for h in halves], lease_s, None)
+
+    def replug(self, node: str) -> list[Reading]:
+        """The node is back: look at its namespace and its cables anew and end `unplug`."""
+        self.sync()
+        return [*self._settle([NodeRef(node)]), *self.clear([_unplugged(node)], "request")]
+
+    # -- settling ----------------------------------------------------------------------------------------------
+
+    def sync(self) -> list[str]:
+        """Read the record and every namespace again and bring everything to its setting; what was changed."""
+        self._load()
+        for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
+            watch.dump()
+        changed = [f"carrier of {port}" for port in self.level(self.sides)]
+        nodes = [on for on in self.ledger.touched if isinstance(on, NodeRef)]
+        return changed + [f"node {each.on}" for each in self._settle(nodes) if each.changed]
+
+    def heal(self, *, everything: bool) -> dict[str, Any]:
+        """End what is over (or all of it) and put everything at its setting; what was put back."""
+        before = set(self.ledger.active)
+        if everything:
+            self.clear(tuple(before), "heal")
+        self.end_expired()
+        changed = self.sync()
+        return {
+            "cleared": sorted(before - set(self.ledger.active)),
+            "put_back": changed,
+            "off_base": {str(on): why for on, why in self.off_base.items()},
+        }
+
+    def _settle(self, touched: Collection[Resource]) -> list[Reading]:
+        """Bring these resources to what the active effects make of them, and read each back."""
+        self.settings = settle(self.record.lab, self.ledger.effects)
+        readings = []
+        for on in dict.fromkeys(touched):
+            match on:
+                case _ if on not in self.settings:
+                    self.off_base.pop(on, None)  # went with a node or cable that was removed
+                    continue
+                case HalfCable():
+                    reading = self._settle_half(on)
+                case NodeRef():
+                    reading = self._settle_node(on)
+            if reading.taken:
+                self.off_base.pop(on, None)
+            else:
+                self.off_base[on] = reading.note
+            readings.append(reading)
+        return readings
+
+    def _settle_half(self, half: HalfCable) -> Reading:
+        sides = self._by_half.get(half, [])
+        try:
+            changed = self.level(sides)
+            applied = clock.now()
+            wrong = [said for side in sides if (said := self._disagrees(side))]
+        except OSError as error:
+            now = clock.now()
+            return Reading(on=half, applied=now, read=now, changed=False, taken=False, note=str(error))
+        return Reading(
+            on=half,
+            applied=applied,
+            read=clock.now(),
+            changed=bool(changed),
+            taken=not wrong,
+            note="; ".join(wrong) or ("" if sides else "nobody receives at this end"),
+        )
+
+    def _disagrees(self, side: Side) -> str:
+        """What of this side, read from the kernel now, is not as it should be; empty if all is."""
+        if self.panel is None:
+            return "the lab's panel is gone"
+        link = self.panel.reread(self._device[side.port])
+        if link is None:
+            return ""  # no panel side: no carrier and no traffic until it is plugged again
+        admin = {
+            node: watch.admin() for node, watch in self.watches.items() if side.far and node == side.far.node
+        }
+        if link.up != mirror.up(side, admin, self.settings):
+            return f"panel side {link.name} is {'up' if link.up else 'down'}"
+        watch = self.watches.get(side.port.node)
+        inside = watch.reread(side.port.interface) if watch is not None else None
+        if not link.up and inside is not None and inside.carrier:
+            return f"{side.port} still has carrier"
+        return ""
+
+    def _settle_node(self, ref: NodeRef) -> Reading:
+        lab, wanted = self.record.lab, self.settings.get(ref, BASE)
+        try:
+            before = self.runtime.read(lab, ref)
+            if before != wanted:
+                self.runtime.ensure(lab, ref, wanted)
+            applied = clock.now()
+            found = self.runtime.read(lab, ref)
+            note = "" if found == wanted else f"is {found}, not {wanted}"
+        except (OSError, LabctlError) as error:
+            now = clock.now()
+            return Reading(on=ref, applied=now, read=now, changed=False, taken=False, note=str(error))
+        return Reading(
+            on=ref,
+            applied=applied,
+            read=clock.now(),
+            changed=before != wanted,
+            taken=not note,
+            note=note,
+        )
+
+    @property
+    def runtime(self) -> Runtime:
+        """Imported at the first node effect: most agents never need it."""
+        if self._runtime is None:
+            self._runtime = RUNTIMES[self.record.runtime]()
+        return self._runtime
+
+    # -- what is refused ---------------------------------------------------------------------------------------
+
+    def _check(self, lease_id: str, effects: Sequence[Effect], lease_s: float, owner: Owner | None) -> None:
+        if not lease_id or len(lease_id) > 200:
+            raise LabctlError("bad-request", "a lease needs an id of 1 to 200 characters")
+        if not (math.isfinite(lease_s) and lease_s > 0):
+            raise LabctlError("bad-request", f"a lease of {lease_s} s is not a time to come")
+        if owner is not None and not _lives(owner):
+            raise LabctlError("bad-request", f"the owner of the lease, process {owner.pid}, is not running")
+        known = resources(self.record.lab)
+        touched = {effect.on for effect in effects}
+        for on in touched:
+            if on not in known:
+                raise self._no_resource(str(on.cable) if isinstance(on, HalfCable) else str(on))
+        bridges = {node.name for node in self.record.lab.nodes if node.kind is NodeKind.BRIDGE}
+        for on in touched:
+            if isinstance(on, NodeRef) and on.node in bridges:
+                raise LabctlError("effect-not-taken", f"{on} is a bridge: it has no process to freeze")
+            if isinstance(on, HalfCable) and {on.cable.a.node, on.cable.z.node} & bridges:
+                other = next(d for d in Direction if d is not on.direction)
+                if HalfCable(on.cable, other) not in touched:
+                    raise LabctlError(
+                        "effect-not-taken",
+                        f"{on.cable} ends in a bridge: it cannot lose its light in one direction only",
+                        hint="cut both directions",
+                    )
+
+    def _no_resource(self, name: str) -> LabctlError:
+        lab = self.record.lab
+        known = [str(cable.id) for cable in lab.cables] if ":" in name else [node.name for node in lab.nodes]
+        return LabctlError(
+            "unknown-resource", f"lab {lab.name!r} has no {name!r}", hint=did_you_mean(name, known)
+        )
+
+
+def _unplugged(node: str) -> str:
+    return f"unplugged:{node}"
+
+
+def _lives(owner: Owner) -> bool:
+    with contextlib.suppress(OSError):
+        return proc.start_ticks(owner.pid) == owner.start_ticks
+    return False

@@ -1,0 +1,228 @@
+"""The agent's loop: one thread, one selector; links, requests, leases and owners all wake it.
+
+Between two wakes it sleeps; an idle lab costs no CPU. Link events come first in every round, so that a request is
+answered from what is, not from what was. A request that fails is answered with its error and changes nothing; an error
+that is nobody's request (the kernel refused something) ends the agent loudly, and the guard starts a new one that looks
+at everything afresh.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from labctl.agent import clock, codec, guard, protocol
+from labctl.agent.codec import Lease
+from labctl.agent.core import Agent
+from labctl.errors import LabctlError
+
+#: Leases count on boot time and a selector on monotonic time, which stands still while the machine sleeps. So no
+#: sleep is longer than this while a lease is active, and a lease is at most this late after the machine wakes.
+_NAP_S = 1.0
+#: How long a client may take to read its reply.
+_PATIENCE_S = 1.0
+
+
+class Server:
+    """Listens in the agent's directory until it is told to stop, the guard dies or the lab is gone."""
+
+    def __init__(self, agent: Agent, guard_fd: int, become_guard: Callable[[], int]) -> None:
+        self._agent = agent
+        self._guard_fd = guard_fd
+        self._become_guard = become_guard
+        self._selector = selectors.DefaultSelector()
+        self._inputs: dict[socket.socket, bytes] = {}
+        self._owners: dict[str, int] = {}  # lease id -> pidfd
+        self._generation = -1
+        self._stopping = False
+        self._listener = _listen(agent.place.agent_dir)
+        self._selector.register(self._listener, selectors.EVENT_READ, ("accept", ""))
+        self._selector.register(guard_fd, selectors.EVENT_READ, ("guard", ""))
+
+    def run(self) -> int:
+        """Exit status of the agent's process."""
+        self._agent.end_expired()
+        self._agent.sync()
+        while not self._stopping:
+            self._register()
+            self._watch_owners()
+            ready = [key.data for key, _ in self._selector.select(self._timeout())]
+            if ("guard", "") in ready:
+                return self._become_guard()
+            nodes = [name for kind, name in ready if kind == "node" and name in self._agent.watches]
+            self._agent.refresh(nodes, panel=("panel", "") in ready)
+            for kind, client in ready:
+                if kind == "accept":
+                    self._accept()
+                elif kind == "client":
+                    self._read(client)
+            self._agent.end_expired()
+            if not os.path.exists(self._agent.place.record_file):
+                return guard.NOTHING_LEFT
+        return guard.STOPPED
+
+    # -- what to wait for --------------------------------------------------------------------------------------
+
+    def _timeout(self) -> float | None:
+        wake = self._agent.next_wake_s()
+        return None if wake is None else min(wake, _NAP_S)
+
+    def _register(self) -> None:
+        """Listen to the namespaces there are now."""
+        if self._generation == self._agent.generation:
+            return
+        self._generation = self._agent.generation
+        for key in list(self._selector.get_map().values()):
+            if key.data[0] in ("node", "panel"):
+                self._selector.unregister(key.fileobj)
+        if self._agent.panel is not None:
+            self._selector.register(self._agent.panel.fileno(), selectors.EVENT_READ, ("panel", ""))
+        for node, watch in self._agent.watches.items():
+            self._selector.register(watch.fileno(), selectors.EVENT_READ, ("node", node))
+
+    def _watch_owners(self) -> None:
+        """A pidfd becomes readable when its process ends: no lease outlives its owner until the next nap."""
+        active = self._agent.ledger.active
+        for lease_id in [each for each in self._owners if each not in active]:
+            fd = self._owners.pop(lease_id)
+            self._selector.unregister(fd)
+            os.close(fd)
+        for lease in active.values():
+            if lease.owner is not None and lease.id not in self._owners:
+                with contextlib.suppress(ProcessLookupError):
+                    fd = os.pidfd_open(lease.owner.pid)
+                    self._owners[lease.id] = fd
+                    self._selector.register(fd, selectors.EVENT_READ, ("owner", lease.id))
+
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            client, _ = self._listener.accept()
+            client.settimeout(_PATIENCE_S)
+            self._inputs[client] = b""
+            self._selector.register(client, selectors.EVENT_READ, ("client", client))
+
+    def _drop(self, client: socket.socket) -> None:
+        self._inputs.pop(client, None)
+        self._selector.unregister(client)
+        client.close()
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data or len(self._inputs[client]) > protocol.LIMIT:
+            self._drop(client)
+            return
+        *lines, self._inputs[client] = (self._inputs[client] + data).split(b"\n")
+        for line in lines:
+            try:
+                client.sendall(protocol.encode(self._answer(line)))
+            except OSError:
+                self._drop(client)
+                return
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = protocol.decode(line)
+            handler = _HANDLERS.get(str(request.get("op")))
+            if handler is None:
+                raise LabctlError("bad-request", f"unknown request {request.get('op')!r}")  # noqa: TRY301
+            if handler is _stop:
+                self._stopping = True
+            return {"ok": True, **handler(self._agent, request)}
+        except LabctlError as error:
+            return protocol.failure(error)
+        except ValueError as error:  # from the codec: the request is not well formed
+            return protocol.failure(LabctlError("bad-request", str(error)))
+
+
+def _listen(directory: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    with protocol.address(directory) as address:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(address)  # of an agent that was killed; the lock says that there is no other
+        listener.bind(address)
+    listener.listen(64)
+    return listener
+
+
+def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "lab": agent.record.lab.name,
+        "since": agent.since.to_json(),
+        "active": len(agent.ledger.active),
+        "watched": len(agent.watches),
+        "corrections": agent.corrections,
+        "off_base": {str(on): why for on, why in agent.off_base.items()},
+    }
+
+
+def _add(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    lease_id = request.get("id")
+    if not isinstance(lease_id, str):
+        raise ValueError("id is missing or not a text")  # noqa: TRY004  (one error type for all bad input)
+    readings = agent.add(
+        lease_id,
+        codec.parse_effects(lease_id, request.get("effects")),
+        codec.number(request, "lease_s"),
+        codec.parse_owner(request.get("owner")),
+    )
+    return {"lease": _lease(agent.ledger.active[lease_id]), "readings": [r.to_json() for r in readings]}
+
+
+def _clear(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    lease_id = request.get("id")
+    ids = list(agent.ledger.active) if lease_id is None else [str(lease_id)]
+    found = [each for each in ids if each in agent.ledger.active]
+    readings = agent.clear(found, "request")
+    return {"cleared": found, "readings": [r.to_json() for r in readings]}
+
+
+def _list(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {"leases": [_lease(lease) for lease in agent.ledger.active.values()]}
+
+
+def _lease(lease: Lease) -> dict[str, Any]:
+    return codec.lease(lease) | {"remaining_s": round(max(0.0, lease.deadline_boot - clock.now().boot), 3)}
+
+
+def _sync(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {"put_back": agent.sync()}
+
+
+def _heal(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    return agent.heal(everything=request.get("all") is True)
+
+
+def _unplug(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    readings = agent.unplug(str(request.get("node")), codec.number(request, "lease_s"))
+    return {"readings": [r.to_json() for r in readings]}
+
+
+def _replug(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"readings": [r.to_json() for r in agent.replug(str(request.get("node")))]}
+
+
+def _stop(_: Agent, __: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pid": os.getpid()}
+
+
+_HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = {
+    "status": _status,
+    "effects.add": _add,
+    "effects.clear": _clear,
+    "effects.list": _list,
+    "sync": _sync,
+    "heal": _heal,
+    "unplug": _unplug,
+    "replug": _replug,
+    "stop": _stop,
+}
