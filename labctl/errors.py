@@ -59,6 +59,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.USAGE,
         "The agent was asked something that it does not know or that is not well formed.",
     ),
+    "bad-sysctl": (Exit.CANNOT, "The kernel does not have or does not take a sysctl that a node asks for."),
     "bad-unit": (
         Exit.BAD_INPUT,
         "A duration, rate, size or percentage has no unit, an unknown one, or is out of range.",

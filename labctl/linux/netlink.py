@@ -69,6 +69,9 @@ BRIDGE_GROUP_FWD_MASK = 0xFFF8
 PORT_GROUP_FWD_MASK = 0xFFFD
 
 
+_ATTR = struct.Struct("=HH")
+
+
 class NetlinkError(OSError):
     """The kernel refused a request; `strerror` carries its own words where it gave some."""
 
@@ -118,7 +121,7 @@ class VethEnd:
 
 
 def attr(kind: int, payload: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
+    return _ATTR.pack(4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 
 def nest(kind: int, *inner: bytes) -> bytes:
@@ -141,15 +144,15 @@ def mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def attrs(data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
+def attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Split a run of attributes into (type, payload)."""
-    data = memoryview(data)
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
+    offset, end = 0, len(data)
+    while offset + 4 <= end:
+        length, kind = _ATTR.unpack_from(data, offset)
         if length < 4:
             return
-        yield kind & NLA_TYPE, bytes(data[4:length])
-        data = data[(length + 3) & ~3 :]
+        yield kind & NLA_TYPE, data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
 
 
 def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:

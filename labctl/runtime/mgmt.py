@@ -1,0 +1,79 @@
+"""The management network's addresses: who gets which, and what a node's eth0 looks like.
+
+Pure and stable: nodes that name an address keep it, the others get the lowest free ones in order of their names, so
+the same lab always gets the same addresses. `.1` stays free (a gateway, if there ever is one).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import replace
+
+from labctl.errors import LabctlError
+from labctl.model.lab import LabSpec, NodeKind, NodeSpec
+
+INTERFACE = "eth0"
+#: A Linux bridge has 10 bits for its ports.
+MOST_PORTS = 1023
+
+
+def managed(node: NodeSpec) -> bool:
+    """Whether the node has a leg in the management network."""
+    return node.kind is NodeKind.LINUX and node.network_mode != "none"
+
+
+def nodes(lab: LabSpec) -> list[NodeSpec]:
+    return [node for node in lab.nodes if managed(node)]
+
+
+def assign(lab: LabSpec) -> LabSpec:
+    """The lab with a management address of both families on every node that has a leg."""
+    ipv4 = _free(lab.mgmt.ipv4_subnet, {n.mgmt_ipv4 for n in lab.nodes if n.mgmt_ipv4})
+    ipv6 = _free(lab.mgmt.ipv6_subnet, {n.mgmt_ipv6 for n in lab.nodes if n.mgmt_ipv6})
+
+    def with_addresses(node: NodeSpec) -> NodeSpec:
+        if not managed(node):
+            return node
+        return replace(
+            node,
+            mgmt_ipv4=node.mgmt_ipv4 or _next(ipv4, lab.mgmt.ipv4_subnet),
+            mgmt_ipv6=node.mgmt_ipv6 or _next(ipv6, lab.mgmt.ipv6_subnet),
+        )
+
+    return replace(lab, nodes=tuple(with_addresses(node) for node in lab.nodes))
+
+
+def mac(lab: LabSpec, node: NodeSpec) -> str:
+    """A locally administered MAC that depends on nothing but the names, so that it survives a re-plug."""
+    digest = hashlib.sha256(f"{lab.name}\0{node.name}\0{INTERFACE}".encode()).digest()
+    return "02:42:" + digest[:4].hex(":")
+
+
+def addresses(lab: LabSpec, node: NodeSpec) -> tuple[str, ...]:
+    """The addresses of the node's eth0, with prefix lengths."""
+    found = []
+    if node.mgmt_ipv4:
+        found.append(f"{node.mgmt_ipv4}/{ipaddress.ip_network(lab.mgmt.ipv4_subnet).prefixlen}")
+    if node.mgmt_ipv6:
+        found.append(f"{node.mgmt_ipv6}/{ipaddress.ip_network(lab.mgmt.ipv6_subnet).prefixlen}")
+    return tuple(found)
+
+
+def _free(subnet: str, taken: set[str]) -> Iterator[str]:
+    network = ipaddress.ip_network(subnet)
+    used = {ipaddress.ip_address(each) for each in taken}
+    last = network.num_addresses - 1 if network.version == 4 else network.num_addresses
+    return (str(a) for a in map(network.__getitem__, range(2, min(last, 1 << 20))) if a not in used)
+
+
+def _next(free: Iterator[str], subnet: str) -> str:
+    try:
+        return next(free)
+    except StopIteration:
+        raise LabctlError(
+            "bad-address",
+            f"management subnet {subnet} has no address left",
+            hint="set a larger `mgmt.ipv4-subnet`, or `network-mode: none` on nodes that need no eth0",
+        ) from None
