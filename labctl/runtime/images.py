@@ -30,6 +30,7 @@ from urllib.parse import quote
 from labctl.errors import LabctlError, Span
 from labctl.model.event import Emit, Event, ignore
 from labctl.runtime.buildah import Buildah, write_whole
+from labctl.runtime.store import Instance
 
 #: The reference every labctl image starts from. Pulled where a registry answers, else bootstrapped.
 BASE = "debian:bookworm-slim"
@@ -55,8 +56,8 @@ class Image:
 class ImageStore:
     """The images of one state root (or of LABCTL_IMAGES). Reading needs no lock; building takes one."""
 
-    def __init__(self, state_root: str) -> None:
-        self.root = os.environ.get("LABCTL_IMAGES") or os.path.join(state_root, "images")
+    def __init__(self, instance: Instance) -> None:
+        self.root = os.environ.get("LABCTL_IMAGES") or os.path.join(instance.root, "images")
 
     def find(self, ref: str) -> Image | None:
         """The image, if it is unpacked here."""
