@@ -50,6 +50,7 @@ class Span:
 
 #: code -> (exit status, one line for docs/errors.md). Sorted; a test keeps it so and asks for a golden file for each.
 CODES: dict[str, tuple[Exit, str]] = {
+    "address-twice": (Exit.BAD_INPUT, "Two nodes have the same management address."),
     "agent-unreachable": (Exit.DIRTY, "The lab's agent does not answer and could not be restarted."),
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
     "bad-config": (Exit.BAD_INPUT, "A device configuration contradicts itself or lacks what it refers to."),
@@ -67,12 +68,13 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-value": (Exit.BAD_INPUT, "A value has the wrong type or is outside what the key allows."),
     "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
+    "config-truncated": (Exit.BAD_INPUT, "A device configuration ends before its end; nothing was taken from it."),
+    "duplicate-key": (Exit.BAD_INPUT, "A key is given twice in one map."),
     "effect-not-taken": (
         Exit.UNKNOWN,
         "A fault was applied and reading back showed that it did not take; it was withdrawn.",
     ),
-    "config-truncated": (Exit.BAD_INPUT, "A device configuration ends before its end; nothing was taken from it."),
-    "duplicate-key": (Exit.BAD_INPUT, "A key is given twice in one map."),
+    "endpoint-twice": (Exit.BAD_INPUT, "An interface is the end of two links."),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
     "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
@@ -83,12 +85,16 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.DIRTY,
         "A lab's ledger of faults was damaged by something other than a crash of labctl.",
     ),
+    "missing-key": (Exit.BAD_INPUT, "A key that must be there is not."),
     "no-lab": (Exit.USAGE, "No lab has this name, or it is not clear which lab is meant."),
+    "reserved-name": (Exit.BAD_INPUT, "A name has a meaning of its own and cannot be given to something else."),
     "tool-missing": (Exit.CANNOT, "A program that labctl runs is not installed; the hint installs it."),
     "undefined-interface": (Exit.BAD_INPUT, "A configuration uses an interface that its device does not have."),
     "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
+    "unknown-node": (Exit.BAD_INPUT, "A name is not that of a node of the lab."),
     "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
     "unknown-resource": (Exit.USAGE, "A fault names a cable or node that the lab does not have."),
+    "unsupported": (Exit.BAD_INPUT, "The file asks for something that labctl does not emulate."),
     "would-overwrite": (Exit.USAGE, "A file is in the way that labctl did not write."),
 }
 

@@ -30,6 +30,7 @@ class OspfNetworkType(StrEnum):
     POINT_TO_POINT = "point-to-point"
     NON_BROADCAST = "non-broadcast"
     POINT_TO_MULTIPOINT = "point-to-multipoint"
+    LOOPBACK = "loopback"  # no neighbours; the address is announced as a host route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +204,7 @@ class BgpNeighbor:
 
     peer: str
     unnumbered: bool
+    v6_only: bool  # an unnumbered session that leaves the interface's IPv4 addresses alone
     remote_as: RemoteAs
     description: str
     shutdown: bool
@@ -214,7 +216,7 @@ class BgpNeighbor:
     keepalive_s: int
     hold_s: int
     connect_retry_s: int
-    advertisement_interval_s: int | None  # None: the daemon's own (0 inside, 0 or 30 outside)
+    advertisement_interval_s: int
     extended_next_hop: bool
     enforce_first_as: bool
     bfd: bool

@@ -1,0 +1,138 @@
+"""A table of commands, and the walk that feeds it lines, as vtysh would.
+
+A context (`router bgp`, an interface, the top) is a `Commands`: patterns with what to do. A line is tried in the current
+context, then in those around it, which closes the inner ones: that is how FRR reads files that lack `exit` or whose
+indentation is gone. What no context takes is unknown, and stays in the account.
+
+A pattern is a regular expression for the whole line, blanks squeezed. The group `secret` is taken out of the account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from labctl.errors import LabctlError, Span
+from labctl.ingest.redact import scrub
+from labctl.model.account import AccountedLine, LineClass
+
+if TYPE_CHECKING:
+    from labctl.ingest.frr.draft import Draft
+
+#: Acts on the draft; returns the context that the line opens, if it does.
+Act: TypeAlias = "Callable[[Draft, re.Match[str]], Commands | None]"
+
+_LEAVE = {"exit", "quit", "exit-address-family", "exit-vrf", "exit-vnc", "exit-link-params"}
+
+
+class Unsupported(Exception):  # noqa: N818  (not an error: a verdict on one line)
+    """Raised by an act that finds a form that the model does not hold; the argument is the rule's name."""
+
+
+def _nothing(_draft: Draft, _match: re.Match[str]) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    act: Act
+    cls: LineClass
+    name: str
+
+
+@dataclass(slots=True)
+class Commands:
+    """One context. `swallow`: lines indented below its opening line are of this class when nothing here takes them."""
+
+    name: str
+    swallow: LineClass | None = None
+    _rules: list[_Rule] = field(default_factory=list)
+
+    def on(self, pattern: str) -> Callable[[Act], Act]:
+        """The decorated function takes lines of this pattern into the model."""
+
+        def add(act: Act) -> Act:
+            self._rules.append(_Rule(re.compile(pattern), act, LineClass.MODELLED, ""))
+            return act
+
+        return add
+
+    def irrelevant(self, rule: str, *patterns: str, act: Act = _nothing) -> None:
+        self._add(LineClass.IRRELEVANT, rule, patterns, act)
+
+    def unsupported(self, rule: str, *patterns: str, act: Act = _nothing) -> None:
+        self._add(LineClass.UNSUPPORTED, rule, patterns, act)
+
+    def _add(self, cls: LineClass, name: str, patterns: Iterable[str], act: Act) -> None:
+        self._rules.extend(_Rule(re.compile(p), act, cls, name) for p in patterns)
+
+    def find(self, line: str) -> tuple[_Rule, re.Match[str]] | None:
+        for rule in self._rules:
+            if match := rule.pattern.fullmatch(line):
+                return rule, match
+        return None
+
+
+def walk(text: str, top: Commands, draft: Draft) -> tuple[AccountedLine, ...]:
+    """Feed every line to the contexts; the account partitions the lines that are not blank and not comments."""
+    stack = [top]
+    account: list[AccountedLine] = []
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = " ".join(raw.split())
+        if not line or line[0] in "!#":
+            continue
+        draft.where = Span(draft.file, number)
+        indented = raw[0] in " \t"
+        account.append(_take(line, indented, stack, draft))
+    return tuple(account)
+
+
+def _take(line: str, indented: bool, stack: list[Commands], draft: Draft) -> AccountedLine:
+    if line in _LEAVE:
+        if len(stack) > 1:
+            stack.pop()
+        return AccountedLine(where=draft.where, text=line, cls=LineClass.IRRELEVANT, rule="structure")
+    if line == "end":
+        del stack[1:]
+        draft.ended = True
+        return AccountedLine(where=draft.where, text=line, cls=LineClass.IRRELEVANT, rule="structure")
+    for depth in range(len(stack) - 1, -1, -1):
+        found = stack[depth].find(line)
+        if found is None:
+            if indented and (swallowed := stack[depth].swallow):
+                return AccountedLine(
+                    where=draft.where, text=scrub(line), cls=swallowed, rule=stack[depth].name
+                )
+            continue
+        rule, match = found
+        del stack[depth + 1 :]
+        try:
+            opened = _act(rule, match, draft)
+        except Unsupported as verdict:
+            return AccountedLine(
+                where=draft.where, text=scrub(line), cls=LineClass.UNSUPPORTED, rule=str(verdict)
+            )
+        if opened:
+            stack.append(opened)
+        return AccountedLine(
+            where=draft.where, text=_told(line, match, rule.cls), cls=rule.cls, rule=rule.name
+        )
+    return AccountedLine(where=draft.where, text=scrub(line), cls=LineClass.UNKNOWN)
+
+
+def _act(rule: _Rule, match: re.Match[str], draft: Draft) -> Commands | None:
+    try:
+        return rule.act(draft, match)
+    except LabctlError as error:
+        draft.problems.extend(error)
+        return None
+
+
+def _told(line: str, match: re.Match[str], cls: LineClass) -> str:
+    if match.groupdict().get("secret") is not None:
+        start, end = match.span("secret")
+        return f"{line[:start]}<removed>{line[end:]}"
+    return line if cls is LineClass.MODELLED else scrub(line)

@@ -1,0 +1,146 @@
+"""`interface NAME`: addresses, and what OSPF does there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from labctl.ingest.frr.commands import Commands
+from labctl.ingest.frr.draft import Draft, InterfaceDraft, area, with_length
+from labctl.model.config import InterfaceKind
+from labctl.model.policy import Afi
+from labctl.model.routing import Auth, OspfNetworkType
+
+INTERFACE = Commands("interface")
+
+_KINDS = (
+    (r"lo|Loopback.*|dummy\S*", InterfaceKind.LOOPBACK),
+    (r"(bond|team|po|Port-?Channel|PortChannel)\S*\d+", InterfaceKind.LAG),
+    (r"(?i)vlan\S*\d+", InterfaceKind.SVI),
+    (r".+\.\d+", InterfaceKind.SUBINTERFACE),
+    (r"(br|bridge|docker|virbr)[-\d]\S*|bridge", InterfaceKind.BRIDGE),
+    (r"(tun|tap|gre|vxlan|sit|vti|wg|ipip)\S*", InterfaceKind.TUNNEL),
+)
+
+
+def kind_of(name: str) -> InterfaceKind:
+    """What a Linux box means by an interface name."""
+    for pattern, kind in _KINDS:
+        if re.fullmatch(pattern, name):
+            return kind
+    return InterfaceKind.ETHERNET
+
+
+def open_interface(draft: Draft, name: str) -> Commands:
+    draft.interface = draft.interfaces.setdefault(name, InterfaceDraft(where=draft.where))
+    return INTERFACE
+
+
+def _here(draft: Draft) -> InterfaceDraft:
+    assert draft.interface is not None
+    return draft.interface
+
+
+@INTERFACE.on(r"description (?P<text>.+)")
+def _description(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).set["description"] = match["text"]
+
+
+@INTERFACE.on(r"(?P<no>no )?shutdown")
+def _shutdown(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).set["shutdown"] = not match["no"]
+
+
+@INTERFACE.on(r"bandwidth (?P<mbit>\d+)")
+def _bandwidth(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).set["bandwidth_bps"] = int(match["mbit"]) * 10**6
+
+
+@INTERFACE.on(r"ip address (?P<address>\S+)( label \S+)?")
+def _ipv4(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ipv4.append(with_length(draft, match["address"], Afi.IPV4))
+
+
+@INTERFACE.on(r"ipv6 address (?P<address>\S+)")
+def _ipv6(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ipv6.append(with_length(draft, match["address"], Afi.IPV6))
+
+
+def _ospf_number(pattern: str, key: str) -> None:
+    @INTERFACE.on(rf"ip ospf {pattern} (?P<value>\d+)")
+    def act(draft: Draft, match: re.Match[str]) -> None:
+        _here(draft).ospf[key] = int(match["value"])
+
+
+for _pattern, _field in (
+    ("cost", "cost"),
+    ("hello-interval", "hello_s"),
+    ("retransmit-interval", "retransmit_s"),
+    ("transmit-delay", "transmit_delay_s"),
+    ("priority", "priority"),
+):
+    _ospf_number(_pattern, _field)
+
+
+def _ospf_flag(word: str, key: str) -> None:
+    @INTERFACE.on(rf"(?P<no>no )?ip ospf {word}")
+    def act(draft: Draft, match: re.Match[str]) -> None:
+        _here(draft).ospf[key] = not match["no"]
+
+
+for _pattern, _field in (("mtu-ignore", "mtu_ignore"), ("bfd", "bfd"), ("passive", "passive")):
+    _ospf_flag(_pattern, _field)
+
+
+@INTERFACE.on(r"ip ospf dead-interval (?P<value>\d+)")
+def _dead(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ospf |= {"dead_s": int(match["value"]), "hello_multiplier": None}
+
+
+@INTERFACE.on(r"ip ospf dead-interval minimal hello-multiplier (?P<value>\d+)")
+def _fast(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ospf |= {"dead_s": 1, "hello_multiplier": int(match["value"])}
+
+
+@INTERFACE.on(r"ip ospf network (?P<kind>broadcast|non-broadcast|point-to-point|point-to-multipoint)")
+def _network(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ospf["network_type"] = OspfNetworkType(match["kind"])
+
+
+@INTERFACE.on(r"ip ospf area (?P<area>\S+)")
+def _area(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ospf["area"] = area(draft, match["area"])
+
+
+@INTERFACE.on(r"ip ospf authentication(?P<how> message-digest| null)?")
+def _authentication(draft: Draft, match: re.Match[str]) -> None:
+    how: dict[Any, Auth] = {None: Auth.TEXT, " message-digest": Auth.MD5, " null": Auth.NONE}
+    _here(draft).ospf["auth"] = how[match["how"]]
+
+
+@INTERFACE.on(r"ip ospf authentication-key (?P<secret>\S+)")
+def _text_key(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).ospf["text_key"] = draft.redactor.token(match["secret"])
+
+
+@INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5 (?P<secret>\S+)")
+def _md5_key(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
+
+
+INTERFACE.irrelevant(
+    "link-detection", r"(no )?link-detect", r"(no )?multicast( enable)?", r"(no )?ipv6 nd \S.*"
+)
+INTERFACE.unsupported(
+    "interface-feature",
+    r"(ip|ipv6) (ospf6?|pim|igmp|rip|router|nhrp|eigrp|mroute) ?.*",
+    r"ipv6 ospf6 .*",
+    r"(no )?mpls .*",
+    r"isis .*",
+    r"vrrp .*",
+    r"bfd.*",
+    r"link-params",
+    r"evpn .*",
+    r"babel .*",
+    r"ip address \S+ peer \S+.*",
+)
