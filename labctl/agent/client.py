@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import labctl
-from labctl.agent import codec, protocol
+from labctl.agent import codec, ledger, protocol
 from labctl.agent.codec import Owner
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
@@ -131,6 +131,8 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
     """Start the lab's agent unless it runs, and wait until it answers. The caller holds the lab's lock."""
     if alive(place):
         return
+    place.need()
+    ledger.read(place.ledger_file)  # a damaged one is said here, not in a log
     os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)
     cgroup.create(place.agent_cgroup)
     root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
@@ -165,9 +167,9 @@ def stop(place: LabDir) -> None:
     """End the lab's agent and its guard; what is active stays in the ledger. No agent is fine."""
     with contextlib.suppress(LabctlError):
         ask(place, "stop", timeout_s=2.0)
-    deadline = time.monotonic() + 2.0
-    while cgroup.pids(place.agent_cgroup) and time.monotonic() < deadline:
-        time.sleep(0.002)
+        deadline = time.monotonic() + 2.0
+        while cgroup.pids(place.agent_cgroup) and time.monotonic() < deadline:
+            time.sleep(0.002)
     cgroup.kill(place.agent_cgroup)
 
 

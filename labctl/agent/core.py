@@ -236,7 +236,8 @@ class Agent:
     def replug(self, node: str) -> list[Reading]:
         """The node is back: look at its namespace and its cables anew and end `unplug`."""
         self.sync()
-        return [*self._settle([NodeRef(node)]), *self.clear([_unplugged(node)], "request")]
+        frozen = [NodeRef(node)] if self.settings.get(NodeRef(node), BASE).frozen else []
+        return [*self._settle(frozen), *self.clear([_unplugged(node)], "request")]
 
     # -- settling ----------------------------------------------------------------------------------------------
 

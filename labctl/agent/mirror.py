@@ -48,10 +48,10 @@ def sides(lab: LabSpec) -> tuple[Side, ...]:
         )
         for end in cable.ends:
             port = end.port
-            if port.node in bridges:
-                continue
             far = next((other.port for other in cable.ends if other.port != port), None)
             into = into_a if port == cable.id.a else into_z
+            if port.node in bridges and not (far and far.node in bridges):
+                continue  # the bridge's port is the panel side of the node at the other end
             if far is not None and far.node in bridges:
                 # One veth pair serves both directions of a cable to a bridge: either cut takes the port's light.
                 found.append(Side(port=port, far=None, halves=(into_a, into_z)))

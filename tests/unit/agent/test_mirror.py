@@ -63,3 +63,10 @@ def test_a_cable_between_two_ports_of_one_node():
     spec = lab(("r1:eth1", "r1:eth2"))
     other = PortId("r1", "eth2")
     assert levels(spec, {"r1": {"eth1": True, "eth2": False}}) == {R1: False, other: True}
+
+
+def test_a_cable_between_two_bridges_is_one_pair_that_only_effects_take_down():
+    spec = lab(("s1:p1", "s2:p1"), ("r1:eth1", "s1:p2"), bridges=("s1", "s2"))
+    s1, s2 = PortId("s1", "p1"), PortId("s2", "p1")
+    assert levels(spec, {}) == {s1: True, s2: True, R1: True}
+    assert levels(spec, {}, *cut(spec, *Direction)) == {s1: False, s2: False, R1: True}

@@ -1,0 +1,26 @@
+"""What every test may rely on: markers that say why they skip, and one printed seed."""
+
+import os
+
+import pytest
+
+#: `LABCTL_TEST_SEED=7 make test` repeats a run; without it the sample is the same every time.
+SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
+SOAK = os.environ.get("LABCTL_SOAK") == "1"
+
+
+def pytest_report_header():
+    return f"labctl: seed {SEED} (LABCTL_TEST_SEED), soak {'on' if SOAK else 'off'} (LABCTL_SOAK=1)"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+        if item.get_closest_marker("soak") and not SOAK:
+            item.add_marker(pytest.mark.skip(reason="a long suite: `make soak` runs it"))
+
+
+@pytest.fixture(scope="session")
+def seed():
+    return SEED
