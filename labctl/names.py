@@ -8,7 +8,10 @@ allocation table (`render.allocation`), never here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
 
 from labctl.errors import LabctlError, Span
 
@@ -71,3 +74,20 @@ def container_name(prefix: str, lab: str, node: str) -> str:
     if prefix == "__lab-name":
         return f"{lab}-{node}"
     return f"{prefix}-{lab}-{node}"
+
+
+def derived_macs(lab: str, ports: Iterable[PortId]) -> dict[PortId, str]:
+    """A MAC `aa:c1:ab:…` for each port, the same at every deploy: hashed from the names, and when two ports of the
+    lab hash to one, the later one is hashed again. So a port that is added last changes no other.
+    """
+    found: dict[PortId, str] = {}
+    taken: set[str] = set()
+    for port in dict.fromkeys(ports):
+        for attempt in count():
+            digest = sha256("\0".join((lab, port.node, port.interface, str(attempt))).encode()).hexdigest()
+            mac = f"aa:c1:ab:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
+            if mac not in taken:
+                break
+        taken.add(mac)
+        found[port] = mac
+    return found

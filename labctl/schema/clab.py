@@ -1,0 +1,168 @@
+"""containerlab's lab files, in: `load(path)` gives the `LabSpec` that they mean.
+
+The order is containerlab's: variables are expanded in the raw text, then YAML is read, keys are checked (unknown ones
+are errors), each node inherits from defaults, kind and group, links are resolved in file order. What labctl does not
+emulate is an error or a `Notice`, never dropped in silence; `clab_keys` lists every key. Go templates are refused.
+
+`clab_out.dump` is the way back: `parse(dump(x)) == x`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+from labctl import names
+from labctl.errors import LabctlError, Span
+from labctl.model.lab import LabSpec, MgmtSpec
+from labctl.schema import fields, yaml
+from labctl.schema.clab_keys import MGMT, NODE, TOP, TOPOLOGY
+from labctl.schema.clab_links import MTU_MAX, MTU_MIN, LinkReader
+from labctl.schema.clab_nodes import Definitions, NodeReader
+from labctl.schema.clab_read import Checked, Notice, Notify, Reading, entries, place, said
+from labctl.schema.envsubst import expand
+
+_GIT_WORDS = ("__gitBranch__", "__gitHash__")
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    lenient: bool = False,
+    name: str | None = None,
+    env: Mapping[str, str] | None = None,
+    notify: Notify | None = None,
+) -> LabSpec:
+    """The lab of a file. `lenient` maps old keys; `name` overrides the lab's; `env` defaults to the process's.
+
+    `notify` hears of keys that have no effect; without it they go to the log.
+    """
+    text = yaml.read_text(path)
+    return parse(text, file=os.fspath(path), lenient=lenient, name=name, env=env, notify=notify)
+
+
+def parse(
+    text: str,
+    *,
+    file: str,
+    lenient: bool = False,
+    name: str | None = None,
+    env: Mapping[str, str] | None = None,
+    notify: Notify | None = None,
+) -> LabSpec:
+    """The lab of a text; relative paths in it start from the directory of `file`."""
+    _refuse_templates(text, file)
+    root = yaml.parse(expand(text, os.environ if env is None else env, file=file), file=file)
+    source = os.path.abspath(file)
+    reading = Reading(
+        file=file, directory=os.path.dirname(source), lenient=lenient, notify=notify or _to_the_log
+    )
+    return _resolve(reading, root, name, source)
+
+
+def _to_the_log(notice: Notice) -> None:
+    logging.getLogger("labctl").warning("%s", notice)
+
+
+def _refuse_templates(text: str, file: str) -> None:
+    at = text.find("{{")
+    if at >= 0:
+        line = text.count("\n", 0, at) + 1
+        column = at - (text.rfind("\n", 0, at) + 1) + 1
+        raise LabctlError(
+            "unsupported",
+            "this is a Go template (`{{`), and labctl does not render templates",
+            where=Span(file, line, column),
+            hint="render it first: `containerlab deploy --export-rendered FILE`",
+        )
+
+
+def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) -> LabSpec:
+    problems = reading.problems
+    if not isinstance(root, yaml.Map):
+        fields.wrong(problems, root, "a lab file", "a map with `name` and `topology`")
+        problems.stop()
+    top = reading.keys(root, TOP, "the file")
+    topology = reading.keys(top["topology"].value, TOPOLOGY, "topology") if "topology" in top else {}
+    mgmt_keys = reading.keys(top["mgmt"].value, MGMT, "mgmt") if "mgmt" in top else {}
+    definitions = _definitions(reading, topology)
+    problems.stop()
+
+    lab = name or _name(reading, top, root.span)
+    if "topology" not in top:
+        problems.add("missing-key", "the file has no `topology`", where=root.span)
+    mgmt = _mgmt(reading, mgmt_keys)
+    problems.stop()
+
+    nodes = NodeReader(reading, definitions, lab, mgmt).nodes()
+    by_name = {node.name: node for node in nodes}
+    cables = LinkReader(reading, lab, by_name).cables(
+        topology["links"].value if "links" in topology else None
+    )
+    problems.stop()
+    return LabSpec(name=lab, prefix=_prefix(top), nodes=nodes, cables=cables, mgmt=mgmt, source=source)
+
+
+def _definitions(reading: Reading, topology: Checked) -> Definitions:
+    def level(key: str, what: str) -> dict[str, Checked]:
+        found = entries(topology[key].value) if key in topology else ()
+        return {entry.key: reading.keys(entry.value, NODE, f"{what} {entry.key}") for entry in found}
+
+    nodes = level("nodes", "node")
+    spans = {e.key: e.span for e in entries(topology["nodes"].value)} if "nodes" in topology else {}
+    defaults = topology.get("defaults")
+    return Definitions(
+        defaults=reading.keys(defaults.value, NODE, "defaults") if defaults else {},
+        kinds=level("kinds", "kind"),
+        groups=level("groups", "group"),
+        nodes={name: (spans[name], own) for name, own in nodes.items()},
+    )
+
+
+def _name(reading: Reading, top: Checked, where: Span) -> str:
+    name = said(top, "name")
+    if name is None:
+        reading.problems.add(
+            "missing-key", "the lab has no `name`", where=where, hint="add `name: …` or pass --name"
+        )
+        return "lab"
+    where = place(top, "name", where)
+    if any(word in name for word in _GIT_WORDS):
+        reading.problems.add(
+            "unsupported", "labctl does not fill in git's branch or hash", where=where, hint="pass --name"
+        )
+    elif not names.LAB.fullmatch(name):
+        reading.problems.add(
+            "bad-name",
+            f"{name!r} is not a lab name",
+            where=where,
+            hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
+        )
+    return name
+
+
+def _prefix(top: Checked) -> str:
+    """`prefix: ""` is a choice of its own; an absent or null one is the default."""
+    value = top["prefix"].value if "prefix" in top else None
+    return value.text if isinstance(value, yaml.Scalar) and not value.is_null else "clab"
+
+
+def _mgmt(reading: Reading, found: Checked) -> MgmtSpec:
+    base = MgmtSpec()
+    problems = reading.problems
+
+    def subnet(version: int, default: str) -> str:
+        key = f"ipv{version}-subnet"
+        text = said(found, key)
+        if text is None or text == "auto":
+            return default
+        return fields.network(text, found[key].value.span, problems, version=version, key=key) or default
+
+    mtu = found["mtu"].value if "mtu" in found else None
+    return MgmtSpec(
+        network=said(found, "network") or base.network,
+        ipv4_subnet=subnet(4, base.ipv4_subnet),
+        ipv6_subnet=subnet(6, base.ipv6_subnet),
+        mtu=fields.integer(mtu, "mtu", problems, low=MTU_MIN, high=MTU_MAX) or base.mtu,
+    )

@@ -1,0 +1,212 @@
+"""Every key of a containerlab file, what shape it has, how it is inherited, and what labctl does with it.
+
+One table serves the reader (unknown keys, shapes, refusals), the JSON schema and docs/labfile.md, so they cannot
+disagree. The keys are containerlab 0.79's; its parser, not its published schema, is the authority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Support(StrEnum):
+    """What labctl does with a key."""
+
+    YES = "yes"  # read and honoured
+    NO_EFFECT = "no effect"  # accepted with a warning: the lab runs as if it were absent
+    REFUSED = "refused"  # an error: ignoring it would make another lab than the one that was asked for
+    LEGACY = "--lenient"  # an error that `--lenient` turns into a warning
+
+
+class Shape(StrEnum):
+    TEXT = "text"
+    TEXTS = "list of text"
+    TEXT_MAP = "map of text"
+    NUMBER = "number"
+    COUNT = "whole number"
+    MAP = "map"
+    LIST = "list"
+    ANY = "any"
+
+
+class Merge(StrEnum):
+    """How defaults, kinds, groups and the node itself combine (the later one is the more specific)."""
+
+    FIRST = "most specific wins"
+    UNION = "all, defaults first"
+    KEYS = "by key, most specific wins"
+    TARGET = "all; one target: most specific wins"
+    NODE = "node only"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    support: Support
+    shape: Shape = Shape.TEXT
+    merge: Merge = Merge.FIRST
+    note: str = ""
+
+
+_YES, _NONE, _NO, _OLD = Support.YES, Support.NO_EFFECT, Support.REFUSED, Support.LEGACY
+_ANY = Shape.ANY
+
+
+def _no_effect(note: str) -> Key:
+    return Key(_NONE, _ANY, note=note)
+
+
+def _refused(note: str) -> Key:
+    return Key(_NO, _ANY, note=note)
+
+
+TOP: Mapping[str, Key] = {
+    "name": Key(_YES, note="the lab's name; `--name` overrides it"),
+    "prefix": Key(
+        _YES, note='container names are `<prefix>-<lab>-<node>`; `""`: `<node>`; `__lab-name`: `<lab>-<node>`'
+    ),
+    "mgmt": Key(_YES, Shape.MAP, note="see below"),
+    "topology": Key(_YES, Shape.MAP, note="nodes, links, kinds, groups, defaults"),
+    "settings": _no_effect("labctl issues no certificates"),
+    "debug": _no_effect("use `--log-level`"),
+}
+
+MGMT: Mapping[str, Key] = {
+    "network": Key(_YES, note="the name that `inspect` shows"),
+    "ipv4-subnet": Key(_YES, note="`auto` is the default subnet"),
+    "ipv6-subnet": Key(_YES, note="`auto` is the default subnet"),
+    "mtu": Key(_YES, Shape.COUNT, note="of eth0; default 1500"),
+    "bridge": _no_effect("the management bridge is in the lab's panel namespace"),
+    "ipv4-gw": _no_effect("the management network has no way out"),
+    "ipv6-gw": _no_effect("the management network has no way out"),
+    "ipv4-range": _no_effect("addresses are given from the whole subnet"),
+    "ipv6-range": _no_effect("addresses are given from the whole subnet"),
+    "external-access": _no_effect("the management network has no way out"),
+    "driver-opts": _no_effect("there is no Docker network behind it"),
+    "skip-when-unused": _no_effect("the network costs nothing when no node uses it"),
+    "ipv4_subnet": Key(_OLD, note="now `ipv4-subnet`; accepted with a warning"),
+    "ipv6_subnet": Key(_OLD, note="now `ipv6-subnet`; accepted with a warning"),
+}
+
+TOPOLOGY: Mapping[str, Key] = {
+    "nodes": Key(_YES, Shape.MAP),
+    "links": Key(_YES, Shape.LIST),
+    "kinds": Key(_YES, Shape.MAP, note="what all nodes of a kind inherit"),
+    "groups": Key(_YES, Shape.MAP, note="what all nodes of a group inherit"),
+    "defaults": Key(_YES, Shape.MAP, note="what all nodes inherit"),
+}
+
+NODE: Mapping[str, Key] = {
+    "kind": Key(_YES, note="linux, bridge or host; node, then group, then the default group, then defaults"),
+    "image": Key(_YES),
+    "group": Key(_YES, note="node, then kind, then defaults"),
+    "cmd": Key(_YES, note="split like a shell does; absent keeps the image's"),
+    "entrypoint": Key(_YES, note="split like a shell does; absent keeps the image's"),
+    "env": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
+    "exec": Key(_YES, Shape.TEXTS, Merge.UNION, "run in the node after its start; the same command once"),
+    "binds": Key(
+        _YES,
+        Shape.TEXTS,
+        Merge.TARGET,
+        "`source:target[:options]`, relative to the file; sources are checked by deploy",
+    ),
+    "labels": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
+    "sysctls": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
+    "user": Key(_YES),
+    "hostname": Key(_YES, note="default: the node's name"),
+    "mgmt-ipv4": Key(_YES, merge=Merge.NODE),
+    "mgmt-ipv6": Key(_YES, merge=Merge.NODE),
+    "network-mode": Key(_YES, note="only `none`; `host` and `container:…` are refused"),
+    "startup-delay": Key(_YES, Shape.COUNT, note="seconds"),
+    "cpu": Key(_YES, Shape.NUMBER, note="cores"),
+    "memory": Key(_YES, note="`512MiB`, `1GB`; bytes without a unit"),
+    "type": _no_effect("the kinds that labctl emulates have no types"),
+    "startup-config": _no_effect("kind linux takes no startup configuration; bind the file"),
+    "enforce-startup-config": _no_effect("see startup-config"),
+    "suppress-startup-config": _no_effect("see startup-config"),
+    "license": _no_effect("the kinds that labctl emulates need no licence"),
+    "ports": _no_effect("no port of the machine is published; reach the node with `labctl exec`"),
+    "healthcheck": _no_effect("not run"),
+    "certificate": _no_effect("labctl issues no certificates"),
+    "credentials": _no_effect("labctl logs in to no node"),
+    "username": _no_effect("labctl logs in to no node"),
+    "password": _no_effect("labctl logs in to no node"),
+    "dns": _no_effect("nodes have no way out to a name server"),
+    "aliases": _no_effect("nodes are known by their names"),
+    "restart-policy": _no_effect("a node whose process ends stays down, as a finding"),
+    "auto-remove": _no_effect("`destroy` removes nodes"),
+    "privileged": _no_effect("nodes have all capabilities inside their namespaces"),
+    "cap-add": _no_effect("nodes have all capabilities inside their namespaces"),
+    "security-opts": _no_effect("no security profile is applied"),
+    "cpu-set": _no_effect("nodes run on any processor"),
+    "shm-size": _no_effect("64 MB"),
+    "cgroup-parent": _no_effect("nodes are in the lab's own cgroups"),
+    "cgroupns-mode": _no_effect("nodes have their own cgroup namespace"),
+    "image-pull-policy": _no_effect("images are pulled when they are missing"),
+    "runtime": _no_effect("use `--runtime`"),
+    "link-apply-mode": _no_effect("cables are patched live"),
+    "position": _no_effect("for containerlab's editor"),
+    "extras": _no_effect("for kinds that labctl does not emulate"),
+    "config": _no_effect("for containerlab's own templates"),
+    "env-files": _refused("write the variables under `env`"),
+    "stages": _refused("use `startup-delay` or wait inside the node"),
+    "volumes": _refused("use `binds`"),
+    "devices": _refused("a node sees no device of the machine"),
+    "tmpfs": _refused("mount it in an `exec`"),
+    "pid-mode": _refused("a node has its own processes"),
+    "components": _refused("for kinds that labctl does not emulate"),
+    "mgmt_ipv4": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv4`"),
+    "mgmt_ipv6": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv6`"),
+    "wait-for": Key(_OLD, _ANY, note="was replaced by `stages`; no effect"),
+}
+
+_COMMON: Mapping[str, Key] = {
+    "type": Key(_YES, note="absent for the brief form"),
+    "mtu": Key(_YES, Shape.COUNT, note="default 9500"),
+    "labels": Key(_YES, Shape.TEXT_MAP),
+    "vars": _no_effect("for containerlab's own templates"),
+}
+BRIEF: Mapping[str, Key] = {
+    "endpoints": Key(_YES, Shape.LIST, note='two of `"node:interface"`'),
+    **_COMMON,
+    "ipv4": Key(
+        _YES, Shape.LIST, note='`[a, b]` with prefix lengths, put on kind linux too; `""` skips a side'
+    ),
+    "ipv6": Key(_YES, Shape.LIST, note="as ipv4"),
+}
+VETH: Mapping[str, Key] = {
+    "endpoints": Key(_YES, Shape.LIST, note="two maps"),
+    **_COMMON,
+}
+DUMMY: Mapping[str, Key] = {
+    "endpoint": Key(_YES, Shape.MAP, note="a map"),
+    **_COMMON,
+}
+END: Mapping[str, Key] = {
+    "node": Key(_YES),
+    "interface": Key(_YES),
+    "mac": Key(_YES, note="default: `aa:c1:ab:…`, the same each time"),
+    "ipv4": Key(_YES, note="with prefix length"),
+    "ipv6": Key(_YES, note="with prefix length"),
+    "vars": _no_effect("for containerlab's own templates"),
+}
+
+#: type -> what labctl does with such a link.
+LINK_TYPES: Mapping[str, Key] = {
+    "brief": Key(_YES, note="the form without `type`"),
+    "veth": Key(_YES, note="a cable"),
+    "veth-stitch": Key(_YES, note="a cable; every cable of labctl is stitched"),
+    "dummy": Key(_YES, note="a stub: carrier, and nobody behind"),
+    "host": Key(_NO, note="an interface of the machine itself; so is `host:` in the brief form"),
+    "mgmt-net": Key(_NO, note="so is `mgmt-net:` in the brief form"),
+    "macvlan": Key(_NO, note="so is `macvlan:` in the brief form"),
+    "vxlan": Key(_NO),
+    "vxlan-stitch": Key(_NO),
+}
+
+KINDS: Mapping[str, Key] = {
+    "linux": Key(_YES, note="a container"),
+    "bridge": Key(_YES, note="a multi-access segment; made by labctl, in the lab's panel namespace"),
+    "host": Key(_YES, note="the machine itself"),
+}

@@ -1,0 +1,242 @@
+"""Links of a lab file: brief or extended, to cables with a MAC for each end.
+
+An end without `mac` gets one derived from the lab, node and interface, so that it is the same at every deploy, and
+adding a link changes no other. Addresses on links are honoured for every kind (containerlab ignores them for linux).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from labctl import names
+from labctl.errors import Span, did_you_mean
+from labctl.model.lab import CableSpec, End, NodeKind, NodeSpec
+from labctl.names import PortId
+from labctl.schema import fields
+from labctl.schema.clab_keys import BRIEF, DUMMY, END, LINK_TYPES, VETH, Support
+from labctl.schema.clab_read import Checked, Reading, place, said
+from labctl.schema.yaml import Map, Scalar, Seq, Value
+
+#: The first part of a brief end that is not a node.
+SPECIAL = frozenset({"host", "mgmt-net", "macvlan"})
+MTU_MIN, MTU_MAX = 68, 65535
+_FORMS = {"brief": BRIEF, "veth": VETH, "veth-stitch": VETH, "dummy": DUMMY}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An end as the file has it."""
+
+    port: PortId
+    where: Span
+    mac: str | None = None
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+
+class LinkReader:
+    def __init__(self, reading: Reading, lab: str, nodes: Mapping[str, NodeSpec]) -> None:
+        self._reading = reading
+        self._problems = reading.problems
+        self._lab = lab
+        self._nodes = nodes
+        self._used: dict[PortId, Span] = {}
+        self._bridge_ports: dict[str, PortId] = {}
+
+    def cables(self, links: Value | None) -> tuple[CableSpec, ...]:
+        """All cables in file order."""
+        if not isinstance(links, Seq):
+            return ()
+        found = [cable for item in links.items if (cable := self._cable(item))]
+        macs = names.derived_macs(self._lab, (end.port for cable in found for end in cable.ends))
+        return tuple(_with_macs(cable, macs) for cable in found)
+
+    def _cable(self, item: Value) -> CableSpec | None:
+        kind = self._type(item)
+        if kind is None:
+            return None
+        link = self._reading.keys(item, _FORMS[kind], "link")
+        if kind == "dummy":
+            ends = (
+                [self._end(link["endpoint"].value)] if "endpoint" in link else self._no_ends(item, "endpoint")
+            )
+        elif "endpoints" not in link:
+            ends = self._no_ends(item, "endpoints")
+        elif kind == "brief":
+            ends = self._brief(link)
+        else:
+            ends = self._pair(link["endpoints"].value, "a map with `node` and `interface`")
+        mtu = self._mtu(link)
+        if not ends or any(end is None for end in ends):
+            return None
+        for end in ends:
+            self._check(end)
+        a, *z = (_end_of(end) for end in ends if end)
+        labels = fields.text_map(link["labels"].value, "labels", self._problems) if "labels" in link else {}
+        return CableSpec(a=a, z=z[0] if z else None, mtu=mtu or 9500, labels=labels)
+
+    def _type(self, item: Value) -> str | None:
+        if not isinstance(item, Map):
+            fields.wrong(
+                self._problems,
+                item,
+                "each link",
+                "a map",
+                'write it like `endpoints: ["r1:eth1", "r2:eth1"]`',
+            )
+            return None
+        value = item.get("type")
+        kind = fields.text(value, "type", self._problems) or "brief"
+        where = value.span if value else item.span
+        if kind not in LINK_TYPES:
+            self._problems.add(
+                "bad-value",
+                f"there is no link type {kind!r}",
+                where=where,
+                hint=did_you_mean(kind, LINK_TYPES),
+            )
+            return None
+        if LINK_TYPES[kind].support is Support.REFUSED:
+            self._unsupported(f"links of type {kind!r}", where)
+            return None
+        return kind
+
+    def _unsupported(self, what: str, where: Span) -> None:
+        self._problems.add(
+            "unsupported",
+            f"labctl does not emulate {what} yet",
+            where=where,
+            hint="a cable between two nodes, or `type: dummy` for a stub",
+        )
+
+    def _no_ends(self, item: Value, key: str) -> list[_Found | None]:
+        self._problems.add("missing-key", f"the link has no `{key}`", where=item.span)
+        return []
+
+    def _pair(self, value: Value, form: str) -> list[_Found | None]:
+        if not isinstance(value, Seq) or len(value.items) != 2:
+            self._problems.add(
+                "bad-value", "a link has exactly two endpoints", where=value.span, hint=f"each is {form}"
+            )
+            return []
+        return [self._end(item) for item in value.items]
+
+    def _brief(self, link: Checked) -> list[_Found | None]:
+        ends = self._pair(link["endpoints"].value, 'text like `"r1:eth1"`')
+        if not ends:
+            return ends
+        ipv4, ipv6 = self._both(link, "ipv4", 4), self._both(link, "ipv6", 6)
+        return [end and replace(end, ipv4=v4, ipv6=v6) for end, v4, v6 in zip(ends, ipv4, ipv6, strict=True)]
+
+    def _both(self, link: Checked, key: str, version: int) -> list[str | None]:
+        """`[a, b]`, in the order of the endpoints; an empty text skips a side."""
+        if key not in link:
+            return [None, None]
+        value = link[key].value
+        items = value.items if isinstance(value, Seq) else ()
+        if len(items) > 2:
+            self._problems.add("bad-value", f"{key} has more than two addresses", where=value.span)
+        found = [self._address(item, key, version) for item in items[:2]]
+        return [*found, None, None][:2]
+
+    def _address(self, value: Value, key: str, version: int) -> str | None:
+        text = fields.text(value, key, self._problems)
+        if not text:
+            return None
+        return fields.address(text, value.span, self._problems, version=version, prefix=True, key=key)
+
+    def _end(self, item: Value) -> _Found | None:
+        if isinstance(item, Map):
+            return self._long_end(item)
+        text = item.text if isinstance(item, Scalar) else ""
+        node, colon, interface = text.partition(":")
+        if not colon or not node or not interface:
+            fields.wrong(
+                self._problems, item, "each endpoint", "a node and an interface", "write it like `r1:eth1`"
+            )
+            return None
+        if node in SPECIAL:
+            self._unsupported(f"links to `{node}:`", item.span)
+            return None
+        return _Found(PortId(node, interface), item.span)
+
+    def _long_end(self, item: Map) -> _Found | None:
+        end = self._reading.keys(item, END, "endpoint")
+        node, interface = said(end, "node"), said(end, "interface")
+        if not node or not interface:
+            missing = "node" if not node else "interface"
+            self._problems.add("missing-key", f"the endpoint has no `{missing}`", where=item.span)
+            return None
+        text = said(end, "mac")
+        mac = fields.mac(text, end["mac"].value.span, self._problems) if text else None
+        ipv4 = self._address(end["ipv4"].value, "ipv4", 4) if "ipv4" in end else None
+        ipv6 = self._address(end["ipv6"].value, "ipv6", 6) if "ipv6" in end else None
+        return _Found(PortId(node, interface), place(end, "node", item.span), mac, ipv4, ipv6)
+
+    def _mtu(self, link: Checked) -> int | None:
+        value = link["mtu"].value if "mtu" in link else None
+        return fields.integer(value, "mtu", self._problems, low=MTU_MIN, high=MTU_MAX)
+
+    def _check(self, end: _Found | None) -> None:
+        """The node exists, the interface can have this name and has no other cable."""
+        if end is None:
+            return
+        port, where = end.port, end.where
+        node = self._nodes.get(port.node)
+        if node is None:
+            self._problems.add(
+                "unknown-node",
+                f"the link ends at {port}, but there is no node {port.node!r}",
+                where=where,
+                hint=did_you_mean(port.node, self._nodes),
+            )
+        first = self._used.setdefault(port, where)
+        if first is not where:
+            self._problems.add(
+                "endpoint-twice",
+                f"{port} is the end of two links",
+                where=where,
+                hint=f"the first one is at line {first.line}",
+            )
+        self._check_interface(port, node, where)
+
+    def _check_interface(self, port: PortId, node: NodeSpec | None, where: Span) -> None:
+        name = port.interface
+        if (
+            len(name.encode()) > names.IFNAMSIZ
+            or name in (".", "..")
+            or any(c in "/:" or c.isspace() for c in name)
+        ):
+            self._problems.add(
+                "bad-name",
+                f"Linux allows no interface with the name {name!r}",
+                where=where,
+                hint=f"at most {names.IFNAMSIZ} bytes, without `/`, `:` and spaces",
+            )
+        linux = node is not None and node.kind is NodeKind.LINUX
+        if linux and (name == "lo" or (name == "eth0" and node and node.network_mode != "none")):
+            self._problems.add(
+                "reserved-name",
+                f"{port} is the {'loopback' if name == 'lo' else 'management'} interface",
+                where=where,
+                hint="use eth1 and up, or `network-mode: none` for a node without a management interface"
+                if name == "eth0"
+                else "use eth1 and up",
+            )
+        if node is not None and node.kind is not NodeKind.LINUX:
+            other = self._bridge_ports.setdefault(name, port)
+            if other.node != port.node:
+                self._reading.notice(
+                    where, f"{other} and {port} have one interface name: containerlab would refuse the file"
+                )
+
+
+def _end_of(found: _Found) -> End:
+    return End(port=found.port, mac=found.mac or "", ipv4=found.ipv4, ipv6=found.ipv6)
+
+
+def _with_macs(cable: CableSpec, macs: Mapping[PortId, str]) -> CableSpec:
+    a, z = (end and (end if end.mac else replace(end, mac=macs[end.port])) for end in (cable.a, cable.z))
+    assert a is not None
+    return replace(cable, a=a, z=z)

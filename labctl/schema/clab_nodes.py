@@ -1,0 +1,325 @@
+"""Nodes of a lab file: what each inherits from defaults, kinds and groups, and what that makes of it.
+
+The merge rule of each key is in `clab_keys.NODE`. Levels go from the least to the most specific: defaults, kind,
+group, node.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from labctl import names, units
+from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.schema import fields
+from labctl.schema.clab_keys import KINDS
+from labctl.schema.clab_read import Checked, Reading, place, said
+from labctl.schema.yaml import Scalar
+
+#: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
+RESERVED = frozenset({"host", "mgmt-net", "macvlan", "stub", "panel"})
+PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """The checked `topology:` of a file."""
+
+    defaults: Checked
+    kinds: Mapping[str, Checked]
+    groups: Mapping[str, Checked]
+    nodes: Mapping[str, tuple[Span, Checked]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    levels: tuple[Checked, ...]
+
+    def first(self, key: str) -> Scalar | None:
+        """The most specific value that is not empty."""
+        for level in reversed(self.levels):
+            if said(level, key) is not None:
+                value = level[key].value
+                return value if isinstance(value, Scalar) else None
+        return None
+
+    def text(self, key: str) -> str | None:
+        found = self.first(key)
+        return found.text if found else None
+
+    def number(self, key: str) -> float | None:
+        """The most specific number that is not zero (zero and absent are one to containerlab)."""
+        for level in reversed(self.levels):
+            value = float(said(level, key) or 0)
+            if value:
+                return value
+        return None
+
+    def items(self, key: str) -> Iterator[Scalar]:
+        for level in self.levels:
+            if key in level:
+                yield from fields.texts(level[key].value, key, Problems())
+
+    def by_key(self, key: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for level in self.levels:
+            if key in level:
+                found |= fields.text_map(level[key].value, key, Problems())
+        return found
+
+
+class NodeReader:
+    """Makes a `NodeSpec` of each node; `lab` and `mgmt` are known by then."""
+
+    def __init__(self, reading: Reading, definitions: Definitions, lab: str, mgmt: MgmtSpec) -> None:
+        self._reading = reading
+        self._problems = reading.problems
+        self._all = definitions
+        self._lab = lab
+        self._mgmt = mgmt
+
+    def nodes(self) -> tuple[NodeSpec, ...]:
+        """All nodes, by name."""
+        found = [self._node(name, *self._all.nodes[name]) for name in sorted(self._all.nodes)]
+        self._unique_addresses()
+        return tuple(node for node in found if node)
+
+    def _node(self, name: str, where: Span, own: Checked) -> NodeSpec | None:
+        self._check_name(name, where)
+        kind, kind_at = self._kind(own, where)
+        if kind not in KINDS:
+            self._unknown_kind(name, kind, kind_at)
+            return None
+        group = self._group(own, kind)
+        no_level: Checked = {}
+        levels = _Levels(
+            (
+                self._all.defaults,
+                self._all.kinds.get(kind, no_level),
+                self._all.groups.get(group, no_level),
+                own,
+            )
+        )
+        env = self._env(levels)
+        labels = levels.by_key("labels")
+        pids = labels.pop(PIDS_LABEL, None)
+        if kind == NodeKind.LINUX and not levels.text("image"):
+            self._reading.notice(where, f"node {name!r} has no image; it cannot be deployed")
+        return NodeSpec(
+            name=name,
+            kind=NodeKind(kind),
+            image=levels.text("image"),
+            cmd=self._words(levels, "cmd"),
+            entrypoint=self._words(levels, "entrypoint"),
+            env=env,
+            exec=tuple(dict.fromkeys(self._magic(item.text, name) for item in levels.items("exec"))),
+            binds=self._binds(levels, name),
+            labels=labels,
+            sysctls=levels.by_key("sysctls"),
+            group=group,
+            user=levels.text("user"),
+            hostname=self._hostname(levels, name, where),
+            network_mode=self._network_mode(levels),
+            mgmt_ipv4=self._mgmt_address(own, "mgmt-ipv4", 4, self._mgmt.ipv4_subnet),
+            mgmt_ipv6=self._mgmt_address(own, "mgmt-ipv6", 6, self._mgmt.ipv6_subnet),
+            startup_delay_s=levels.number("startup-delay") or 0.0,
+            limits=Limits(
+                cpu=levels.number("cpu"),
+                memory_bytes=self._memory(levels),
+                pids=int(pids) if pids and pids.isdecimal() else None,
+            ),
+        )
+
+    def _check_name(self, name: str, where: Span) -> None:
+        if "|" in name:
+            self._problems.add(
+                "unsupported",
+                f"node {name!r}: labctl makes no bridge inside another node's namespace",
+                where=where,
+                hint="make it a node of kind bridge of its own",
+            )
+        elif not names.NODE.fullmatch(name):
+            self._problems.add(
+                "bad-name",
+                f"{name!r} is not a node name",
+                where=where,
+                hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
+            )
+        elif name in RESERVED:
+            self._problems.add(
+                "reserved-name", f"no node can be called {name!r}", where=where, hint="choose another name"
+            )
+
+    def _kind(self, own: Checked, where: Span) -> tuple[str, Span]:
+        """node, else the node's group, else the default group, else defaults."""
+        groups, defaults = self._all.groups, self._all.defaults
+        for level in (
+            own,
+            groups.get(said(own, "group") or "", {}),
+            groups.get(said(defaults, "group") or "", {}),
+            defaults,
+        ):
+            kind = said(level, "kind")
+            if kind:
+                return kind, place(level, "kind", where)
+        return "", where
+
+    def _unknown_kind(self, name: str, kind: str, where: Span) -> None:
+        if not kind:
+            self._problems.add(
+                "missing-key", f"node {name!r} has no kind", where=where, hint="add `kind: linux`"
+            )
+            return
+        self._problems.add(
+            "unsupported",
+            f"node {name!r}: labctl does not emulate kind {kind!r} yet",
+            where=where,
+            hint=did_you_mean(kind, KINDS),
+        )
+
+    def _group(self, own: Checked, kind: str) -> str:
+        of_kind = said(self._all.kinds.get(kind, {}), "group")
+        return said(own, "group") or of_kind or said(self._all.defaults, "group") or ""
+
+    def _env(self, levels: _Levels) -> dict[str, str]:
+        for level in levels.levels:
+            if "env" in level:
+                for entry in getattr(level["env"].value, "entries", {}).values():
+                    if entry.key == "__IMPORT_ENVS":
+                        self._problems.add(
+                            "unsupported",
+                            "labctl does not copy the whole environment into a node",
+                            where=entry.span,
+                            hint="name the variables: `NAME: ${NAME}`",
+                        )
+        return levels.by_key("env")
+
+    def _words(self, levels: _Levels, key: str) -> tuple[str, ...] | None:
+        found = levels.first(key)
+        if found is None:
+            return None
+        try:
+            return tuple(shlex.split(found.text)) or None
+        except ValueError as error:
+            self._problems.add(
+                "bad-value",
+                f"{key} cannot be split into words: {str(error).lower()}",
+                where=found.span,
+                hint="close the quotes",
+            )
+            return None
+
+    def _binds(self, levels: _Levels, node: str) -> tuple[Bind, ...]:
+        found: dict[str, Bind] = {}
+        for item in levels.items("binds"):
+            bind = self._bind(item, node)
+            if bind:
+                found[bind.target] = bind
+        return tuple(found.values())
+
+    def _bind(self, item: Scalar, node: str) -> Bind | None:
+        source, *rest = self._magic(item.text, node).split(":")
+        if not source or len(rest) not in (1, 2) or not rest[0].startswith("/"):
+            self._problems.add(
+                "bad-value",
+                f"bind {item.text!r} is not `source:target` with an absolute target",
+                where=item.span,
+                hint="write it like `config/r1:/etc/frr:ro`",
+            )
+            return None
+        path = os.path.join(self._reading.directory, os.path.expanduser(source))
+        options = tuple(o for o in rest[1].split(",") if o) if len(rest) == 2 else ()
+        return Bind(source=os.path.normpath(path), target=rest[0], options=options)
+
+    def _magic(self, text: str, node: str) -> str:
+        if "__clab" not in text:
+            return text
+        directory = os.path.join(self._reading.directory, f"clab-{self._lab}")
+        for word, meaning in (
+            ("__clabNodeDir__", os.path.join(directory, node)),
+            ("__clabDir__", directory),
+            ("__clabLabName__", f"clab-{self._lab}"),
+            ("__clabNodeName__", node),
+        ):
+            text = text.replace(word, meaning)
+        return text
+
+    def _hostname(self, levels: _Levels, name: str, where: Span) -> str | None:
+        found = levels.first("hostname")
+        if len(found.text if found else name) > 63:
+            self._problems.add(
+                "bad-name",
+                f"the host name of node {name!r} is longer than 63 characters",
+                where=found.span if found else where,
+                hint="set a shorter `hostname`",
+            )
+        return found.text if found else None
+
+    def _network_mode(self, levels: _Levels) -> str | None:
+        found = levels.first("network-mode")
+        if found is None or found.text in ("none", "bridge"):
+            return "none" if found and found.text == "none" else None
+        self._problems.add(
+            "unsupported",
+            f"labctl does not emulate network-mode {found.text!r} yet",
+            where=found.span,
+            hint="leave it out, or `none` for a node without a management interface",
+        )
+        return None
+
+    def _mgmt_address(self, own: Checked, key: str, version: int, subnet: str) -> str | None:
+        text = said(own, key)
+        if text is None:
+            return None
+        where = own[key].value.span
+        found = fields.address(text, where, self._problems, version=version, prefix=False, key=key)
+        if found and ipaddress.ip_address(found) not in ipaddress.ip_network(subnet):
+            self._problems.add(
+                "bad-address",
+                f"{key} {found} is outside the management network {subnet}",
+                where=where,
+                hint=f"set `mgmt: {{ipv{version}-subnet: …}}` or change the address",
+            )
+        return found
+
+    def _unique_addresses(self) -> None:
+        for key in ("mgmt-ipv4", "mgmt-ipv6"):
+            seen: dict[str, str] = {}
+            for name, (where, own) in self._all.nodes.items():
+                address = said(own, key)
+                if address and seen.setdefault(address, name) != name:
+                    self._problems.add(
+                        "address-twice",
+                        f"nodes {seen[address]!r} and {name!r} have the same {key} {address}",
+                        where=place(own, key, where),
+                        hint="give each node its own, or leave it out",
+                    )
+
+    def _memory(self, levels: _Levels) -> int | None:
+        found = levels.first("memory")
+        if found is None:
+            return None
+        try:
+            return _bytes(found.text, found.span)
+        except LabctlError as error:
+            self._problems.extend(error)
+            return None
+
+
+def _bytes(text: str, where: Span) -> int:
+    """containerlab's sizes: any case, `kb` and `k` are 1000, `kib` and `ki` 1024, no unit is bytes."""
+    match = _BYTES.fullmatch(text.strip())
+    if not match:
+        return units.size(text, where=where)  # says what is wrong
+    unit = match[2].lower().removesuffix("b")
+    power = "kmgtpe".find(unit[:1]) + 1 if unit else 0
+    if unit == "i":
+        return units.size(text, where=where)
+    base = 1024 if unit.endswith("i") else 1000
+    return round(float(match[1]) * float(base**power))

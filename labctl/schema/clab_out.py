@@ -1,0 +1,141 @@
+"""containerlab's lab files, out: `dump(lab)` writes what `clab.load` reads back to the same `LabSpec`.
+
+Only what differs from the defaults is written. A link is brief unless an end has a MAC of its own. What a lab file
+cannot say (an empty command, a delay of half a second) is an error, because a file that means something else is worse.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from labctl.errors import LabctlError
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.names import derived_macs
+from labctl.schema import yaml_out
+from labctl.schema.clab_nodes import PIDS_LABEL
+
+_DEFAULT_MTU = 9500
+
+
+def dump(lab: LabSpec, *, relative_to: str | None = None) -> str:
+    """The text of the lab file. Bind sources below `relative_to`, where the file will be, are written relative."""
+    top: dict[str, Any] = {"name": lab.name}
+    if lab.prefix != "clab":
+        top["prefix"] = lab.prefix
+    mgmt = dict(_mgmt(lab.mgmt))
+    if mgmt:
+        top["mgmt"] = mgmt
+    topology: dict[str, Any] = {"nodes": {n.name: dict(_node(n, relative_to)) for n in lab.nodes}}
+    if lab.cables:
+        topology["links"] = list(_links(lab))
+    top["topology"] = topology
+    return yaml_out.dump(top)
+
+
+def _mgmt(mgmt: MgmtSpec) -> Iterator[tuple[str, Any]]:
+    base = MgmtSpec()
+    for key, value, default in (
+        ("network", mgmt.network, base.network),
+        ("ipv4-subnet", mgmt.ipv4_subnet, base.ipv4_subnet),
+        ("ipv6-subnet", mgmt.ipv6_subnet, base.ipv6_subnet),
+        ("mtu", mgmt.mtu, base.mtu),
+    ):
+        if value != default:
+            yield key, value
+
+
+def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
+    limits = node.limits
+    labels = dict(node.labels)
+    if limits.pids is not None:
+        labels[PIDS_LABEL] = str(limits.pids)
+    yield "kind", node.kind.value
+    for key, value in (
+        ("image", node.image),
+        ("entrypoint", _words(node, node.entrypoint)),
+        ("cmd", _words(node, node.cmd)),
+        ("group", node.group),
+        ("user", node.user),
+        ("hostname", node.hostname),
+        ("network-mode", node.network_mode),
+        ("mgmt-ipv4", node.mgmt_ipv4),
+        ("mgmt-ipv6", node.mgmt_ipv6),
+        ("startup-delay", _seconds(node)),
+        ("cpu", limits.cpu),
+        ("memory", f"{limits.memory_bytes}b" if limits.memory_bytes else None),
+        ("env", dict(node.env)),
+        ("sysctls", dict(node.sysctls)),
+        ("labels", labels),
+        ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
+        ("exec", list(node.exec)),
+    ):
+        if value not in (None, "", [], {}):
+            yield key, value
+
+
+def _words(node: NodeSpec, words: tuple[str, ...] | None) -> str | None:
+    if words == ():
+        raise _no_form(node, "an empty command")
+    return None if words is None else shlex.join(words)
+
+
+def _seconds(node: NodeSpec) -> int | None:
+    if node.startup_delay_s != int(node.startup_delay_s):
+        raise _no_form(node, "a startup delay of parts of a second")
+    return int(node.startup_delay_s) or None
+
+
+def _bind(node: NodeSpec, bind: Bind, relative_to: str | None) -> str:
+    source = bind.source
+    if relative_to is not None and source.startswith(relative_to.rstrip("/") + "/"):
+        source = os.path.relpath(source, relative_to)
+    if any(":" in part for part in (source, bind.target)):
+        raise _no_form(node, "a bind with `:` in a path")
+    return ":".join((source, bind.target, *([",".join(bind.options)] if bind.options else [])))
+
+
+def _no_form(node: NodeSpec, what: str) -> LabctlError:
+    return LabctlError("unsupported", f"node {node.name!r}: a lab file has no form for {what}")
+
+
+def _links(lab: LabSpec) -> Iterator[dict[str, Any]]:
+    macs = derived_macs(lab.name, (end.port for cable in lab.cables for end in cable.ends))
+    for cable in lab.cables:
+        own_macs = any(end.mac != macs[end.port] for end in cable.ends)
+        link = _brief(cable) if cable.z and not own_macs else _long(cable, macs)
+        if cable.mtu != _DEFAULT_MTU:
+            link["mtu"] = cable.mtu
+        if cable.labels:
+            link["labels"] = dict(cable.labels)
+        yield link
+
+
+def _brief(cable: CableSpec) -> dict[str, Any]:
+    link: dict[str, Any] = {"endpoints": yaml_out.Flow(str(end.port) for end in cable.ends)}
+    for key in ("ipv4", "ipv6"):
+        addresses = [getattr(end, key) or "" for end in cable.ends]
+        if any(addresses):
+            link[key] = yaml_out.Flow(addresses)
+    return link
+
+
+def _long(cable: CableSpec, macs: dict[Any, str]) -> dict[str, Any]:
+    ends = [dict(_end(end, macs[end.port])) for end in cable.ends]
+    if cable.z is None:
+        return {"type": "dummy", "endpoint": ends[0]}
+    return {"type": "veth", "endpoints": ends}
+
+
+def _end(end: End, derived: str) -> Iterator[tuple[str, Any]]:
+    yield "node", end.port.node
+    yield "interface", end.port.interface
+    for key, value in (
+        ("mac", end.mac if end.mac != derived else None),
+        ("ipv4", end.ipv4),
+        ("ipv6", end.ipv6),
+    ):
+        if value:
+            yield key, value
