@@ -1,0 +1,92 @@
+"""A box and its ports -> the `Device` of the model: interfaces merged from every source that spoke of them.
+
+A walk knows what is (state, MAC, speed); a configuration knows what is meant (MTU, addresses, description). Where both
+speak, the configuration's MTU and addresses come first and the walk adds what the configuration does not say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_interface
+
+from labctl.model.config import InterfaceConfig
+from labctl.model.observation import InterfaceRow
+from labctl.model.topology import Device, Interface, Role
+from labctl.topo.identity import Box
+from labctl.topo.ports import Ports, canonical
+
+
+def device_of(box: Box, ports: Ports, claimed: Iterable[str] = ()) -> Device:
+    """`claimed`: ports of a box that was not polled, as others name them."""
+    return Device(
+        id=box.id,
+        name=box.name,
+        polled=box.polled,
+        interfaces=_interfaces(box, ports, claimed),
+        platform=next((o.sys_descr for o in box.observations if o.sys_descr), "")
+        or next((c.dialect for c in box.configs), "")
+        or (box.retained.platform if box.retained else ""),
+        identities=tuple(sorted(box.identities)),
+        sources=tuple(
+            dict.fromkeys(
+                [
+                    *(f"{o.source} {o.where}" for o in box.observations),
+                    *(f"config {c.where}" for c in box.configs),
+                ]
+            )
+        )
+        or (box.retained.sources if box.retained else ()),
+    )
+
+
+def _interfaces(box: Box, ports: Ports, claimed: Iterable[str]) -> tuple[Interface, ...]:
+    rows: dict[str, InterfaceRow] = {}
+    addresses: dict[str, list[str]] = defaultdict(list)
+    for seen in box.observations:
+        for row in seen.interfaces:
+            rows.setdefault(row.label, row)
+        for held in seen.addresses:
+            if held.if_index in ports.by_index:
+                addresses[ports.by_index[held.if_index]].append(str(held.address))
+    configured = _configured(box, ports)
+    kept = {i.name: i for i in box.retained.interfaces} if box.retained else {}
+    return tuple(
+        kept[name]
+        if name in kept and name not in rows and name not in configured
+        else _interface(name, ports, rows.get(name), configured.get(name), addresses.get(name, []))
+        for name in (*ports.kinds, *sorted(set(claimed) - ports.kinds.keys()))
+    )
+
+
+def _configured(box: Box, ports: Ports) -> Mapping[str, InterfaceConfig]:
+    found: dict[str, InterfaceConfig] = {}
+    for config in box.configs:
+        for interface in config.interfaces:
+            name = ports.one("ifName", interface.name) or ports.one("canonical", canonical(interface.name))
+            found.setdefault(name or interface.name, interface)
+    return found
+
+
+def _interface(
+    name: str, ports: Ports, row: InterfaceRow | None, meant: InterfaceConfig | None, seen: list[str]
+) -> Interface:
+    addresses = [*(meant.ipv4 if meant else ()), *(meant.ipv6 if meant else ()), *seen]
+    unique = {str(ip_interface(a)): None for a in addresses if not ip_interface(a).ip.is_link_local}
+    mtu = (meant.mtu if meant else None) or (row.mtu if row else None)
+    speed = (row.speed_bps if row else None) or (meant.speed_bps if meant else None)
+    admin = row.admin_up if row else None
+    if admin is None and meant is not None:
+        admin = not meant.shutdown
+    return Interface(
+        name=name,
+        mac=row.mac if row else None,
+        addresses=tuple(unique),
+        mtu=mtu,
+        speed_bps=float(speed) if speed else None,
+        admin_up=admin,
+        oper_up=row.oper_up if row else None,
+        description=(meant.description if meant else "") or (row.alias if row else ""),
+        role=ports.roles.get(name, Role.DATA),
+        kind=ports.kinds.get(name, ""),
+    )
