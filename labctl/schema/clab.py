@@ -20,7 +20,7 @@ from labctl.schema import fields, yaml
 from labctl.schema.clab_keys import MGMT, NODE, TOP, TOPOLOGY
 from labctl.schema.clab_links import MTU_MAX, MTU_MIN, LinkReader
 from labctl.schema.clab_nodes import Definitions, NodeReader
-from labctl.schema.clab_read import Checked, Notice, Notify, Reading, entries, place, said
+from labctl.schema.clab_read import Checked, Notice, Notify, Reading, place, said
 from labctl.schema.envsubst import expand
 
 _GIT_WORDS = ("__gitBranch__", "__gitHash__")
@@ -106,11 +106,13 @@ def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) 
 
 def _definitions(reading: Reading, topology: Checked) -> Definitions:
     def level(key: str, what: str) -> dict[str, Checked]:
-        found = entries(topology[key].value) if key in topology else ()
+        value = topology[key].value if key in topology else None
+        found = fields.mapping(value, key, reading.problems) or ()
         return {entry.key: reading.keys(entry.value, NODE, f"{what} {entry.key}") for entry in found}
 
     nodes = level("nodes", "node")
-    spans = {e.key: e.span for e in entries(topology["nodes"].value)} if "nodes" in topology else {}
+    bodies = topology["nodes"].value if "nodes" in topology else None
+    spans = {entry.key: entry.span for entry in bodies} if isinstance(bodies, yaml.Map) else {}
     defaults = topology.get("defaults")
     return Definitions(
         defaults=reading.keys(defaults.value, NODE, "defaults") if defaults else {},

@@ -47,6 +47,8 @@ class LinkReader:
     def cables(self, links: Value | None) -> tuple[CableSpec, ...]:
         """All cables in file order."""
         if not isinstance(links, Seq):
+            if fields.text(links, "links", self._problems) is not None and links:
+                fields.wrong(self._problems, links, "links", "a list")
             return ()
         found = [cable for item in links.items if (cable := self._cable(item))]
         macs = names.derived_macs(self._lab, (end.port for cable in found for end in cable.ends))

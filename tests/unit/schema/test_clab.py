@@ -1,0 +1,429 @@
+"""Lab files in: inheritance, links, names, addresses, and what each mistake says."""
+
+import textwrap
+
+import pytest
+
+from labctl.errors import LabctlError
+from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind
+from labctl.names import CableId, PortId
+from labctl.schema import clab
+
+
+def read(text, **options):
+    notices = []
+    lab = clab.parse(
+        textwrap.dedent(text), file="/labs/x.clab.yml", **{"env": {}, "notify": notices.append} | options
+    )
+    return lab, [n.text for n in notices]
+
+
+def lab_of(text, **options):
+    lab, notices = read(text, **options)
+    assert notices == []
+    return lab
+
+
+def nodes(text, **options):
+    """A lab with this `topology:` content."""
+    return lab_of("name: t\ntopology:\n" + textwrap.indent(textwrap.dedent(text), "  "), **options)
+
+
+def errors(text, **options):
+    with pytest.raises(LabctlError) as caught:
+        read(text, **options)
+    return [(e.code, e.where.line if e.where else 0, e.message) for e in caught.value.each]
+
+
+def node_errors(text):
+    found = errors("name: t\ntopology:\n" + textwrap.indent(textwrap.dedent(text), "  "))
+    return [(code, line - 2, said) for code, line, said in found]
+
+
+PAIR = "nodes: {a: {kind: linux, image: i}, b: {kind: linux, image: i}}\n"
+
+
+# ---- the whole file
+
+
+def test_the_least_file():
+    lab = lab_of("name: t\ntopology: {nodes: {a: {kind: linux, image: i}}}")
+    assert (lab.name, lab.prefix, lab.source, lab.mgmt) == ("t", "clab", "/labs/x.clab.yml", MgmtSpec())
+    assert lab.container("a") == "clab-t-a"
+
+
+@pytest.mark.parametrize(
+    ("line", "container"),
+    [('prefix: ""', "a"), ("prefix: __lab-name", "t-a"), ("prefix: x", "x-t-a"), ("prefix:", "clab-t-a")],
+)
+def test_prefixes(line, container):
+    assert (
+        lab_of(f"name: t\n{line}\ntopology: {{nodes: {{a: {{kind: linux, image: i}}}}}}").container("a")
+        == container
+    )
+
+
+def test_the_name_can_be_given_from_outside():
+    assert lab_of("topology: {}", name="other").name == "other"
+    assert lab_of("name: t\ntopology: {}", name="other").name == "other"
+
+
+def test_nodes_are_sorted_and_their_names_are_text():
+    lab = nodes("nodes: {2: {kind: linux, image: i}, 10: {kind: linux, image: i}}")
+    assert [n.name for n in lab.nodes] == ["10", "2"]
+
+
+def test_mgmt():
+    lab = lab_of(
+        "name: t\nmgmt: {network: n, ipv4-subnet: 10.9.0.0/16, ipv6-subnet: auto, mtu: 1400}\ntopology: {}"
+    )
+    assert lab.mgmt == MgmtSpec(network="n", ipv4_subnet="10.9.0.0/16", mtu=1400)
+
+
+def test_variables_are_expanded_before_yaml_is_read():
+    lab = nodes(
+        "nodes: {a: {kind: linux, image: 'frr:${V:=9}', cmd: ash -c 'echo $UNSET', env: {X: $KEEP}}}",
+        env={"KEEP": "on"},
+    )
+    assert (lab.node("a").image, lab.node("a").cmd, lab.node("a").env) == (
+        "frr:9",
+        ("ash", "-c", "echo $UNSET"),
+        {"X": "on"},
+    )
+
+
+def test_errors_of_one_stage_come_together():
+    assert errors("nam: t\ntopology:\n  nodez: {}\n  nodes:\n    a: {kind: linux, imagee: i}\n") == [
+        ("unknown-key", 1, "the file has no key 'nam'"),
+        ("unknown-key", 3, "topology has no key 'nodez'"),
+        ("unknown-key", 5, "node a has no key 'imagee'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line"),
+    [
+        ("- a", "bad-value", 1),
+        ("", "bad-value", 1),
+        ("topology: {}", "missing-key", 1),
+        ("name: t", "missing-key", 1),
+        ("name: a b\ntopology: {}", "bad-name", 1),
+        ("name: ../x\ntopology: {}", "bad-name", 1),
+        ("name: x-__gitHash__\ntopology: {}", "unsupported", 1),
+        ("name: [t]\ntopology: {}", "bad-value", 1),
+        ("name: t\ntopology: x", "bad-value", 2),
+        ("name: t\ntopology: {nodes: [a]}", "bad-value", 2),
+        ("name: t\ntopology: {links: x}", "bad-value", 2),
+        ("name: t\nmgmt: {ipv4-subnet: 10.0.0.1}\ntopology: {}", "bad-address", 2),
+        ("name: t\nmgmt: {ipv4-subnet: 10.0.0.1/24}\ntopology: {}", "bad-address", 2),
+        ("name: t\nmgmt: {ipv6-subnet: 10.0.0.0/24}\ntopology: {}", "bad-address", 2),
+        ("name: t\nmgmt: {mtu: big}\ntopology: {}", "bad-value", 2),
+        ("name: t\nmgmt: {mtu: 10}\ntopology: {}", "bad-value", 2),
+        ("name: t\ntopology:\n  nodes: {a: {image: x{{ .v }}}}", "unsupported", 3),
+        ("name: t\nname: u", "duplicate-key", 2),
+        ("name: ${X", "bad-value", 1),
+    ],
+)
+def test_what_is_wrong_with_the_file(text, code, line):
+    assert [e[:2] for e in errors(text)] == [(code, line)]
+
+
+# ---- inheritance
+
+
+LEVELS = """
+defaults: {kind: linux, image: d, cmd: d, env: {A: d, B: d}, exec: [d, same], labels: {l: d}, user: d, cpu: 4}
+kinds: {linux: {image: k, entrypoint: k, env: {B: k, C: k}, exec: [k], sysctls: {s: k}, startup-delay: 3}}
+groups: {g: {image: g, env: {C: g, D: g}, exec: [g, same], hostname: g, cpu: 2}}
+nodes: {n: {group: g, image: n, env: {D: n}, exec: [n], cpu: 0}, plain: }
+"""
+
+
+def test_the_most_specific_level_wins_and_maps_merge():
+    node = nodes(LEVELS).node("n")
+    assert (node.image, node.cmd, node.entrypoint, node.user) == ("n", ("d",), ("k",), "d")
+    assert node.env == {"A": "d", "B": "k", "C": "g", "D": "n"}
+    assert node.exec == ("d", "same", "k", "g", "n")
+    assert (node.labels, node.sysctls, node.startup_delay_s, node.limits.cpu) == (
+        {"l": "d"},
+        {"s": "k"},
+        3,
+        2,
+    )
+    assert (node.hostname, node.group) == ("g", "g")
+
+
+def test_a_node_without_a_body_inherits_everything():
+    node = nodes(LEVELS).node("plain")
+    assert (node.image, node.cmd, node.exec, node.group, node.hostname) == (
+        "k",
+        ("d",),
+        ("d", "same", "k"),
+        "",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("topology", "kind"),
+    [
+        ("nodes: {n: {kind: bridge, group: g}}\ngroups: {g: {kind: host}}", "bridge"),
+        ("nodes: {n: {group: g}}\ngroups: {g: {kind: host}}\ndefaults: {kind: bridge}", "host"),
+        ("nodes: {n: }\ngroups: {g: {kind: host}}\ndefaults: {kind: bridge, group: g}", "host"),
+        ("nodes: {n: }\ndefaults: {kind: bridge}", "bridge"),
+    ],
+)
+def test_where_the_kind_comes_from(topology, kind):
+    assert nodes(topology).node("n").kind is NodeKind(kind)
+
+
+def test_where_the_group_comes_from():
+    lab = nodes(
+        "defaults: {group: d}\nkinds: {bridge: {group: k}}\n"
+        "nodes: {a: {kind: bridge, group: n}, b: {kind: bridge}, c: {kind: host}}"
+    )
+    assert [n.group for n in lab.nodes] == ["n", "k", "d"]
+
+
+def test_binds_with_one_target_keep_the_most_specific():
+    lab = nodes(
+        "defaults: {kind: linux, image: i, binds: ['d:/a', '/abs/x:/b:ro,z']}\nnodes: {n: {binds: ['n:/a', '../up:/c']}}"
+    )
+    assert lab.node("n").binds == (
+        Bind(source="/labs/n", target="/a"),
+        Bind(source="/abs/x", target="/b", options=("ro", "z")),
+        Bind(source="/up", target="/c"),
+    )
+
+
+def test_magic_words_in_binds_and_exec():
+    node = nodes(
+        "nodes: {n: {kind: linux, image: i, binds: ['__clabNodeDir__/c:/c', '__clabDir__:/d'], "
+        "exec: [echo __clabNodeName__ __clabLabName__]}}"
+    ).node("n")
+    assert [b.source for b in node.binds] == ["/labs/clab-t/n/c", "/labs/clab-t"]
+    assert node.exec == ("echo n clab-t",)
+
+
+def test_values_are_text_as_it_stands():
+    node = nodes(
+        "nodes: {n: {kind: linux, image: i, env: {A: 22:22, B: on, C: 010, D: , E: 1.10}, cmd: sh -c 'a b'}}"
+    ).node("n")
+    assert node.env == {"A": "22:22", "B": "on", "C": "010", "D": "", "E": "1.10"}
+    assert node.cmd == ("sh", "-c", "a b")
+
+
+@pytest.mark.parametrize(
+    ("memory", "count"),
+    [
+        ("512MiB", 2**29),
+        ("1Gb", 10**9),
+        ("1gib", 2**30),
+        ("1.5 k", 1500),
+        ("1ki", 1024),
+        ("4096", 4096),
+        ("64b", 64),
+    ],
+)
+def test_memory_counts_like_containerlab(memory, count):
+    assert nodes(f"nodes: {{n: {{kind: linux, image: i, memory: {memory}}}}}").node("n").limits == Limits(
+        memory_bytes=count
+    )
+
+
+def test_management_addresses_are_of_the_node_alone():
+    lab = nodes(
+        "kinds: {linux: {mgmt-ipv4: 172.20.20.9}}\n"
+        "nodes: {a: {kind: linux, image: i, mgmt-ipv4: 172.20.20.5, mgmt-ipv6: '3fff:172:20:20:0::5'}, b: {kind: linux, image: i}}"
+    )
+    assert [(n.mgmt_ipv4, n.mgmt_ipv6) for n in lab.nodes] == [
+        ("172.20.20.5", "3fff:172:20:20::5"),
+        (None, None),
+    ]
+
+
+def test_keys_without_effect_are_told():
+    lab, notices = read("name: t\ntopology: {nodes: {a: {kind: linux, image: i, ports: [1:1], type: x}}}")
+    assert lab.node("a").image == "i"
+    assert [n.split("`")[1] for n in notices] == ["ports", "type"]
+
+
+def test_without_a_listener_notices_go_to_the_log(caplog):
+    clab.parse("name: t\ntopology: {nodes: {a: {kind: linux}}}", file="/x.yml", env={})
+    assert caplog.messages == ["/x.yml:2:20  node 'a' has no image; it cannot be deployed"]
+
+
+def test_old_keys_need_lenient():
+    text = """
+    name: t
+    mgmt: {ipv4_subnet: 10.0.0.0/24}
+    topology: {nodes: {a: {kind: linux, image: i, mgmt_ipv4: 10.0.0.2, wait-for: [b]}}}
+    """
+    assert [e[:2] for e in errors(text)] == [("unknown-key", 4), ("unknown-key", 4)]
+    lab, notices = read(text, lenient=True)
+    assert (lab.mgmt.ipv4_subnet, lab.node("a").mgmt_ipv4, len(notices)) == ("10.0.0.0/24", "10.0.0.2", 3)
+
+
+def test_lenient_does_not_take_unknown_keys():
+    assert errors("name: t\ntopology: {nodes: {a: {kindd: linux}}}", lenient=True)[0][0] == "unknown-key"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("{image: i}", "missing-key"),
+        ("{kind: srl}", "unsupported"),
+        ("{kind: linux, image: i, stages: {}}", "unsupported"),
+        ("{kind: linux, image: i, network-mode: 'container:x'}", "unsupported"),
+        ("{kind: linux, image: i, env: {__IMPORT_ENVS: 'true'}}", "unsupported"),
+        ("{kind: linux, image: i, cpu: lots}", "bad-value"),
+        ("{kind: linux, image: i, cpu: -1}", "bad-value"),
+        ("{kind: linux, image: i, startup-delay: 1.5}", "bad-value"),
+        ("{kind: linux, image: i, memory: 5 parsec}", "bad-unit"),
+        ("{kind: linux, image: i, binds: /x}", "bad-value"),
+        ("{kind: linux, image: i, binds: [/x]}", "bad-value"),
+        ("{kind: linux, image: i, binds: ['a:b']}", "bad-value"),
+        ("{kind: linux, image: i, binds: ['a:/b:ro:x']}", "bad-value"),
+        ('{kind: linux, image: i, cmd: "sh \'x"}', "bad-value"),
+        ("{kind: linux, image: i, env: [A]}", "bad-value"),
+        ("{kind: linux, image: i, env: {A: [1]}}", "bad-value"),
+        ("{kind: linux, image: i, exec: [[a]]}", "bad-value"),
+        ("{kind: linux, image: i, mgmt-ipv4: 1.2.3}", "bad-address"),
+        ("{kind: linux, image: i, mgmt-ipv4: 172.20.20.5/24}", "bad-address"),
+        ("{kind: linux, image: i, mgmt-ipv4: 10.0.0.1}", "bad-address"),
+        ("{kind: linux, image: i, hostname: " + "x" * 64 + "}", "bad-name"),
+        ("text", "bad-value"),
+    ],
+)
+def test_what_is_wrong_with_a_node(body, code):
+    found = node_errors(f"nodes:\n  a: {body}\n")
+    assert [e[:2] for e in found] == [(code, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("'a b'", "bad-name"),
+        ("-a", "bad-name"),
+        ("a/b", "bad-name"),
+        ("host", "reserved-name"),
+        ("panel", "reserved-name"),
+        ("br|a", "unsupported"),
+    ],
+)
+def test_node_names(name, code):
+    assert [e[:2] for e in node_errors(f"nodes: {{? {name} : {{kind: linux, image: i}}}}")] == [(code, 1)]
+
+
+def test_one_management_address_for_two_nodes():
+    text = "nodes:\n  a: &n {kind: linux, image: i, mgmt-ipv4: 172.20.20.5}\n  b: *n\n"
+    assert [e[0] for e in node_errors(text)] == ["address-twice"]
+
+
+# ---- links
+
+
+def cable(links):
+    (found,) = nodes(PAIR + "links:\n" + textwrap.indent(textwrap.dedent(links), "  ")).cables
+    return found
+
+
+def test_a_brief_link():
+    found = cable("- endpoints: ['a:eth1', 'b:eth2']")
+    assert found.id == CableId.of(PortId("a", "eth1"), PortId("b", "eth2"))
+    assert (found.mtu, found.labels, found.a.ipv4, found.a.mac[:9]) == (9500, {}, None, "aa:c1:ab:")
+    assert found.a.mac != found.z.mac
+
+
+def test_brief_addresses_are_in_the_order_of_the_ends():
+    found = cable(
+        "- {endpoints: ['b:eth2', 'a:eth1'], mtu: 1500, ipv4: [10.0.0.1/30, ''], ipv6: ['', 2001:db8::1/64]}"
+    )
+    assert (found.mtu, found.a.port.node, found.a.ipv4, found.a.ipv6) == (1500, "b", "10.0.0.1/30", None)
+    assert (found.z.ipv4, found.z.ipv6) == (None, "2001:db8::1/64")
+
+
+@pytest.mark.parametrize("kind", ["veth", "veth-stitch"])
+def test_an_extended_link(kind):
+    found = cable(
+        f"""
+        - type: {kind}
+          labels: {{who: me}}
+          endpoints:
+            - {{node: a, interface: eth1, mac: AA:BB:CC:00:00:02, ipv4: 10.0.0.1/30}}
+            - {{node: b, interface: eth1, ipv6: 2001:DB8:0::2/64}}
+        """
+    )
+    assert (found.a.mac, found.a.ipv4, found.z.ipv6) == ("aa:bb:cc:00:00:02", "10.0.0.1/30", "2001:db8::2/64")
+    assert found.labels == {"who": "me"}
+
+
+def test_a_dummy_link_is_a_stub():
+    found = cable("- {type: dummy, endpoint: {node: a, interface: eth1}}")
+    assert (found.z, found.a.port) == (None, PortId("a", "eth1"))
+
+
+def test_macs_are_the_same_each_time_and_do_not_move_when_a_link_is_added():
+    one = nodes(PAIR + "links: [{endpoints: ['a:eth1', 'b:eth1']}]").cables
+    two = nodes(PAIR + "links: [{endpoints: ['a:eth1', 'b:eth1']}, {endpoints: ['a:eth2', 'b:eth2']}]").cables
+    assert two[0] == one[0]
+    assert len({end.mac for c in two for end in c.ends}) == 4
+
+
+def test_eth0_is_free_without_a_management_network():
+    text = "nodes: {a: {kind: linux, image: i, network-mode: none}, b: {kind: bridge}}\nlinks: [{endpoints: ['a:eth0', 'b:eth0']}]"
+    assert nodes(text).cables[0].a.port == PortId("a", "eth0")
+
+
+@pytest.mark.parametrize(
+    ("link", "code"),
+    [
+        ("text", "bad-value"),
+        ("{}", "missing-key"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], speed: 1}", "unknown-key"),
+        ("{endpoints: ['a:eth1']}", "bad-value"),
+        ("{endpoints: 'a:eth1'}", "bad-value"),
+        ("{endpoints: ['a:eth1', 'b']}", "bad-value"),
+        ("{endpoints: ['a:eth1', [b]]}", "bad-value"),
+        ("{endpoints: ['a:eth1', 'c:eth1']}", "unknown-node"),
+        ("{endpoints: ['a:eth1', 'a:eth1']}", "endpoint-twice"),
+        ("{endpoints: ['a:eth0', 'b:eth1']}", "reserved-name"),
+        ("{endpoints: ['a:lo', 'b:eth1']}", "reserved-name"),
+        ("{endpoints: ['a:GigabitEthernet0/1', 'b:eth1']}", "bad-name"),
+        ("{endpoints: ['a:sixteen-bytes-xx', 'b:eth1']}", "bad-name"),
+        ("{endpoints: ['host:eth9', 'b:eth1']}", "unsupported"),
+        ("{endpoints: ['a:eth1', 'mgmt-net:x']}", "unsupported"),
+        ("{type: vxlan, endpoint: {node: a, interface: eth1}}", "unsupported"),
+        ("{type: vteh, endpoints: []}", "bad-value"),
+        ("{type: veth, endpoints: [{node: a}, {node: b, interface: eth1}]}", "missing-key"),
+        ("{type: dummy}", "missing-key"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], mtu: 70000}", "bad-value"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], ipv4: [10.0.0.1]}", "bad-address"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], ipv4: [2001:db8::1/64]}", "bad-address"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], ipv4: [10.0.0.1/30, 10.0.0.2/30, 10.0.0.3/30]}", "bad-value"),
+        (
+            "{type: veth, endpoints: [{node: a, interface: eth1, mac: '01:00:5e:00:00:01'}, {node: b, interface: eth1}]}",
+            "bad-address",
+        ),
+        (
+            "{type: veth, endpoints: [{node: a, interface: eth1, mac: 'aa:bb'}, {node: b, interface: eth1}]}",
+            "bad-address",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_link(link, code):
+    assert [e[:2] for e in node_errors(PAIR + f"links:\n  - {link}\n")] == [(code, 3)]
+
+
+def test_an_endpoint_twice_names_the_first_link():
+    with pytest.raises(LabctlError) as caught:
+        nodes(PAIR + "links:\n  - endpoints: ['a:eth1', 'b:eth1']\n  - endpoints: ['b:eth2', 'a:eth1']\n")
+    assert (caught.value.code, caught.value.hint) == ("endpoint-twice", "the first one is at line 5")
+
+
+def test_bridges_that_share_a_port_name_are_told():
+    _, notices = read(
+        "name: t\ntopology: {nodes: {a: {kind: linux, image: i}, x: {kind: bridge}, y: {kind: bridge}}, "
+        "links: [{endpoints: ['a:eth1', 'x:p1']}, {endpoints: ['a:eth2', 'y:p1']}]}"
+    )
+    assert notices == ["x:p1 and y:p1 have one interface name: containerlab would refuse the file"]

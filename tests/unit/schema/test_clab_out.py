@@ -1,0 +1,169 @@
+"""Lab files out: what is written is read back as the same lab."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.errors import LabctlError
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.names import PortId, derived_macs
+from labctl.schema import clab, clab_out
+
+NAMES = st.from_regex(r"[a-z0-9][a-zA-Z0-9._-]{0,12}", fullmatch=True).filter(
+    lambda n: n not in {"host", "stub", "panel", "macvlan", "mgmt-net"}
+)
+IFNAMES = st.from_regex(r"[a-zA-Z_%][a-zA-Z0-9._%@$-]{0,14}", fullmatch=True).filter(
+    lambda n: n not in {"lo", "eth0"}
+)
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12).filter(
+    lambda t: "__clab" not in t
+)
+FULL = WORDS.filter(bool)
+KEYS = WORDS.filter(lambda t: t not in {"__IMPORT_ENVS", "labctl-pids"})
+MAPS = st.dictionaries(KEYS, WORDS, max_size=3)
+PATHS = st.lists(
+    st.from_regex(r"[a-z0-9 ${}#'.-]{1,8}", fullmatch=True).filter(lambda p: p not in {".", ".."}),
+    min_size=1,
+    max_size=3,
+).map(lambda parts: "/" + "/".join(parts))
+BINDS = st.builds(
+    Bind,
+    source=PATHS,
+    target=PATHS,
+    options=st.lists(st.sampled_from(["ro", "rw", "z"]), unique=True).map(tuple),
+)
+COMMANDS = st.none() | st.lists(WORDS, min_size=1, max_size=3).map(tuple)
+IPV4 = st.none() | st.ip_addresses(v=4).map(lambda a: f"{a}/30")
+IPV6 = st.none() | st.ip_addresses(v=6).map(lambda a: str(ipaddress.IPv6Interface(f"{a}/64")))
+MACS = st.none() | st.integers(1, 2**40 - 1).map(
+    lambda n: ":".join(f"{n:012x}"[i : i + 2] for i in range(0, 12, 2))
+)
+
+
+@st.composite
+def node_specs(draw, name):
+    kind = draw(st.sampled_from(NodeKind))
+    hosts = st.none() | st.integers(1, 2**16 - 2)
+    v4, v6 = draw(hosts), draw(hosts)
+    return NodeSpec(
+        name=name,
+        kind=kind,
+        image=draw(FULL),
+        cmd=draw(COMMANDS),
+        entrypoint=draw(COMMANDS),
+        env=draw(MAPS),
+        exec=draw(st.lists(FULL, unique=True, max_size=3).map(tuple)),
+        binds=draw(st.lists(BINDS, unique_by=lambda b: b.target, max_size=3).map(tuple)),
+        labels=draw(MAPS),
+        sysctls=draw(MAPS),
+        group=draw(WORDS),
+        user=draw(st.none() | FULL),
+        hostname=draw(st.none() | FULL),
+        network_mode=draw(st.sampled_from([None, "none"])),
+        mgmt_ipv4=v4 and str(ipaddress.ip_address("10.7.0.0") + v4),
+        mgmt_ipv6=v6 and str(ipaddress.ip_address("fd00::") + v6),
+        startup_delay_s=draw(st.integers(0, 100)),
+        limits=Limits(
+            cpu=draw(st.none() | st.floats(0.001, 64)),
+            memory_bytes=draw(st.none() | st.integers(1, 2**50)),
+            pids=draw(st.none() | st.integers(1, 2**20)),
+        ),
+    )
+
+
+@st.composite
+def labs(draw):
+    name = draw(NAMES)
+    node_names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=4))
+    found = [draw(node_specs(n)) for n in sorted(node_names)]
+    ports = draw(st.lists(st.builds(PortId, st.sampled_from(node_names), IFNAMES), unique=True, max_size=8))
+    macs = derived_macs(name, ports)
+    ends = [End(port=p, mac=draw(MACS) or macs[p], ipv4=draw(IPV4), ipv6=draw(IPV6)) for p in ports]
+    cables, rest = [], ends
+    while rest:
+        stub = len(rest) == 1 or draw(st.booleans())
+        a, z, rest = (rest[0], None, rest[1:]) if stub else (rest[0], rest[1], rest[2:])
+        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(68, 65535)), labels=draw(MAPS)))
+    addresses = [x for n in found for x in (n.mgmt_ipv4, n.mgmt_ipv6) if x]
+    if len(set(addresses)) < len(addresses):
+        found = []
+        cables = []
+    return LabSpec(
+        name=name,
+        prefix=draw(st.sampled_from(["clab", "", "__lab-name", "x"])),
+        nodes=tuple(found),
+        cables=tuple(cables),
+        mgmt=MgmtSpec(
+            network=draw(FULL),
+            ipv4_subnet="10.7.0.0/16",
+            ipv6_subnet="fd00::/64",
+            mtu=draw(st.integers(68, 65535)),
+        ),
+        source="/labs/t.clab.yml",
+    )
+
+
+ENV = dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "expanded")
+
+
+@given(lab=labs(), relative=st.sampled_from([None, "/labs", "/", "/a"]))
+def test_what_is_written_is_read_back_the_same(lab, relative):
+    """Also when every variable that the text could name is set, and with binds relative to the file."""
+    text = clab_out.dump(lab, relative_to=relative if relative == "/labs" else None)
+    assert clab.parse(text, file="/labs/t.clab.yml", env=ENV, notify=lambda _: None) == lab
+
+
+@given(lab=labs())
+def test_the_text_is_stable(lab):
+    text = clab_out.dump(lab)
+    again = clab.parse(text, file="/labs/t.clab.yml", env={}, notify=lambda _: None)
+    assert clab_out.dump(again) == text
+
+
+def test_the_form_people_write():
+    lab = clab.parse(
+        "name: t\ntopology:\n  nodes:\n    r1: {kind: linux, image: 'frr:9', binds: ['c/r1:/etc/frr:ro']}\n"
+        "    r2: {kind: linux, image: 'frr:9', cmd: sleep infinity, env: {SW: on}}\n"
+        "  links:\n    - endpoints: ['r1:eth1', 'r2:eth1']\n      ipv4: ['', 10.0.0.2/30]\n"
+        "    - {type: dummy, endpoint: {node: r1, interface: eth2}}\n",
+        file="/labs/t.clab.yml",
+        env={},
+    )
+    assert clab_out.dump(lab, relative_to="/labs") == (
+        "name: t\n"
+        "topology:\n"
+        "  nodes:\n"
+        "    r1:\n"
+        "      kind: linux\n"
+        '      image: "frr:9"\n'
+        "      binds:\n"
+        '        - "c/r1:/etc/frr:ro"\n'
+        "    r2:\n"
+        "      kind: linux\n"
+        '      image: "frr:9"\n'
+        "      cmd: sleep infinity\n"
+        "      env:\n"
+        '        SW: "on"\n'
+        "  links:\n"
+        '    - endpoints: ["r1:eth1", "r2:eth1"]\n'
+        '      ipv4: ["", 10.0.0.2/30]\n'
+        "    - type: dummy\n"
+        "      endpoint:\n"
+        "        node: r1\n"
+        "        interface: eth2\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        NodeSpec(name="a", cmd=()),
+        NodeSpec(name="a", startup_delay_s=0.5),
+        NodeSpec(name="a", binds=(Bind(source="/a:b", target="/c"),)),
+    ],
+)
+def test_what_a_lab_file_cannot_say_is_refused(node):
+    with pytest.raises(LabctlError, match="a lab file has no form for"):
+        clab_out.dump(LabSpec(name="t", nodes=(node,)))
