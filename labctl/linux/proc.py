@@ -1,4 +1,4 @@
-"""Processes: who one is, and running one. The only module that starts subprocesses.
+"""Processes: who one is, and running one. With `enter` the only module that starts them.
 
 A pid alone names nothing for long; with the start time (clock ticks since boot) the pair never repeats. A helper that
 labctl runs inherits the lab's lock descriptor (`keep`), so after a `kill -9` of labctl itself the lock stays held until
@@ -7,7 +7,6 @@ the helper has finished what it was doing, and nobody cleans up under its hands.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -133,6 +132,7 @@ def run_logged(
     argv: Sequence[str],
     *,
     log: str,
+    stdin: int | None = None,
     timeout_s: float | None = 60.0,
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
@@ -142,7 +142,7 @@ def run_logged(
     with open(log, "ab", buffering=0) as file:
         process = subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=file,
             stderr=file,
             env=None if env is None else dict(env),
@@ -155,13 +155,6 @@ def run_logged(
             process.kill()
             process.wait()
             raise
-
-
-def passthrough(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
-    """Run a command on the caller's own terminal, as an interactive `exec` does; its exit status."""
-    with contextlib.suppress(KeyboardInterrupt):
-        return subprocess.run(list(argv), env=None if env is None else dict(env), check=False).returncode
-    return 130
 
 
 def start_detached(

@@ -1,0 +1,272 @@
+"""A node as an OCI bundle: the configuration that `runc` takes, as a pure function of node, image and places.
+
+A node is as privileged as containerlab's are *inside*: it configures its interfaces, mounts, traces, runs its own
+namespaces. What leads out is kept from it: no device of the machine, no kernel modules, no clock, no raw I/O, the
+machine's part of /proc/sys and /sys read-only; and its network namespace is the only one it ever sees.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.model.lab import LabSpec, NodeSpec
+from labctl.runtime import mgmt
+from labctl.runtime.images import Image
+
+#: name -> number (linux/capability.h). Everything a node may do to itself.
+CAPABILITIES: Mapping[str, int] = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_FOWNER": 3,
+    "CAP_FSETID": 4,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_NET_BROADCAST": 11,
+    "CAP_NET_ADMIN": 12,
+    "CAP_NET_RAW": 13,
+    "CAP_IPC_LOCK": 14,
+    "CAP_IPC_OWNER": 15,
+    "CAP_SYS_CHROOT": 18,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,  # zebra insists on it
+    "CAP_SYS_NICE": 23,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_SYS_TTY_CONFIG": 26,
+    "CAP_MKNOD": 27,
+    "CAP_LEASE": 28,
+    "CAP_AUDIT_WRITE": 29,
+    "CAP_SETFCAP": 31,
+    "CAP_BPF": 39,
+}
+LAST_CAPABILITY = 40
+#: What a command that enters a node drops: DAC_READ_SEARCH (opens files by handle), SYS_MODULE, SYS_RAWIO, SYS_BOOT, …
+DROPPED: tuple[int, ...] = tuple(sorted(set(range(LAST_CAPABILITY + 1)) - set(CAPABILITIES.values())))
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+MASKED = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware")
+#: /proc/sys/net and /sys/devices/virtual/net stay writable: they are the node's own.
+READ_ONLY = (
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sysrq-trigger",
+    "/proc/sys/dev",
+    "/proc/sys/fs",
+    "/proc/sys/kernel",
+    "/proc/sys/vm",
+    "/sys/block",
+    "/sys/bus",
+    "/sys/dev",
+    "/sys/fs",
+    "/sys/kernel",
+    "/sys/module",
+    "/sys/power",
+)
+_DEVICES = (("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9), ("c", 5, 0), ("c", 5, 2))
+_TUN = (10, 200)
+#: Only these reach a mount; the rest of docker's `-v` options is about SELinux labels and propagation.
+_BIND_OPTIONS = ("ro", "rw", "noexec", "nosuid", "nodev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Who the node's first process is."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+
+def argv(node: NodeSpec, image: Image) -> tuple[str, ...]:
+    """Docker's rule: a node's entrypoint replaces the image's and drops the image's command."""
+    if node.entrypoint is not None:
+        return (*node.entrypoint, *(node.cmd or ()))
+    return (*image.entrypoint, *(image.cmd if node.cmd is None else node.cmd))
+
+
+def environment(lab: LabSpec, node: NodeSpec, image: Image) -> dict[str, str]:
+    """The image's environment, containerlab's variables, then the node's own."""
+    ports = sum(end.port.node == node.name for cable in lab.cables for end in cable.ends)
+    return {
+        "PATH": PATH,
+        **dict(image.env),
+        "HOSTNAME": node.hostname or node.name,
+        "CLAB_INTFS": str(ports),
+        **{f"CLAB_LABEL_{_variable(key)}": value for key, value in node.labels.items()},
+        **node.env,
+    }
+
+
+def user(wanted: str, rootfs: str) -> User:
+    """`""`, `frr`, `101`, `frr:frrvty`, `101:101` as the image's own passwd and group files define them."""
+    name, _, group = (wanted or "root").partition(":")
+    passwd = _colon_file(rootfs, "etc/passwd")
+    groups = _colon_file(rootfs, "etc/group")
+    row = next((r for r in passwd if len(r) > 3 and name in (r[0], r[2])), None)
+    if row is None and not name.isdigit():
+        raise KeyError(name)
+    uid = int(row[2]) if row else int(name)
+    gid = int(row[3]) if row else 0
+    if group:
+        found = next((r for r in groups if len(r) > 2 and group in (r[0], r[2])), None)
+        if found is None and not group.isdigit():
+            raise KeyError(group)
+        return User(uid=uid, gid=int(found[2]) if found else int(group))
+    member = tuple(int(r[2]) for r in groups if len(r) > 3 and row and row[0] in r[3].split(","))
+    return User(uid=uid, gid=gid, groups=member)
+
+
+def config(
+    lab: LabSpec,
+    node: NodeSpec,
+    image: Image,
+    *,
+    who: User,
+    rootfs: str,
+    netns: str,
+    cgroup: str,
+    nofile: int,
+    tun: bool,
+) -> dict[str, Any]:
+    """`config.json` of the node's bundle."""
+    capabilities = sorted(CAPABILITIES)
+    effective = capabilities if who.uid == 0 else []
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": node.hostname or node.name,
+        "root": {"path": rootfs, "readonly": False},
+        "process": {
+            "terminal": False,
+            "user": {"uid": who.uid, "gid": who.gid, "additionalGids": list(who.groups)},
+            "args": list(argv(node, image)),
+            "env": [f"{key}={value}" for key, value in environment(lab, node, image).items()],
+            "cwd": image.workdir or "/",
+            "capabilities": {
+                "bounding": capabilities,
+                "effective": effective,
+                "permitted": effective,
+                "inheritable": [],
+                "ambient": [],
+            },
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": nofile, "soft": nofile}],
+            "noNewPrivileges": False,
+        },
+        "mounts": [*_MOUNTS, *(_bind(b.source, b.target, b.options) for b in node.binds)],
+        "linux": {
+            "cgroupsPath": f"/{cgroup}",
+            "namespaces": [
+                {"type": "pid"},
+                {"type": "ipc"},
+                {"type": "uts"},
+                {"type": "mount"},
+                {"type": "network", "path": netns},
+            ],
+            "devices": [
+                {"path": "/dev/net/tun", "type": "c", "major": _TUN[0], "minor": _TUN[1], "fileMode": 0o666}
+            ]
+            if tun
+            else [],
+            "resources": _resources(node),
+            "sysctl": {k: v for k, v in node.sysctls.items() if not k.startswith("net.")},
+            "maskedPaths": list(MASKED),
+            "readonlyPaths": [*READ_ONLY, *_machine_devices()],
+        },
+    }
+
+
+def hosts(lab: LabSpec, node: NodeSpec) -> str:
+    """/etc/hosts: the node and every other one, by short and by container name."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    if not mgmt.managed(node):
+        lines.append(f"127.0.1.1 {node.hostname or node.name}")
+    for other in mgmt.nodes(lab):
+        names = dict.fromkeys((other.name, lab.container(other.name), f"{other.name}.{lab.name}.io"))
+        if other.name == node.name and node.hostname:
+            names[node.hostname] = None
+        lines += [f"{a} {' '.join(names)}" for a in (other.mgmt_ipv4, other.mgmt_ipv6) if a]
+    return "\n".join(lines) + "\n"
+
+
+#: No resolver of the machine leaks in; a lab that wants one binds its own file.
+RESOLV_CONF = "# the lab reaches nothing outside, so there is no resolver\n"
+
+_MOUNTS: tuple[dict[str, Any], ...] = (
+    {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
+    {
+        "destination": "/dev",
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+        "destination": "/dev/pts",
+        "type": "devpts",
+        "source": "devpts",
+        "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    {
+        "destination": "/dev/shm",
+        "type": "tmpfs",
+        "source": "shm",
+        "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+    },
+    {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev"]},
+    {
+        "destination": "/run",
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["nosuid", "nodev", "mode=755", "tmpcopyup"],
+    },
+    {
+        "destination": "/tmp",
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["nosuid", "nodev", "mode=1777", "tmpcopyup"],
+    },
+)
+
+
+def _bind(source: str, target: str, options: Iterable[str]) -> dict[str, Any]:
+    kept = [option for option in options if option in _BIND_OPTIONS]
+    return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *kept]}
+
+
+def _resources(node: NodeSpec) -> dict[str, Any]:
+    devices = [{"allow": False, "access": "rwm"}]
+    devices += [
+        {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}  # type: ignore[dict-item]
+        for t, a, b in (*_DEVICES, ("c", *_TUN))
+    ]
+    devices.append({"allow": True, "type": "c", "major": 136, "access": "rwm"})  # type: ignore[dict-item]
+    found: dict[str, Any] = {"devices": devices}
+    if node.limits.cpu is not None:
+        found["cpu"] = {"quota": round(node.limits.cpu * 100_000), "period": 100_000}
+    if node.limits.memory_bytes is not None:
+        found["memory"] = {"limit": node.limits.memory_bytes, "swap": node.limits.memory_bytes}
+    if node.limits.pids is not None:
+        found["pids"] = {"limit": node.limits.pids}
+    return found
+
+
+def _machine_devices() -> list[str]:
+    """/sys/devices but for the virtual ones, where the node's own interfaces are."""
+    return [f"/sys/devices/{name}" for name in sorted(os.listdir("/sys/devices")) if name != "virtual"]
+
+
+def _variable(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text).upper()
+
+
+def _colon_file(rootfs: str, path: str) -> list[list[str]]:
+    full = os.path.join(rootfs, path)
+    if os.path.islink(full) or not os.path.isfile(full):
+        return []
+    with open(full, encoding="utf-8", errors="replace") as file:
+        return [line.rstrip("\n").split(":") for line in file]
