@@ -1,0 +1,147 @@
+"""Routes and adjacencies as plain values, whoever was asked: a routing daemon or the kernel.
+
+Two routes are compared by prefix, protocol and *set* of next hops, so the order in which ECMP paths are listed, or a
+nexthop-group id, never looks like a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NextHop:
+    """via: gateway address, or "" for a directly connected one; interface: "" where the source gives none."""
+
+    via: str = ""
+    interface: str = ""
+
+    def __str__(self) -> str:
+        if self.via and self.interface:
+            return f"{self.via} ({self.interface})"
+        return self.via or self.interface or "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One way to one prefix. protocol in FRR's words: "connected", "local", "static", "ospf", "bgp", "kernel", …"""
+
+    prefix: str
+    protocol: str
+    next_hops: frozenset[NextHop] = frozenset()
+    distance: int | None = None
+    metric: int | None = None
+    selected: bool = True
+    installed: bool = True
+    kind: str = ""  # "", "blackhole", "unreachable", "prohibit"
+
+    def __str__(self) -> str:
+        hops = ", ".join(str(h) for h in sorted(self.next_hops)) or self.kind or "nowhere"
+        return f"{self.prefix} {self.protocol} via {hops}"
+
+
+#: (prefix, priority) -> route: what one node's kernel forwards by.
+Fib: TypeAlias = Mapping[tuple[str, int], Route]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Adjacency:
+    """A routing session as one node sees it. kind: "ospf", "ospf6", "bgp"; state as the daemon prints it."""
+
+    kind: str
+    node: str
+    peer: str  # router id or neighbour address
+    interface: str = ""
+    state: str = ""
+    up: bool = False
+
+    def __str__(self) -> str:
+        at = f" on {self.interface}" if self.interface else ""
+        return f"{self.kind} {self.node} to {self.peer}{at}: {self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteChange:
+    """A node's way to a prefix changed at time `t`. None: there was, or is, no route."""
+
+    t: float
+    node: str
+    prefix: str
+    before: Route | None
+    after: Route | None
+
+    @property
+    def what(self) -> str:
+        if self.before is None:
+            return "appeared"
+        return "vanished" if self.after is None else "moved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjacencyChange:
+    """A session of a node came, went or changed its state. None: it was, or is, not there."""
+
+    t: float
+    node: str
+    kind: str
+    peer: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteDifference:
+    """One prefix of one node that production and shadow treat differently, and why as far as can be told."""
+
+    node: str
+    prefix: str
+    kind: str  # "missing", "extra", "protocol", "next-hops"
+    production: Route | None
+    shadow: Route | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteComparison:
+    """Production's routes against the shadow's. `equal` of `compared` prefixes are the same; `ignored` says what
+    was left out and why (reason -> count); `unread` nodes could not be asked and make the comparison partial.
+    """
+
+    compared: int
+    equal: int
+    differences: tuple[RouteDifference, ...] = ()
+    ignored: tuple[tuple[str, int], ...] = ()
+    unread: tuple[str, ...] = ()
+    nodes: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.equal / self.compared if self.compared else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convergence:
+    """What waiting for quiet came to.
+
+    settled: nothing changed for `quiet_s`; took_s: from the start to the last change (0 = nothing ever changed);
+    stuck: sessions that are not up and do not move; silent: daemons that never answered. Neither fails the wait.
+    """
+
+    phase: str
+    settled: bool
+    start: float
+    took_s: float
+    waited_s: float
+    quiet_s: float
+    route_changes: tuple[RouteChange, ...] = ()
+    adjacency_changes: tuple[AdjacencyChange, ...] = ()
+    stuck: tuple[Adjacency, ...] = ()
+    silent: tuple[str, ...] = ()
+    up: int = 0  # adjacencies that are up
+
+    @property
+    def routes_took_s(self) -> float:
+        """To the last change of a route: milliseconds sharp, where adjacencies are asked once a second."""
+        return max((c.t for c in self.route_changes), default=self.start) - self.start
