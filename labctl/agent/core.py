@@ -344,7 +344,7 @@ class Agent:
     def runtime(self) -> Runtime:
         """Imported at the first node effect: most agents never need it."""
         if self._runtime is None:
-            self._runtime = RUNTIMES[self.record.runtime]()
+            self._runtime = RUNTIMES[self.record.runtime](self.place.instance)
         return self._runtime
 
     # -- what is refused ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ so a runtime on another machine can stand behind them later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -114,7 +114,8 @@ class Runtime(Lifecycle, Shell, NodeShaper, Protocol):
     """All three."""
 
 
-RUNTIMES: Registry[type[Runtime]] = Registry(
+#: Each is called with the `runtime.store.Instance`, and `keep=` descriptors that its helpers inherit.
+RUNTIMES: Registry[Callable[..., Runtime]] = Registry(
     "runtime",
     group="labctl.runtimes",
     builtin={"runc": "labctl.runtime.runc:RuncRuntime"},
