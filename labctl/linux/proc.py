@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+PF_EXITING = 0x4
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -43,13 +45,17 @@ class CommandFailed(Exception):  # noqa: N818  (reads as what happened)
 
 
 def start_ticks(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None if it is gone or only waits to be reaped."""
+    """Start time of a process in clock ticks since boot; None if it is gone, exiting, or only waits to be reaped.
+
+    The first process of a pid namespace can hang in its exit, not yet a zombie, until all others are reaped.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+    exiting = fields[0] in ("Z", "X") or int(fields[6]) & PF_EXITING
+    return None if exiting else int(fields[19])
 
 
 def identity(pid: int) -> Identity | None:
@@ -87,6 +93,12 @@ def wait_gone(who: Identity, timeout_s: float) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def bounding_set() -> int:
+    """The capabilities that this process can hand on, as a bit mask; in a container root may lack some."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
 
 
 def run(

@@ -134,9 +134,10 @@ def config(
     cgroup: str,
     nofile: int,
     tun: bool,
+    held: int,
 ) -> dict[str, Any]:
-    """`config.json` of the node's bundle."""
-    capabilities = sorted(CAPABILITIES)
+    """`config.json` of the node's bundle. `held`: the capabilities this process has itself, as a bit mask."""
+    capabilities = sorted(name for name, bit in CAPABILITIES.items() if held >> bit & 1)
     effective = capabilities if who.uid == 0 else []
     return {
         "ociVersion": "1.0.2",

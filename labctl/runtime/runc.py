@@ -252,6 +252,7 @@ class RuncRuntime:
             cgroup=place.node_cgroup(node.name),
             nofile=_most_files(),
             tun=os.path.exists("/dev/net/tun"),
+            held=proc.bounding_set(),
         )
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)
