@@ -67,7 +67,10 @@ class Discard(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticRoute:
-    """One next hop of a static route: an address, an interface, both, or a discard."""
+    """One next hop of a static route: an address, an interface, both, or a discard.
+
+    kernel: the system put it there (`ip route add`), not a routing daemon, which only sees it as a kernel route.
+    """
 
     prefix: str
     next_hop: str | None = None
@@ -76,6 +79,7 @@ class StaticRoute:
     distance: int = 1
     tag: int = 0
     onlink: bool = False
+    kernel: bool = False
     where: Span = field(default=NOWHERE, compare=False)
 
 

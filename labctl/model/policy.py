@@ -153,12 +153,16 @@ class PrefixList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessEntry:
-    """Matches routes inside `prefix`; exact: of its very length only."""
+    """Matches routes inside `prefix`; exact: of its very length only.
+
+    by_address: only the route's address counts, not its length (numbered lists: 10.0.0.0/8 passes `10.0.0.0/24`).
+    """
 
     seq: int
     action: Action
     prefix: str
     exact: bool = False
+    by_address: bool = False
     where: Span = field(default=NOWHERE, compare=False)
 
 

@@ -204,24 +204,33 @@ def _interface(draft: Draft, name: str, found: InterfaceDraft) -> InterfaceConfi
         kind=kind,
         ipv4=tuple(dict.fromkeys(found.ipv4)),
         ipv6=tuple(dict.fromkeys(found.ipv6)),
-        ospf=ospf_interface(kind, found, draft.ospf, name) if draft.ospf else None,
+        ospf=_ospf_interface(kind, found, draft.ospf, name) if draft.ospf else None,
         where=found.where,
         **found.set,
     )
 
 
-def ospf_interface(
+def _ospf_interface(
     kind: InterfaceKind, found: InterfaceDraft, process: OspfDraft, name: str
 ) -> OspfInterface:
     stated = dict(found.ospf)
-    if "hello_s" in stated:
-        stated.setdefault("dead_s", 4 * stated["hello_s"])
-    loopback = kind is InterfaceKind.LOOPBACK
-    network = OspfNetworkType.LOOPBACK if loopback else OspfNetworkType.BROADCAST
     passive = process.passive.get(name, process.set.get("passive_default", False))
-    values = OSPF_INTERFACE | {"network_type": network, "passive": passive} | stated
+    values = OSPF_INTERFACE | {"network_type": _network_type(kind), "passive": passive} | stated
     keys = tuple(sorted((number, KeyToken(token)) for number, token in found.md5_keys.items()))
     return OspfInterface(**values, md5_keys=keys)
+
+
+def _network_type(kind: InterfaceKind) -> OspfNetworkType:
+    return OspfNetworkType.LOOPBACK if kind is InterfaceKind.LOOPBACK else OspfNetworkType.BROADCAST
+
+
+def unmentioned(interface: InterfaceConfig, process: OspfConfig) -> InterfaceConfig:
+    """An interface that the file does not mention, as FRR's OSPF sees it."""
+    values = OSPF_INTERFACE | {
+        "network_type": _network_type(interface.kind),
+        "passive": process.passive_default,
+    }
+    return replace(interface, ospf=OspfInterface(**values))
 
 
 def _ospf(draft: Draft, found: OspfDraft) -> OspfConfig:
@@ -320,14 +329,3 @@ def _neighbor_family(bgp: BgpDraft, afi: Afi, peer: PeerDraft, group: PeerDraft 
     inherited = group.families.get(afi, {}) if group else {}
     values = PEER_FAMILY | {"activate": bgp.default_families[afi]} | inherited | peer.families.get(afi, {})
     return NeighborFamily(afi=afi, **values)
-
-
-def with_addresses(interface: InterfaceConfig, other: InterfaceConfig) -> InterfaceConfig:
-    """Addresses of both, `interface`'s first; what `interface` does not know comes from `other`."""
-    return replace(
-        interface,
-        ipv4=tuple(dict.fromkeys(interface.ipv4 + other.ipv4)),
-        ipv6=tuple(dict.fromkeys(interface.ipv6 + other.ipv6)),
-        mtu=interface.mtu if interface.mtu is not None else other.mtu,
-        speed_bps=interface.speed_bps if interface.speed_bps is not None else other.speed_bps,
-    )

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import AreaDraft, Draft, OspfDraft, area, host, masked, prefix
+from labctl.ingest.frr.draft import AreaDraft, Draft, InterfaceDraft, OspfDraft, area, host, masked, prefix
 from labctl.model.policy import Afi
 from labctl.model.routing import AreaKind, Auth, OspfDefault, OspfNetwork, OspfRange, Redistribution
 
@@ -55,6 +55,7 @@ def _passive(draft: Draft, match: re.Match[str]) -> None:
         _here(draft).set["passive_default"] = not match["no"]
     else:
         _here(draft).passive[match["name"]] = not match["no"]
+        draft.interfaces.setdefault(match["name"], InterfaceDraft(where=draft.where))
 
 
 @OSPF.on(r"auto-cost reference-bandwidth (?P<mbit>\d+)")

@@ -117,16 +117,16 @@ def _next(draft: Draft, _match: re.Match[str]) -> None:
 
 
 def _add_match(draft: Draft, condition: Match) -> None:
-    """A second condition of one kind replaces the first, as in FRR."""
+    """A second condition of one kind replaces the first, as in FRR. Conditions have no order: all must hold."""
     entry = _entry(draft)
-    others = tuple(m for m in entry.matches if m.kind is not condition.kind)
-    _put(draft, replace(entry, matches=(*others, condition)))
+    others = [m for m in entry.matches if m.kind is not condition.kind]
+    _put(draft, replace(entry, matches=tuple(sorted((*others, condition), key=lambda m: m.kind))))
 
 
 def _add_set(draft: Draft, action: SetAction) -> None:
     entry = _entry(draft)
-    others = tuple(s for s in entry.sets if s.kind is not action.kind)
-    _put(draft, replace(entry, sets=(*others, action)))
+    others = [s for s in entry.sets if s.kind is not action.kind]
+    _put(draft, replace(entry, sets=tuple(sorted((*others, action), key=lambda s: s.kind))))
 
 
 def _condition(words: str, kind: MatchKind) -> None:
@@ -226,6 +226,7 @@ def add_lists(top: Commands) -> None:
             action=Action(match["action"]),
             prefix=found,
             exact=bool(match["exact"]),
+            by_address=_numbered(match["name"]),
             where=draft.where,
         )
         _insert(entries, entry)
@@ -274,6 +275,11 @@ def _access_prefix(draft: Draft, afi: Afi, match: re.Match[str]) -> str:
             raise Unsupported("mask-with-holes")
         return found
     return prefix(draft, text if "/" in text else f"{text}/{length_of(afi)}", afi)
+
+
+def _numbered(name: str) -> bool:
+    """Lists called by these numbers are Cisco's standard ones, which look at the address alone."""
+    return name.isdigit() and (1 <= int(name) <= 99 or 1300 <= int(name) <= 1999)
 
 
 def _afi(word: str) -> Afi:

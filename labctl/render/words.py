@@ -1,0 +1,14 @@
+"""Small words that the FRR renderers share."""
+
+from __future__ import annotations
+
+from labctl.model.routing import KeyToken
+
+
+def maybe_no(flag: bool, words: str) -> str:
+    return words if flag else f"no {words}"
+
+
+def key(token: KeyToken) -> str:
+    """What stands in a lab for a production secret: equal tokens, equal keys. At most 8 bytes, for OSPF's sake."""
+    return f"key{token}"
