@@ -189,7 +189,12 @@ class Agent:
             said = "; ".join(f"{reading.on}: {reading.note}" for reading in refused)
             self.ledger.failed(lease_id, said, clock.now())
             self._settle(wanted)
-            raise LabctlError("effect-not-taken", f"fault {lease_id!r} did not take: {said}")
+            dead = any(isinstance(reading.on, NodeRef) for reading in refused)
+            raise LabctlError(
+                "effect-not-taken",
+                f"fault {lease_id!r} did not take: {said}",
+                hint="`labctl inspect` says whether the node runs" if dead else None,
+            )
         self.ledger.applied(lease_id, clock.now())
         return readings
 
@@ -327,7 +332,7 @@ class Agent:
                 self.runtime.ensure(lab, ref, wanted)
             applied = clock.now()
             found = self.runtime.read(lab, ref)
-            note = "" if found == wanted else f"is {found}, not {wanted}"
+            note = "" if found == wanted else "it stays frozen" if found.frozen else "it does not freeze"
         except (OSError, LabctlError) as error:
             now = clock.now()
             return Reading(on=ref, applied=now, read=now, changed=False, taken=False, note=str(error))

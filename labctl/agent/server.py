@@ -123,24 +123,26 @@ class Server:
         *lines, self._inputs[client] = (self._inputs[client] + data).split(b"\n")
         for line in lines:
             try:
-                client.sendall(protocol.encode(self._answer(line)))
+                reply = answer(self._agent, line)
+                self._stopping = self._stopping or reply.get("stopping") is True
+                client.sendall(protocol.encode(reply))
             except OSError:
                 self._drop(client)
                 return
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
-        try:
-            request = protocol.decode(line)
-            handler = _HANDLERS.get(str(request.get("op")))
-            if handler is None:
-                raise LabctlError("bad-request", f"unknown request {request.get('op')!r}")  # noqa: TRY301
-            if handler is _stop:
-                self._stopping = True
-            return {"ok": True, **handler(self._agent, request)}
-        except LabctlError as error:
-            return protocol.failure(error)
-        except ValueError as error:  # from the codec: the request is not well formed
-            return protocol.failure(LabctlError("bad-request", str(error)))
+
+def answer(agent: Agent, line: bytes) -> dict[str, Any]:
+    """The reply to one line; an error is a reply as well."""
+    try:
+        request = protocol.decode(line)
+        handler = _HANDLERS.get(str(request.get("op")))
+        if handler is None:
+            raise LabctlError("bad-request", f"unknown request {request.get('op')!r}")  # noqa: TRY301
+        return {"ok": True, **handler(agent, request)}
+    except LabctlError as error:
+        return protocol.failure(error)
+    except ValueError as error:  # from the codec: the request is not well formed
+        return protocol.failure(LabctlError("bad-request", str(error)))
 
 
 def _listen(directory: str) -> socket.socket:
@@ -212,7 +214,7 @@ def _replug(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stop(_: Agent, __: Mapping[str, Any]) -> dict[str, Any]:
-    return {"pid": os.getpid()}
+    return {"stopping": True}
 
 
 _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = {
