@@ -15,6 +15,7 @@ from typing import Any
 _WORD = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./+@%=(),-]| (?=[^ #]))*")
 _FLOW_UNSAFE = re.compile(r"[,(){}\[\]]")
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?")
+_EXACT = 1e15  # whole floats below are written without a dot
 _WORDS_WITH_MEANING = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _UNPRINTABLE = re.compile('["\\\\\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
@@ -93,6 +94,8 @@ def number(value: float) -> str:
     """A float that both versions read as one: YAML 1.1 wants a dot before the exponent."""
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     shown = repr(value)
     return shown.replace("e", ".0e") if "e" in shown and "." not in shown else shown
 
