@@ -172,7 +172,6 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             fix="apt-get install buildah mmdebstrap",
             work=lambda: _builder(missing),
             needed_for=runc,
-            needs_root=False,
             apart=False,
         ),
         _Item(

@@ -25,7 +25,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from labctl.errors import LabctlError, Span
 from labctl.model.event import Emit, Event, ignore
@@ -91,11 +91,13 @@ class ImageStore:
 
     def refs(self) -> tuple[str, ...]:
         """Every reference that resolves, sorted."""
-        with contextlib.suppress(FileNotFoundError):
-            names = (name for name in os.listdir(self._path("refs")) if name.endswith(".json"))
-            records = (_read(self._path("refs", name)) for name in names)
-            return tuple(sorted(r["image"]["ref"] for r in records if r is not None))
-        return ()
+        try:
+            names = os.listdir(self._path("refs"))
+        except FileNotFoundError:
+            return ()
+        refs = (unquote(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        found = (self.find(ref) for ref in refs)
+        return tuple(sorted(image.ref for image in found if image is not None))
 
     def build(self, context_dir: str, tag: str, emit: Emit = ignore) -> Image:
         """Build the Dockerfile of `context_dir` as `tag`; nothing to do when neither it nor its parents changed."""

@@ -153,8 +153,10 @@ def runc(image: Image | None, group: str) -> str:
 
 
 def frr(image: Image) -> str:
-    """FRR's version, asked of the image's own zebra."""
-    said = proc.run(["chroot", image.rootfs, "/usr/lib/frr/zebra", "--version"], timeout_s=10).stdout
+    """FRR's version, asked of the image's own zebra. Changes the root of the process: only in `trial.attempt`."""
+    os.chroot(image.rootfs)
+    os.chdir("/")
+    said = proc.run(["/usr/lib/frr/zebra", "--version"], timeout_s=10).stdout
     return said.partition("\n")[0].removeprefix("zebra version ")
 
 

@@ -1,0 +1,103 @@
+"""`labctl doctor` on this very machine."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+NEEDED = {
+    "root",
+    "kernel",
+    "network namespaces",
+    "veth",
+    "stitching",
+    "overlay",
+    "control groups",
+    "runc",
+    "buildah",
+    "disk",
+}
+
+
+def doctor(*argv, **env):
+    done = subprocess.run(
+        [sys.executable, "-m", "labctl", "doctor", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def checks(*argv, **env):
+    done = doctor("--format", "json", *argv, **env)
+    document = json.loads(done.stdout)
+    assert document["ok"] is (done.returncode == 0)
+    return done.returncode, {check["name"]: check for check in document["checks"]}
+
+
+def test_this_machine_is_fit_and_nothing_is_left(tmp_path):
+    before = things()
+    code, found = checks(LABCTL_STATE=str(tmp_path))
+    assert {name for name, check in found.items() if check["needed"]} >= NEEDED
+    assert {name: c["said"] for name, c in found.items() if c["needed"] and not c["ok"]} == {}
+    assert code == 0
+    assert os.listdir(tmp_path) == []
+    assert things() - before == set()
+
+
+def test_each_thing_that_is_missing_has_a_command(tmp_path):
+    code, found = checks(
+        LABCTL_STATE=str(tmp_path), LABCTL_IMAGES=str(tmp_path / "none"), PATH="/nonexistent"
+    )
+    assert code == 6
+    assert found["runc"]["fix"] == "apt-get install runc"
+    assert found["buildah"]["fix"] == "apt-get install buildah mmdebstrap"
+    assert not found["images"]["ok"]
+    assert not found["images"]["needed"], "they can be built"
+    assert all(check["fix"] for check in found.values() if not check["ok"])
+    assert all(check["fix"] is None for check in found.values() if check["ok"])
+
+
+def test_the_table_says_it_in_words(tmp_path):
+    done = doctor(LABCTL_STATE=str(tmp_path), PATH="/nonexistent")
+    assert done.returncode == 6
+    assert "✗ missing" in done.stdout
+    assert "✗ absent (optional)" in done.stdout
+    assert "✓ works" in done.stdout
+    assert "cannot yet run labs with runc" in done.stderr
+
+
+def test_without_root_what_needs_it_is_not_tried():
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        from labctl.app.doctor import doctor as examine
+        from labctl.runtime.store import Instance
+
+        found = {check.name: check for check in examine(Instance.here()).checks}
+        good = found["root"].ok is False and found["veth"].ok is None and "root" in found["veth"].said
+        os._exit(0 if good else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_runtime_that_there_is_not_is_a_usage_error():
+    done = doctor("--for", "runk")
+    assert done.returncode == 2
+    assert "did you mean `runc`?" in done.stderr
+
+
+def things():
+    """Names that only doctor uses."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = {line for line in file if "doctor" in line}
+    groups = {d for d, _, _ in os.walk("/sys/fs/cgroup") if "doctor" in os.path.basename(d)}
+    files = {f for f in os.listdir("/tmp") if f.startswith(".labctl-doctor")}
+    return mounts | groups | files | set(os.listdir("/sys/class/net"))
