@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Proves that the README is true on a machine with nothing on it: a minimal Debian with git, make and certificates, a
+# clean clone of what is committed here, `make TARGET` in it, twice.
+#
+#   tests/bare/run.sh test            what `make test` does on a bare Debian
+#   tests/bare/run.sh setup images    one after the other in the same root
+#
+# The root is a chroot with its own mount, process and control group namespaces; when this script ends, however it ends,
+# its processes and mounts are gone, and what is left on the disk is removed and reported. LABCTL_BARE_KEEP=1 keeps the
+# root for a look inside. The network is the machine's, for the package mirrors; how to reach those (proxies, pip's
+# settings, certificate bundles) is taken over from the environment.
+set -euo pipefail
+
+say() { echo "bare: $*" >&2; }
+
+enter() { # in the new namespaces: mounts, then the targets
+    local root=$1 group=$2
+    shift 2
+    mount -t proc proc "$root/proc"
+    mount -t sysfs sysfs "$root/sys"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+    mount -t tmpfs -o mode=755 tmpfs "$root/run"
+    mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+    # The control groups of this place: whatever is created in here is created below $group.
+    mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
+    local kind point options
+    while read -r kind point options; do
+        point=$root${point/#\/sys\/fs\/cgroup/\/sys\/fs\/cgroup}
+        mkdir -p "$point"
+        if [ "$kind" = cgroup2 ]; then mount -t cgroup2 cgroup2 "$point"; else mount -t cgroup -o "$options" cgroup "$point"; fi
+        if [ "$kind" = cgroup2 ] && [ "$point" = "$root/sys/fs/cgroup" ]; then
+            mkdir "$point/init" && echo 0 > "$point/init/cgroup.procs" # a group with processes cannot have controllers
+        fi
+    done < <(hierarchies)
+
+    local name environment=(HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+    while read -r name; do environment+=("$name=${!name}"); done < <(passed_on)
+    chroot "$root" git clone -q /labctl.bundle /root/labctl
+    local target run start status
+    for target in "$@"; do
+        for run in 1 2; do
+            say "make $target, run $run"
+            start=$SECONDS status=0
+            env -i "${environment[@]}" chroot "$root" make -C /root/labctl "$target" < /dev/null || status=$?
+            say "make $target, run $run: exit $status after $((SECONDS - start)) s"
+            [ "$status" = 0 ] || return "$status"
+        done
+    done
+}
+
+passed_on() { # variables that say how to reach package mirrors, and what the tests take
+    compgen -e | grep -E '^(PIP_|UV_|SSL_CERT_|REQUESTS_CA_BUNDLE$|CURL_CA_BUNDLE$|LABCTL_TEST)|_(proxy|PROXY)$' || true
+}
+
+hierarchies() { # type, mount point and controllers of each control group hierarchy
+    awk '{ for (i = 1; i <= NF && $i != "-"; i++); type = $(i + 1)
+           if (type == "cgroup" || type == "cgroup2") { sub(/^rw,?/, "", $(i + 3)); print type, $5, $(i + 3) } }' /proc/self/mountinfo
+}
+
+groups() { # directories of one group in all hierarchies
+    local kind point options
+    while read -r kind point options; do echo "$point/$1"; done < <(hierarchies)
+}
+
+clean_up() {
+    local directory
+    for directory in $(groups "$group"); do
+        if [ -d "$directory" ]; then
+            find "$directory" -depth -type d -exec rmdir {} + || say "LEFT: $directory"
+        fi
+    done
+    if grep -q " $root" /proc/self/mountinfo; then say "LEFT: mounts below $root"; fi
+    if [ -n "${LABCTL_BARE_KEEP:-}" ]; then say "the root is kept in $root"; else rm -rf --one-file-system "$root"; fi
+}
+
+if [ "${1:-}" = --inside ]; then
+    shift
+    enter "$@"
+    exit
+fi
+
+[ $# -gt 0 ] || { say "usage: tests/bare/run.sh TARGET..."; exit 2; }
+[ "$(id -u)" = 0 ] || { say "needs root: mounts and namespaces"; exit 6; }
+[ -n "$(type -P mmdebstrap)" ] || { say "needs mmdebstrap: apt-get install mmdebstrap"; exit 6; }
+cd "$(dirname "$0")/../.."
+root=$(mktemp -d "${TMPDIR:-/var/tmp}/labctl-bare.XXXXXX")
+group=labctl-bare-$$
+trap clean_up EXIT
+
+say "a minimal Debian in $root"
+mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,make bookworm "$root"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+{ apt-config dump 2> /dev/null | grep -iE '^Acquire::(http|https)::proxy' > "$root/etc/apt/apt.conf.d/99proxy"; } || true
+if compgen -G '/usr/local/share/ca-certificates/*.crt' > /dev/null; then
+    cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
+    chroot "$root" update-ca-certificates > /dev/null
+fi
+for name in $(passed_on); do
+    if [ -f "${!name}" ]; then install -D -m 644 "${!name}" "$root${!name}"; fi
+done
+git bundle create -q "$root/labctl.bundle" HEAD
+git --no-pager log -1 --format='bare: at commit %h, %s' >&2
+
+for directory in $(groups "$group"); do mkdir -p "$directory"; done
+(
+    for directory in $(groups "$group"); do
+        # A v1 cpuset has no processors of its own until it is told.
+        if [ -e "$directory/cpuset.cpus" ] && [ -z "$(cat "$directory/cpuset.cpus")" ]; then
+            cat "$directory/../cpuset.cpus" > "$directory/cpuset.cpus"
+            cat "$directory/../cpuset.mems" > "$directory/cpuset.mems"
+        fi
+        echo "$BASHPID" > "$directory/cgroup.procs"
+    done
+    exec unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --propagation private \
+        "$(realpath "tests/bare/run.sh")" --inside "$root" "$group" "$@"
+)
+say "done: $*, each twice"
