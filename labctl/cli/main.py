@@ -19,7 +19,7 @@ from labctl import __version__
 from labctl.errors import Exit, LabctlError, render
 
 #: In the order of `labctl --help`.
-VERBS: tuple[str, ...] = ("validate", "doctor")
+VERBS: tuple[str, ...] = ("deploy", "inspect", "exec", "destroy", "validate", "doctor")
 
 app = typer.Typer(
     name="labctl",

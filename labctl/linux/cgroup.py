@@ -72,6 +72,28 @@ def delete(path: str, *, timeout_s: float = 5.0) -> None:
             _rmdir(directory, timeout_s)
 
 
+def destroy(path: str, *, timeout_s: float = 15.0) -> int:
+    """Kill everything in the group and remove it, also when something enters it meanwhile; how many were killed."""
+    deadline = time.monotonic() + timeout_s
+    killed = 0
+    while True:
+        killed += kill(path, timeout_s=timeout_s)
+        try:
+            delete(path, timeout_s=0.2)
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return killed
+
+
+def delete_if_empty(path: str) -> None:
+    """Remove the group where it has no children and no processes."""
+    for place in directories(path):
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+
+
 def attach(path: str, pid: int) -> None:
     """Move a process (0: the caller) into the group, in every hierarchy where the group exists."""
     for place in directories(path):

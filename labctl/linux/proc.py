@@ -63,6 +63,11 @@ def identity(pid: int) -> Identity | None:
     return None if ticks is None else Identity(pid, ticks)
 
 
+def age_s(who: Identity) -> float:
+    """How long the process has been there."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - who.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def alive(who: Identity) -> bool:
     """Whether exactly this process still runs."""
     return start_ticks(who.pid) == who.start_ticks

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from labctl.model.effects import NodeRef, Setting
+from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec
 from labctl.plugins import Registry
 
@@ -37,6 +38,7 @@ class NodeStatus:
     exit_code: int | None = None
     mgmt_ipv4: str | None = None
     mgmt_ipv6: str | None = None
+    uptime_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Lifecycle(Protocol):
         """Raise, before anything is touched, what would make this lab fail: missing images, binds, privileges."""
         ...
 
-    def start(self, lab: LabSpec, nodes: Sequence[str]) -> None:
+    def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Create (if absent) and start these nodes in their namespaces, in parallel."""
         ...
 
@@ -96,6 +98,10 @@ class Shell(Protocol):
         timeout_s: float = 30.0,
         stdin: str | None = None,
     ) -> Completed: ...
+
+    def attach(self, lab: LabSpec, node: str, argv: Sequence[str]) -> int:
+        """Run a command on the caller's own terminal; its exit status."""
+        ...
 
     def spawn(
         self, lab: LabSpec, node: str, argv: Sequence[str], *, lease_s: float | None = None

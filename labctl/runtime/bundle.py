@@ -242,10 +242,10 @@ def _bind(source: str, target: str, options: Iterable[str]) -> dict[str, Any]:
 def _resources(node: NodeSpec) -> dict[str, Any]:
     devices = [{"allow": False, "access": "rwm"}]
     devices += [
-        {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}  # type: ignore[dict-item]
+        {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}
         for t, a, b in (*_DEVICES, ("c", *_TUN))
     ]
-    devices.append({"allow": True, "type": "c", "major": 136, "access": "rwm"})  # type: ignore[dict-item]
+    devices.append({"allow": True, "type": "c", "major": 136, "access": "rwm"})
     found: dict[str, Any] = {"devices": devices}
     if node.limits.cpu is not None:
         found["cpu"] = {"quota": round(node.limits.cpu * 100_000), "period": 100_000}

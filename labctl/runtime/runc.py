@@ -22,6 +22,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from labctl.errors import LabctlError, Problems
 from labctl.linux import cgroup, enter, mounts, netns, proc
 from labctl.model.effects import NodeRef, Setting
+from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.runtime import bundle, mgmt
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus
@@ -63,7 +64,7 @@ class RuncRuntime:
             )
         problems.stop()
 
-    def start(self, lab: LabSpec, nodes: Sequence[str]) -> None:
+    def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Start these nodes, a few at a time; those that run already stay as they are."""
         allow_many_files()
         begun = time.monotonic()
@@ -76,8 +77,9 @@ class RuncRuntime:
                         continue
                     time.sleep(max(0.0, begun + node.startup_delay_s - time.monotonic()))
                     jobs.append(pool.submit(self._start_one, lab, node))
-                for job in jobs:
+                for done, job in enumerate(jobs, start=1):
                     job.result()
+                    emit(Event(kind="node-started", text="nodes started", done=done, total=len(jobs)))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -86,21 +88,17 @@ class RuncRuntime:
         """Kill what runs in these nodes; their files, namespaces and cables stay."""
         place = self.instance.lab(lab.name)
         for name in nodes:
-            cgroup.kill(place.node_cgroup(name))
+            cgroup.destroy(place.node_cgroup(name))
             shutil.rmtree(self._state_dir(place, name), ignore_errors=True)
-            cgroup.delete(place.node_cgroup(name))
 
     def remove(self, lab_name: str) -> None:
         """Remove every process, mount, control group and file of the lab's nodes, from its directory alone."""
         place = self.instance.lab(lab_name)
-        cgroup.kill(place.cgroup)
+        cgroup.destroy(place.cgroup)
         for directory in (os.path.join(place.path, "nodes"), place.runc_dir):
             mounts.unmount_below(directory)
             if os.path.isdir(directory):
                 shutil.rmtree(directory)
-        cgroup.delete(place.cgroup)
-        with contextlib.suppress(OSError):
-            cgroup.delete(self.instance.cgroup)
 
     def status(self, lab: LabSpec) -> tuple[NodeStatus, ...]:
         """What each node is now. runc has no daemon that would keep an exit code, so that stays unknown."""
@@ -339,6 +337,7 @@ class RuncRuntime:
             image=node.image or "",
             state=state,
             pid=who.pid if who else None,
+            uptime_s=proc.age_s(who) if who else None,
             mgmt_ipv4=node.mgmt_ipv4,
             mgmt_ipv6=node.mgmt_ipv6,
         )

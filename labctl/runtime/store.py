@@ -94,6 +94,9 @@ class Instance:
             ]
         return []
 
+    def lab_exists(self, name: str) -> bool:
+        return name in {lab.name for lab in self.labs()}
+
     def find(self, name: str | None) -> LabDir:
         """The lab called `name`; without a name the only one. Errors list what there is."""
         there = [lab.name for lab in self.labs()]

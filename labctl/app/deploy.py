@@ -1,0 +1,111 @@
+"""`labctl deploy`: read the file, find everything that is wrong with it on this machine, then build the lab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from labctl.app import images
+from labctl.errors import LabctlError, did_you_mean
+from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec, NodeKind
+from labctl.run import deploy as making
+from labctl.runtime import mgmt
+from labctl.runtime.base import RUNTIMES
+from labctl.runtime.images import ImageStore
+from labctl.runtime.store import Instance
+from labctl.schema import clab
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to deploy. `images` replaces image references: what the file says -> what is run."""
+
+    file: str
+    runtime: str = AUTO
+    images: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    lenient: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be deployed, and on what."""
+
+    lab: LabSpec
+    runtime: str
+    why: str
+
+
+def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
+    """Deploy the lab of a file; with `dry_run` only check it. Raises before anything is touched, or undoes it all."""
+    lab = clab.load(request.file, lenient=request.lenient, name=request.name)
+    return deploy_lab(lab, request, instance, emit)
+
+
+def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
+    """The same for a lab that is in memory already."""
+    plan = prepare(lab, request, instance, emit)
+    if not request.dry_run:
+        making.deploy(instance, plan.lab, plan.runtime, emit)
+    return plan
+
+
+def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
+    """Everything that can be decided and checked without touching the machine, but for images that are built."""
+    lab = mgmt.assign(_with_images(lab, request.images))
+    runtime, why = choose_runtime(request.runtime)
+    emit(Event(kind="runtime", text=f"runtime {runtime}: {why}", subject=runtime))
+    there = instance.lab(lab.name).read()
+    if there is not None:
+        raise making.already(there)
+    checker = RUNTIMES[runtime](instance)
+    try:
+        checker.check(lab)
+    except LabctlError as error:
+        if request.dry_run or any(each.code != "image-not-found" for each in error.each):
+            raise
+        images.ensure(ImageStore(instance), _references(lab), emit)
+        checker.check(lab)
+    return Plan(lab=lab, runtime=runtime, why=why)
+
+
+def choose_runtime(wanted: str) -> tuple[str, str]:
+    """The runtime, and why this one."""
+    if wanted != AUTO:
+        if wanted not in RUNTIMES:
+            raise LabctlError(
+                "unknown-plugin",
+                f"no runtime is called {wanted!r}",
+                hint=did_you_mean(wanted, [*RUNTIMES, AUTO]),
+            )
+        return wanted, "asked for"
+    if os.geteuid() != 0:
+        raise LabctlError(
+            "no-root",
+            "labs on the runc runtime need root: they make network namespaces, mounts and control groups",
+            hint="run the same command with sudo",
+        )
+    return "runc", "root, and no daemon is needed"
+
+
+def _with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:
+    known = set(_references(lab))
+    for ref in replaced:
+        if ref not in known:
+            raise LabctlError(
+                "image-not-found",
+                f"no node of lab {lab.name!r} uses image {ref!r}",
+                hint=did_you_mean(ref, known),
+            )
+    nodes = tuple(replace(node, image=replaced.get(node.image or "", node.image)) for node in lab.nodes)
+    return replace(lab, nodes=nodes)
+
+
+def _references(lab: LabSpec) -> list[str]:
+    found = (node.image for node in lab.nodes if node.kind is NodeKind.LINUX and node.image)
+    return list(dict.fromkeys(found))

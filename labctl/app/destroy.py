@@ -1,0 +1,51 @@
+"""`labctl destroy`: remove one lab or all, by what is on the machine and not by what a file says today."""
+
+from __future__ import annotations
+
+import os
+
+from labctl.errors import LabctlError
+from labctl.model.event import Emit, ignore
+from labctl.run import destroy as removing
+from labctl.run.destroy import Removed
+from labctl.runtime.store import Instance, LabDir
+from labctl.schema import clab
+
+
+def targets(instance: Instance, name_or_file: str | None, *, everything: bool) -> list[LabDir]:
+    """The labs that are meant. A file stands for the lab that was deployed from it, however it has changed since."""
+    if everything:
+        return instance.labs()
+    if name_or_file is not None and not instance.lab_exists(name_or_file):
+        if os.path.exists(name_or_file):
+            return [_of_file(instance, name_or_file)]
+        if "/" in name_or_file or name_or_file.endswith((".yml", ".yaml")):
+            raise LabctlError("file-not-found", f"{name_or_file} does not exist")
+    return [instance.find(name_or_file)]
+
+
+def destroy(places: list[LabDir], emit: Emit = ignore) -> list[Removed]:
+    """Remove these labs. The first that cannot be removed does not keep the others alive."""
+    removed: list[Removed] = []
+    errors: list[LabctlError] = []
+    for place in places:
+        try:
+            removed.append(removing.destroy(place, emit))
+        except LabctlError as error:
+            if error.code != "no-lab":  # somebody else has just removed it
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return removed
+
+
+def _of_file(instance: Instance, file: str) -> LabDir:
+    source = os.path.abspath(file)
+    for place in instance.labs():
+        try:
+            record = place.read()
+        except LabctlError:
+            continue
+        if record is not None and record.lab.source == source:
+            return place
+    return instance.find(clab.load(file, lenient=True).name)

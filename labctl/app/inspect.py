@@ -1,0 +1,96 @@
+"""`labctl inspect`: what runs, in containerlab's shape, and what is not as it should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.agent import client
+from labctl.errors import LabctlError
+from labctl.model.lab import LabSpec
+from labctl.runtime.base import RUNTIMES, NodeState, NodeStatus
+from labctl.runtime.store import LabDir, Phase, Record
+
+#: The words that containerlab passes on from Docker.
+_STATES = {NodeState.RUNNING: "running", NodeState.FROZEN: "paused", NodeState.EXITED: "exited"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """One lab: its nodes in containerlab's JSON shape, and notes for people."""
+
+    lab: str
+    containers: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
+
+
+def inspect(places: Iterable[LabDir]) -> list[Inspected]:
+    """What each of these labs is now. One with a damaged record is told, not skipped."""
+    return [_inspect(place) for place in places]
+
+
+def _inspect(place: LabDir) -> Inspected:
+    try:
+        record = place.read()
+    except LabctlError as error:
+        return Inspected(lab=place.name, containers=(), notes=(error.message,))
+    if record is None:
+        return Inspected(lab=place.name, containers=(), notes=("it is being made or removed right now",))
+    statuses = RUNTIMES[record.runtime](place.instance).status(record.lab)
+    return Inspected(
+        lab=place.name,
+        containers=tuple(_container(record, status) for status in statuses),
+        notes=tuple(_notes(place, record)),
+    )
+
+
+def _notes(place: LabDir, record: Record) -> Iterator[str]:
+    if record.phase is not Phase.RUNNING:
+        yield f"it is {record.phase.value}; if no labctl is at work on it, `labctl destroy {place.name}` removes the rest"
+    elif not client.alive(place):
+        yield "its agent is dead: ports do not follow each other, faults end only with their lease; `labctl heal` restarts it"
+
+
+def _container(record: Record, status: NodeStatus) -> dict[str, Any]:
+    lab = record.lab
+    node = lab.node(status.node)
+    shown: dict[str, Any] = {
+        "lab_name": lab.name,
+        "labPath": os.path.relpath(lab.source) if lab.source else "",
+        "absLabPath": lab.source,
+        "name": status.container,
+        "container_id": status.container_id,
+        "image": status.image,
+        "kind": node.kind.value,
+        "state": _STATES.get(status.state, "absent"),
+        "status": _status(status),
+        "ipv4_address": _address(lab, status.mgmt_ipv4, 0),
+        "ipv6_address": _address(lab, status.mgmt_ipv6, 1),
+        "owner": record.owner,
+    }
+    if node.group:
+        shown["group"] = node.group
+    return shown
+
+
+def _address(lab: LabSpec, address: str | None, which: int) -> str:
+    subnet = (lab.mgmt.ipv4_subnet, lab.mgmt.ipv6_subnet)[which]
+    return f"{address}/{subnet.rpartition('/')[2]}" if address else "N/A"
+
+
+def _status(status: NodeStatus) -> str:
+    if status.uptime_s is None:
+        return "Exited" if status.state is NodeState.EXITED else "Absent"
+    paused = " (Paused)" if status.state is NodeState.FROZEN else ""
+    return f"Up {_ago(status.uptime_s)}{paused}"
+
+
+def _ago(seconds: float) -> str:
+    """As Docker says it: the largest unit that fits."""
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "less than a second"

@@ -1,0 +1,90 @@
+"""`labctl deploy FILE`."""
+
+from __future__ import annotations
+
+import typer
+
+from labctl.cli import out
+from labctl.errors import LabctlError
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="deploy")(deploy)
+
+
+def deploy(
+    file: str = typer.Argument(..., help="A containerlab topology file (*.clab.yml)."),
+    runtime: str = typer.Option(
+        "auto", "--runtime", "-r", help="auto or runc; auto says which it took and why."
+    ),
+    image: list[str] = typer.Option(
+        [], "--image", help="A=B runs image B where the file says A; repeatable."
+    ),
+    name: str | None = typer.Option(None, "--name", "-n", help="A name for the lab instead of the file's."),
+    lenient: bool = typer.Option(False, "--lenient", help="Accept keys of older containerlab versions."),
+    dry_run: bool = out.DRY_RUN,
+    output: out.Format = out.FORMAT,
+) -> None:
+    """Build the lab of a file: all of it, or nothing."""
+    from labctl.app import deploy as app
+    from labctl.cli.inspect import show
+    from labctl.runtime.store import Instance
+
+    instance = Instance.here()
+    request = app.Request(
+        file=file,
+        runtime=runtime,
+        images=dict(_pair(each) for each in image),
+        name=name,
+        lenient=lenient,
+        dry_run=dry_run,
+    )
+    progress = out.Progress()
+    try:
+        plan = app.deploy(request, instance, progress)
+    finally:
+        progress.close()
+    if not dry_run:
+        show([instance.lab(plan.lab.name)], output)
+    else:
+        _show_plan(plan, output)
+
+
+def _show_plan(plan: object, output: out.Format) -> None:
+    from labctl.app.deploy import Plan
+
+    assert isinstance(plan, Plan)
+    lab = plan.lab
+    if output is out.Format.JSON:
+        out.print_json(
+            {
+                "version": 1,
+                "lab": lab.name,
+                "runtime": plan.runtime,
+                "nodes": [
+                    {
+                        "name": n.name,
+                        "kind": n.kind.value,
+                        "image": n.image,
+                        "ipv4_address": n.mgmt_ipv4,
+                        "ipv6_address": n.mgmt_ipv6,
+                    }
+                    for n in lab.nodes
+                ],
+                "cables": [{"name": str(c.id), "mtu": c.mtu} for c in lab.cables],
+            }
+        )
+        return
+    rows = [(n.name, n.kind.value, n.image, n.mgmt_ipv4, n.mgmt_ipv6) for n in lab.nodes]
+    out.print_table(("NODE", "KIND", "IMAGE", "IPV4", "IPV6"), rows)
+    out.say(
+        f"Would deploy lab {lab.name} on {plan.runtime}: {len(lab.nodes)} nodes, {len(lab.cables)} cables. "
+        "Nothing was changed."
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    before, sign, after = text.partition("=")
+    if not sign or not before or not after:
+        raise LabctlError("bad-value", f"--image {text!r} is not a pair", hint="write it like `--image A=B`")
+    return before, after

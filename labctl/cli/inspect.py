@@ -1,0 +1,56 @@
+"""`labctl inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from labctl.cli import out
+
+if TYPE_CHECKING:
+    from labctl.runtime.store import LabDir
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="inspect")(inspect)
+
+
+def inspect(
+    lab: str | None = out.LAB,
+    everything: bool = typer.Option(False, "--all", "-a", help="Every lab of this machine and boot."),
+    output: out.Format = out.FORMAT,
+) -> None:
+    """Show the nodes of a lab; `--format json` has containerlab's shape."""
+    from labctl.runtime.store import Instance
+
+    instance = Instance.here()
+    show(instance.labs() if everything else [instance.find(lab)], output)
+
+
+def show(places: Sequence[LabDir], output: out.Format) -> None:
+    """Print these labs; what is not as it should be goes to stderr."""
+    from labctl.app import inspect as app
+
+    found = app.inspect(places)
+    if output is out.Format.JSON:
+        out.print_json({each.lab: list(each.containers) for each in found})
+    else:
+        rows = [
+            (
+                c["lab_name"],
+                c["name"],
+                c["kind"],
+                c["image"],
+                c["state"],
+                c["ipv4_address"],
+                c["ipv6_address"],
+            )
+            for each in found
+            for c in each.containers
+        ]
+        out.print_table(("LAB", "NAME", "KIND", "IMAGE", "STATE", "IPV4", "IPV6"), rows)
+    for each in found:
+        for note in each.notes:
+            out.say(f"lab {each.lab}: {note}")

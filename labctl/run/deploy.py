@@ -1,0 +1,122 @@
+"""Making a lab real, all of it or nothing.
+
+The order is what makes it safe: the record is on disk before the first thing is touched; namespaces and cables stand
+before a node runs, so no node ever sees the network half-built; the phase says `running` only when all of it does. An
+error or Ctrl-C on the way removes everything again; `kill -9` leaves a record in phase `deploying`, from which
+`destroy` does the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from labctl.agent import client, mirror
+from labctl.errors import LabctlError
+from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec, NodeKind
+from labctl.run import destroy
+from labctl.runtime import panel
+from labctl.runtime.base import RUNTIMES, Runtime
+from labctl.runtime.store import Instance, LabDir, Phase, Record
+
+#: How long one of a node's `exec` commands may take.
+EXEC_TIMEOUT_S = 120.0
+
+
+def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ignore) -> Record:
+    """Deploy a lab that was checked. `lab-exists` if there is one of that name; on any error nothing stays."""
+    place = instance.lab(lab.name)
+    with place.lock(create=True) as held:
+        there = place.read()
+        if there is not None:
+            raise already(there)
+        try:
+            runtime = RUNTIMES[runtime_name](instance, keep=(held,))
+            return _build(place, lab, runtime, emit)
+        except BaseException:
+            with _undisturbed():
+                emit(Event(kind="rolling-back", text="removing what was made", subject=lab.name))
+                destroy.remove(place)
+            raise
+
+
+def already(record: Record) -> LabctlError:
+    """Why a lab of this name cannot be deployed."""
+    if record.phase is Phase.RUNNING:
+        return LabctlError(
+            "lab-exists",
+            f"lab {record.lab.name!r} is deployed already",
+            hint=f"`labctl destroy {record.lab.name} --yes` removes it",
+        )
+    return LabctlError(
+        "lab-exists",
+        f"lab {record.lab.name!r} was left half-made (it was {record.phase.value} when labctl was killed)",
+        hint=f"`labctl destroy {record.lab.name} --yes` removes the rest",
+    )
+
+
+def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
+    record = Record(
+        lab=lab,
+        runtime=runtime.name,
+        phase=Phase.DEPLOYING,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        owner=os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid()),
+        devices=panel.allocate(lab),
+    )
+    place.write(record)
+    with panel.Panel(place, lab, record.devices) as patch:
+        patch.create()
+        patch.settle(mirror.wanted(mirror.sides(lab), patch.admin(), {}))
+    emit(Event(kind="wired", text=f"{len(lab.cables)} cables wired", subject=lab.name))
+    names = [node.name for node in lab.nodes if node.kind is NodeKind.LINUX]
+    with ThreadPoolExecutor(1, thread_name_prefix="agent") as beside:
+        agent = beside.submit(client.start, place)
+        runtime.start(lab, names, emit)
+        agent.result()
+    _run_execs(lab, runtime, emit)
+    record = replace(record, phase=Phase.RUNNING)
+    place.write(record)
+    emit(Event(kind="deployed", text=f"lab {lab.name} is running", subject=lab.name))
+    return record
+
+
+def _run_execs(lab: LabSpec, runtime: Runtime, emit: Emit) -> None:
+    """Each node's `exec` commands in order. As in containerlab, one that fails is told and stops nothing."""
+    for node in lab.nodes:
+        for command in node.exec if node.kind is NodeKind.LINUX else ():
+            try:
+                done = runtime.exec(lab, node.name, shlex.split(command), timeout_s=EXEC_TIMEOUT_S)
+                said = (done.stderr or done.stdout).strip()
+                wrong = f"exit {done.code}: {said}" if done.code else ""
+            except (LabctlError, ValueError) as error:
+                wrong = str(error)
+            if wrong:
+                emit(
+                    Event(
+                        kind="exec-failed",
+                        text=f"node {node.name}: `{command}`: {wrong}",
+                        subject=node.name,
+                    )
+                )
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Finish cleaning up although Ctrl-C is pressed again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
