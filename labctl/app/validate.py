@@ -70,7 +70,7 @@ def as_json(results: Sequence[Validated]) -> dict[str, Any]:
 
 
 def _where(span: Span | None) -> dict[str, Any] | None:
-    return span and {"file": span.file, "line": span.line, "column": span.column}
+    return None if span is None else {"file": span.file, "line": span.line, "column": span.column}
 
 
 def _validate(path: str, lenient: bool) -> Validated:

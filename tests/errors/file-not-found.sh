@@ -1,0 +1,1 @@
+labctl validate dc1.clab.yml
