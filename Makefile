@@ -12,7 +12,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
+IN := tools/in-root
+PYTEST := $(IN) $(BIN)/python -m pytest
 ARGS ?=
 TARGETS ?= test
 
@@ -28,10 +29,10 @@ setup-test:
 	@./setup.sh test
 
 images: setup
-	@$(BIN)/python tools/build_images.py $(ARGS)
+	@$(IN) $(BIN)/python tools/build_images.py $(ARGS)
 
 demo: images
-	@$(BIN)/labctl demo $(ARGS)
+	@$(IN) $(BIN)/labctl demo $(ARGS)
 
 test: setup-test images lint
 	@$(PYTEST) $(ARGS)
@@ -44,10 +45,10 @@ lint: setup
 	@$(BIN)/python tools/check_docs.py
 
 soak: setup-test images
-	@LABCTL_SOAK=1 $(PYTEST) -m soak $(ARGS)
+	@export LABCTL_SOAK=1; $(PYTEST) -m soak $(ARGS)
 
 bench: setup-test images
-	@for each in benchmarks/[a-z]*.py; do echo "== $$each"; $(BIN)/python "$$each" $(ARGS); done
+	@for each in benchmarks/[a-z]*.py; do echo "== $$each"; $(IN) $(BIN)/python "$$each" $(ARGS); done
 
 bare:
 	@tests/bare/run.sh $(TARGETS)

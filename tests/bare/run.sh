@@ -97,7 +97,11 @@ if compgen -G '/usr/local/share/ca-certificates/*.crt' > /dev/null; then
     chroot "$root" update-ca-certificates > /dev/null
 fi
 for name in $(passed_on); do
-    if [ -f "${!name}" ]; then install -D -m 644 "${!name}" "$root${!name}"; fi
+    if [ -f "${!name}" ]; then
+        install -D -m 644 "${!name}" "$root${!name}"
+    elif [ -d "${!name}" ] && [ ! -e "$root${!name}" ]; then
+        mkdir -p "$root${!name}" && cp -r "${!name}/." "$root${!name}/"
+    fi
 done
 git bundle create -q "$root/labctl.bundle" HEAD
 git --no-pager log -1 --format='bare: at commit %h, %s' >&2
