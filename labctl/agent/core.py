@@ -246,13 +246,17 @@ class Agent:
 
     # -- settling ----------------------------------------------------------------------------------------------
 
-    def sync(self) -> list[str]:
-        """Read the record and every namespace again and bring everything to its setting; what was changed."""
+    def sync(self, *, every_node: bool = False) -> list[str]:
+        """Read the record and every namespace again and bring everything to its setting; what was changed.
+
+        Of nodes only those that a lease has ever named, unless the ledger cannot be trusted to know.
+        """
         self._load()
         for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
             watch.dump()
         changed = [f"carrier of {port}" for port in self.level(self.sides)]
-        nodes = [on for on in self.ledger.touched if isinstance(on, NodeRef)]
+        linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
+        nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
         return changed + [f"node {each.on}" for each in self._settle(nodes) if each.changed]
 
     def heal(self, *, everything: bool) -> dict[str, Any]:
@@ -261,7 +265,7 @@ class Agent:
         if everything:
             self.clear(tuple(before), "heal")
         self.end_expired()
-        changed = self.sync()
+        changed = self.sync(every_node=everything)
         return {
             "cleared": sorted(before - set(self.ledger.active)),
             "put_back": changed,

@@ -11,6 +11,7 @@ from labctl.errors import LabctlError, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import deploy as making
+from labctl.run import heal
 from labctl.runtime import mgmt
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
@@ -49,6 +50,8 @@ def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
 
 def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """The same for a lab that is in memory already."""
+    if not request.dry_run:
+        heal.implicit(instance, emit)
     plan = prepare(lab, request, instance, emit)
     if not request.dry_run:
         making.deploy(instance, plan.lab, plan.runtime, emit)

@@ -7,6 +7,7 @@ import os
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, ignore
 from labctl.run import destroy as removing
+from labctl.run import heal
 from labctl.run.destroy import Removed
 from labctl.runtime.store import Instance, LabDir
 from labctl.schema import clab
@@ -34,6 +35,8 @@ def destroy(places: list[LabDir], emit: Emit = ignore) -> list[Removed]:
         except LabctlError as error:
             if error.code != "no-lab":  # somebody else has just removed it
                 errors.append(error)
+    if places:
+        heal.implicit(places[0].instance, emit)  # the other labs; these needed no healing to be removed
     if errors:
         raise errors[0]
     return removed

@@ -1,0 +1,36 @@
+"""`labctl heal [-l LAB]`."""
+
+from __future__ import annotations
+
+import typer
+
+from labctl.cli import out
+from labctl.errors import Exit
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="heal")(heal)
+
+
+def heal(
+    lab: str | None = out.LAB,
+    everything: bool = typer.Option(False, "--all", "-a", help="Every lab of this machine and boot."),
+    output: out.Format = out.FORMAT,
+) -> None:
+    """Put a lab back to its base state: end all faults, restart a dead agent, remove half-made labs."""
+    from labctl.app import heal as app
+    from labctl.runtime.store import Instance
+
+    healed = app.heal(Instance.here(), lab, everything=everything)
+    if output is out.Format.JSON:
+        labs = [{"lab": e.lab, "put_back": list(e.put_back), "left": list(e.left)} for e in healed]
+        out.print_json({"version": 1, "labs": labs})
+    else:
+        rows = [(e.lab, "put back", line) for e in healed for line in e.put_back]
+        rows += [(e.lab, "NOT PUT BACK", line) for e in healed for line in e.left]
+        if rows:
+            out.print_table(("LAB", "STATE", "WHAT"), rows)
+        else:
+            out.say("Nothing to heal.")
+    if app.dirty(healed):
+        raise typer.Exit(Exit.DIRTY)
