@@ -60,6 +60,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.USAGE,
         "The agent was asked something that it does not know or that is not well formed.",
     ),
+    "bad-snmp-row": (Exit.BAD_INPUT, "A line of an SNMP walk cannot be decoded."),
     "bad-sysctl": (Exit.CANNOT, "The kernel does not have or does not take a sysctl that a node asks for."),
     "bad-unit": (
         Exit.BAD_INPUT,
@@ -72,6 +73,14 @@ CODES: dict[str, tuple[Exit, str]] = {
     "config-truncated": (
         Exit.BAD_INPUT,
         "A device configuration ends before its end; nothing was taken from it.",
+    ),
+    "device-refused": (
+        Exit.UNKNOWN,
+        "A device answers and does not let us in: wrong user or key. What it said before is kept.",
+    ),
+    "device-unreachable": (
+        Exit.UNKNOWN,
+        "A device could not be read this time. What it said before is kept.",
     ),
     "duplicate-key": (Exit.BAD_INPUT, "A key is given twice in one map."),
     "effect-not-taken": (
@@ -95,6 +104,11 @@ CODES: dict[str, tuple[Exit, str]] = {
         "A lab's ledger of faults was damaged by something other than a crash of labctl.",
     ),
     "missing-key": (Exit.BAD_INPUT, "A key that must be there is not."),
+    "missing-secret": (
+        Exit.BAD_INPUT,
+        "A key or password is to come from the environment or a file that is not there.",
+    ),
+    "no-address-left": (Exit.BAD_INPUT, "The management subnet of a lab is too small for its nodes."),
     "no-lab": (Exit.USAGE, "No lab has this name, or it is not clear which lab is meant."),
     "no-root": (Exit.CANNOT, "The command needs root on this machine."),
     "node-not-running": (Exit.CANNOT, "A node has to run for this, and it is stopped or frozen."),
@@ -115,7 +129,17 @@ CODES: dict[str, tuple[Exit, str]] = {
     "unknown-node": (Exit.BAD_INPUT, "A name is not that of a node of the lab."),
     "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
     "unknown-resource": (Exit.USAGE, "A fault names a cable or node that the lab does not have."),
+    "unknown-schema": (Exit.USAGE, "There is no schema of this name."),
+    "unknown-source": (Exit.BAD_INPUT, "A path holds nothing that discovery can read."),
     "unsupported": (Exit.BAD_INPUT, "The file asks for something that labctl does not emulate."),
+    "walk-incomplete": (
+        Exit.UNKNOWN,
+        "A device stopped answering in the middle of a walk. What it said before is kept.",
+    ),
+    "walk-truncated": (
+        Exit.BAD_INPUT,
+        "An SNMP walk ends before its end; its silence about a neighbour means nothing.",
+    ),
     "would-overwrite": (Exit.USAGE, "A file is in the way that labctl did not write."),
 }
 

@@ -1,0 +1,217 @@
+"""JSON Schemas of what labctl reads and prints, for editors and for programs that parse its output.
+
+Files of the model come from their dataclasses, lab files from the table in `clab_keys`, outputs are written down here:
+they are the contract of `--format json`, and a test holds each against what the verb really prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from labctl.errors import LabctlError, did_you_mean
+from labctl.schema import clab_keys
+from labctl.schema.clab_keys import Key, Shape, Support
+
+Schema: TypeAlias = dict[str, Any]
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "number"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_BOOL: Schema = {"type": "boolean"}
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+#: YAML files leave the quotes to the reader: `22`, `on` and `1.10` are text where text is wanted.
+_SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
+_SHAPES: Mapping[Shape, Schema] = {
+    Shape.TEXT: _SCALAR,
+    Shape.TEXTS: {"type": "array", "items": _SCALAR},
+    Shape.TEXT_MAP: {"type": "object", "additionalProperties": _SCALAR},
+    Shape.NUMBER: {"type": "number", "minimum": 0},
+    Shape.COUNT: _COUNT,
+    Shape.MAP: {"type": ["object", "null"]},
+    Shape.LIST: {"type": ["array", "null"]},
+    Shape.ANY: {},
+}
+
+
+def names() -> dict[str, str]:
+    """name -> what it describes, for `labctl schema` without a name."""
+    return {name: about for name, (about, _) in sorted(_ALL.items())}
+
+
+def schema(name: str) -> Schema:
+    """The schema of that name, self-contained."""
+    if name not in _ALL:
+        raise LabctlError("unknown-schema", f"there is no schema {name!r}", hint=did_you_mean(name, _ALL))
+    about, make = _ALL[name]
+    return {"$schema": _DRAFT, "$id": f"labctl:{name}", "title": about} | make()
+
+
+def _object(
+    properties: Mapping[str, Schema], *, optional: tuple[str, ...] = (), extra: bool = False
+) -> Schema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": extra,
+    }
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _versioned(properties: Mapping[str, Schema], *, extra: bool = False) -> Schema:
+    return _object({"version": {"const": 1}, **properties}, extra=extra)
+
+
+# ---- lab files
+
+
+def _lab() -> Schema:
+    node = {"anyOf": [_keys(clab_keys.NODE), {"type": "null"}]}
+    nodes: Schema = {"type": ["object", "null"], "additionalProperties": node}
+    links = [
+        _keys(clab_keys.BRIEF, {"endpoints": _pair(_TEXT)}) | {"required": ["endpoints"]},
+        _link(["veth", "veth-stitch"], clab_keys.VETH, {"endpoints": _pair(_end())}),
+        _link(["dummy"], clab_keys.DUMMY, {"endpoint": _end()}),
+    ]
+    topology = _keys(
+        clab_keys.TOPOLOGY,
+        {
+            "nodes": nodes,
+            "kinds": nodes,
+            "groups": nodes,
+            "defaults": node,
+            "links": {"type": ["array", "null"], "items": {"anyOf": links}},
+        },
+    )
+    mgmt = _keys(clab_keys.MGMT)
+    return _keys(clab_keys.TOP, {"topology": topology, "mgmt": mgmt}) | {"required": ["name", "topology"]}
+
+
+def _keys(table: Mapping[str, Key], own: Mapping[str, Schema] | None = None) -> Schema:
+    """The keys that are accepted without `--lenient`."""
+    found = {}
+    for name, key in table.items():
+        if key.support in (Support.YES, Support.NO_EFFECT):
+            said = key.note if key.support is Support.YES else f"no effect: {key.note}"
+            found[name] = dict((own or {}).get(name, _SHAPES[key.shape]))
+            if said:
+                found[name]["description"] = said
+    return {"type": "object", "properties": found, "additionalProperties": False}
+
+
+def _link(types: list[str], table: Mapping[str, Key], own: Mapping[str, Schema]) -> Schema:
+    link = _keys(table, {**own, "type": {"enum": types}})
+    return link | {"required": ["type", *own]}
+
+
+def _pair(items: Schema) -> Schema:
+    return {"type": "array", "items": items, "minItems": 2, "maxItems": 2}
+
+
+def _end() -> Schema:
+    return _keys(clab_keys.END) | {"required": ["node", "interface"]}
+
+
+# ---- the model's files
+
+
+def _snapshot() -> Schema:
+    from labctl.model.snapshot import Snapshot
+    from labctl.schema import files
+
+    return files.json_schema(Snapshot)
+
+
+# ---- outputs
+
+
+def _discover() -> Schema:
+    port = _object({"device": _TEXT, "port": _TEXT})
+    evidence = _object({"source": _TEXT, "where": _TEXT, "said": _TEXT}, extra=True)
+    link = _object(
+        {
+            "a": port,
+            "b": port,
+            "role": {"enum": ["data", "mgmt"]},
+            "two_sided": _BOOL,
+            "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            "evidence": _list(evidence),
+        },
+        extra=True,
+    )
+    return _versioned(
+        {
+            "devices": _list(_object({"id": _TEXT, "name": _TEXT, "polled": _BOOL}, extra=True)),
+            "links": _list(link),
+            "segments": _list(_object({"name": _TEXT, "ports": _list(port)}, extra=True)),
+            "conflicts": _list(_object({"kind": _TEXT, "subject": _TEXT}, extra=True)),
+        },
+        extra=True,
+    )
+
+
+def _inspect() -> Schema:
+    node = _object(
+        {
+            "lab_name": _TEXT,
+            "labPath": _TEXT,
+            "absLabPath": _TEXT,
+            "name": _TEXT,
+            "container_id": _TEXT,
+            "image": _TEXT,
+            "kind": _TEXT,
+            "group": _TEXT,
+            "state": _TEXT,
+            "status": _TEXT,
+            "ipv4_address": _TEXT,
+            "ipv6_address": _TEXT,
+            "owner": _TEXT,
+        },
+        optional=("group",),
+        extra=True,
+    )
+    return {"type": "object", "additionalProperties": _list(node)}
+
+
+def _validate() -> Schema:
+    where = {"anyOf": [_object({"file": _TEXT, "line": _COUNT, "column": _COUNT}), {"type": "null"}]}
+    error = _object({"code": _TEXT, "where": where, "message": _TEXT, "hint": _TEXT_OR_NULL})
+    file = _object(
+        {
+            "file": _TEXT,
+            "kind": {"enum": ["", "lab", "inventory", "snapshot"]},
+            "summary": _TEXT,
+            "errors": _list(error),
+            "warnings": _list(_object({"where": where, "message": _TEXT})),
+        }
+    )
+    return _versioned({"ok": _BOOL, "files": _list(file)})
+
+
+def _doctor() -> Schema:
+    check = _object(
+        {
+            "name": _TEXT,
+            "why": _TEXT,
+            "needed": _BOOL,
+            "ok": {"type": ["boolean", "null"]},
+            "said": _TEXT,
+            "fix": _TEXT_OR_NULL,
+        }
+    )
+    return _versioned({"runtime": _TEXT, "ok": _BOOL, "checks": _list(check)})
+
+
+_ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
+    "discover": ("what `labctl discover --format json` prints", _discover),
+    "doctor": ("what `labctl doctor --format json` prints", _doctor),
+    "inspect": ("what `labctl inspect --format json` prints (containerlab's shape)", _inspect),
+    "lab": ("a lab file (*.clab.yml), as far as labctl reads it", _lab),
+    "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
+    "validate": ("what `labctl validate --format json` prints", _validate),
+}
