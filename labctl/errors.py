@@ -70,6 +70,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
     "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),
+    "cannot-write": (Exit.CANNOT, "A file or directory that labctl is to write cannot be written."),
     "config-truncated": (
         Exit.BAD_INPUT,
         "A device configuration ends before its end; nothing was taken from it.",

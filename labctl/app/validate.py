@@ -121,7 +121,7 @@ def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:
 def _inventory(path: str, _lenient: bool, _notify: Notify) -> str:
     from labctl.ingest import inventory
 
-    return f"inventory: {_count(len(inventory.load(path)), 'device')}"
+    return f"inventory: {_count(len(inventory.load(path, keys=False)), 'device')}"
 
 
 def _count(number: int, noun: str) -> str:

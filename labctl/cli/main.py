@@ -19,7 +19,17 @@ from labctl import __version__
 from labctl.errors import Exit, LabctlError, render
 
 #: In the order of `labctl --help`.
-VERBS: tuple[str, ...] = ("deploy", "inspect", "exec", "destroy", "heal", "validate", "doctor", "schema")
+VERBS: tuple[str, ...] = (
+    "discover",
+    "deploy",
+    "inspect",
+    "exec",
+    "destroy",
+    "heal",
+    "validate",
+    "doctor",
+    "schema",
+)
 
 app = typer.Typer(
     name="labctl",

@@ -34,24 +34,34 @@ _BY_HAND = {"static", "boot", ""}
 _DISCARDS = {"blackhole": Discard.BLACKHOLE, "unreachable": Discard.REJECT, "prohibit": Discard.REJECT}
 
 
+#: What a box's directory may hold.
+FILES = ("ip-addr.json", "ip-route.json", "ip-route6.json", "frr.conf", "hostname", "sysctl")
+
+
 def read_directory(directory: str, *, redactor: Redactor, device: str = "") -> Parsed:
     """The configuration of the box whose files lie in `directory`."""
-    hostname = _read(directory, "hostname", optional=True).strip() or os.path.basename(directory.rstrip("/"))
+    texts = {name: text for name in FILES if (text := _read(directory, name)) is not None}
+    return read_texts(texts, place=directory, redactor=redactor, device=device)
+
+
+def read_texts(texts: Mapping[str, str], *, place: str, redactor: Redactor, device: str = "") -> Parsed:
+    """The same from texts that no file holds; `place` stands before their names in spans."""
+    hostname = texts.get("hostname", "").strip() or os.path.basename(place.rstrip("/"))
     name = device or hostname
     interfaces = tuple(
         _interface(row, where)
-        for row, where in _rows(directory, "ip-addr.json")
+        for row, where in _rows(texts, place, "ip-addr.json")
         if row.get("ifname") and row.get("link_type") != "none"
     )
     routes = tuple(
         route
         for file in ("ip-route.json", "ip-route6.json")
-        for row, where in _rows(directory, file, optional=True)
+        for row, where in _rows(texts, place, file, optional=True)
         for route in _routes(row, where)
     )
-    text = _read(directory, "frr.conf", optional=True)
+    text = texts.get("frr.conf", "")
     if not text.strip():
-        sysctls = _sysctls(_read(directory, "sysctl", optional=True))
+        sysctls = _sysctls(texts.get("sysctl", ""))
         config = DeviceConfig(
             device=name,
             hostname=hostname,
@@ -61,10 +71,10 @@ def read_directory(directory: str, *, redactor: Redactor, device: str = "") -> P
             forwarding_v6=sysctls.get("net.ipv6.conf.all.forwarding") == "1",
             interfaces=interfaces,
             static_routes=routes,
-            where=Span(directory),
+            where=Span(place),
         )
         return Parsed(config=config, account=ConfigAccount(device=name))
-    parsed = frr.parse(text, file=os.path.join(directory, "frr.conf"), device=name, redactor=redactor)
+    parsed = frr.parse(text, file=os.path.join(place, "frr.conf"), device=name, redactor=redactor)
     return Parsed(config=_overlay(parsed.config, hostname, interfaces, routes), account=parsed.account)
 
 
@@ -183,20 +193,13 @@ def _address(text: object, where: Span) -> str:
 # --- files ---
 
 
-def _read(directory: str, name: str, *, optional: bool = False) -> str:
+def _read(directory: str, name: str) -> str | None:
     path = os.path.join(directory, name)
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except FileNotFoundError as error:
-        if optional:
-            return ""
-        raise LabctlError(
-            "file-not-found",
-            f"{name} is missing",
-            where=Span(directory),
-            hint=f"the output of `ip -j addr`, saved as {path}",
-        ) from error
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise LabctlError("file-not-found", f"cannot read it: {error.strerror}", where=Span(path)) from error
 
@@ -206,16 +209,25 @@ def _sysctls(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _rows(directory: str, name: str, *, optional: bool = False) -> Iterator[tuple[Mapping[str, Any], Span]]:
+def _rows(
+    texts: Mapping[str, str], place: str, name: str, *, optional: bool = False
+) -> Iterator[tuple[Mapping[str, Any], Span]]:
     """The objects of a JSON list, each with its place: the file, for `ip -j` writes one line."""
-    text = _read(directory, name, optional=optional)
+    if name not in texts:
+        if optional:
+            return
+        raise LabctlError(
+            "file-not-found",
+            f"{name} is missing",
+            where=Span(place),
+            hint=f"the output of `ip -j addr`, saved as {os.path.join(place, name)}",
+        )
+    text = texts[name]
     if not text.strip():
         if not optional:
-            raise LabctlError(
-                "config-truncated", "the file is empty", where=Span(os.path.join(directory, name))
-            )
+            raise LabctlError("config-truncated", "the file is empty", where=Span(os.path.join(place, name)))
         return
-    where = Span(os.path.join(directory, name))
+    where = Span(os.path.join(place, name))
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface
 from typing import Final, TypeAlias
 
@@ -38,6 +38,16 @@ class Varbind:
     oid: Oid
     value: int | bytes | Oid
     where: str
+
+
+@dataclass(slots=True)
+class Read:
+    """What a walk file held: cells, lines that are no cells, and why it looks cut short (empty if it does not)."""
+
+    cells: list[Varbind] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    truncated: str = ""
+    truncated_at: str = ""
 
 
 def oid(text: str) -> Oid:
@@ -89,7 +99,7 @@ COLUMNS: Final[Mapping[str, tuple[int, ...]]] = {
     "lldpRemManAddrTable": (3,),
     "lldpV2Loc": (1, 2, 3),
     "lldpV2RemTable": (5, 6, 7, 8, 9, 10, 11),
-    "cdpCacheTable": (4, 6, 7, 8),
+    "cdpCacheTable": (6, 7, 4, 8),
 }
 SCALARS: Final = frozenset({"system", "dot1dBase", "lldpLoc", "lldpV2Loc"})
 
@@ -114,6 +124,7 @@ PORT_KINDS: Final = {
     6: IdKind.CIRCUIT,
     7: IdKind.LOCAL,
 }
+TOO_FAST: Final = 2**32 - 1  # ifSpeed cannot say more; ifHighSpeed does
 ENTITY_CHASSIS: Final = 3  # entPhysicalClass
 #: What vendors write where a serial number would be.
 NO_SERIAL: Final = frozenset(
@@ -282,10 +293,7 @@ def decode(
         base_ports=_base_ports(tables["dot1dBasePortTable"]),
         stack=_stack(tables["ifStackTable"]),
         neighbours=tuple(neighbours),
-        addresses=(
-            *_ip_addr_table(tables["ipAddrTable"], refused),
-            *_ip_address_table(tables["ipAddressTable"]),
-        ),
+        addresses=_addresses(tables["ipAddrTable"], tables["ipAddressTable"], refused),
         walks=tuple(walks),
         rejected=tuple(refused),
         where=where,
@@ -299,7 +307,7 @@ def _interfaces(basic: Rows, extended: Rows) -> tuple[InterfaceRow, ...]:
             continue
         row, more = basic.get(index, {}), extended.get(index, {})
         mbit, bits = number(more.get(15)), number(row.get(5))
-        speed = mbit * 1e6 if mbit else float(bits) if bits else None
+        speed = mbit * 1e6 if mbit else float(bits) if bits and bits < TOO_FAST else None
         rows.append(
             InterfaceRow(
                 index=index[0],
@@ -459,6 +467,17 @@ def _management_addresses(rows: Rows) -> dict[tuple[int, int], tuple[str, ...]]:
     return found
 
 
+def _addresses(old: Rows, new: Rows, refused: list[Rejected]) -> tuple[AddressRow, ...]:
+    """Both tables; a row of one that does not know its prefix length gives way to the other's that does."""
+    found: dict[tuple[int, str], AddressRow] = {}
+    for row in (*_ip_addr_table(old, refused), *_ip_address_table(new)):
+        key = (row.if_index, str(row.address.ip))
+        whole = row.address.network.prefixlen == row.address.max_prefixlen
+        if key not in found or not whole:
+            found[key] = row
+    return tuple(found.values())
+
+
 def _ip_addr_table(rows: Rows, refused: list[Rejected]) -> list[AddressRow]:
     """The old table: (address) -> ifIndex, mask."""
     found = []
@@ -483,9 +502,7 @@ def _mask_length(mask: bytes) -> int | None:
 
 
 def _ip_address_table(rows: Rows) -> list[AddressRow]:
-    """The new table: (type, length, address) -> ifIndex, unicast?, pointer to the prefix, whose last arc is its
-    length.
-    """
+    """The new table: (type, length, address) -> ifIndex, unicast?, pointer to the prefix; its last arc is the length."""
     found = []
     for index, row in sorted(rows.items()):
         if_index = number(row.get(3))
@@ -499,11 +516,11 @@ def _ip_address_table(rows: Rows) -> list[AddressRow]:
         address = _ip(index[2:])
         if address is None:
             continue
+        most = 32 if index[0] == 1 else 128
         pointer = row.get(5)
         prefix = pointer.value if pointer is not None and isinstance(pointer.value, tuple) else ()
-        bits = prefix[-1] if len(prefix) > 10 else (32 if index[0] == 1 else 128)
-        if 0 <= bits <= (32 if index[0] == 1 else 128):
-            found.append(_address_row(if_index, address, bits, row))
+        bits = prefix[-1] if len(prefix) > 10 and 0 <= prefix[-1] <= most else most
+        found.append(_address_row(if_index, address, bits, row))
     return found
 
 

@@ -7,10 +7,9 @@ vary it (the recorded value is then an option of the module, or absent).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from labctl.ingest.mibs import Oid, Varbind, oid, ragged_end
+from labctl.ingest.mibs import Oid, Read, Varbind, oid, ragged_end
 from labctl.model.observation import Rejected
 
 _OID = re.compile(rb"\.?\d+(?:\.\d+)+")
@@ -19,16 +18,6 @@ _OCTETS = frozenset({3, 4, 64, 68})
 _OID_TAG, _NULL = 6, 5
 #: noSuchObject, noSuchInstance, endOfMibView: what an agent says instead of a value.
 _NOTHING = frozenset({128, 129, 130})
-
-
-@dataclass(slots=True)
-class Read:
-    """What a walk file held: cells, lines that are no cells, and why it looks cut short (empty if it does not)."""
-
-    cells: list[Varbind] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    truncated: str = ""
-    truncated_at: str = ""
 
 
 def sniff(head: bytes) -> bool:

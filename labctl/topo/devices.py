@@ -37,6 +37,7 @@ def device_of(box: Box, ports: Ports, claimed: Iterable[str] = ()) -> Device:
             )
         )
         or (box.retained.sources if box.retained else ()),
+        stale_since=box.retained.stale_since if box.retained else "",
     )
 
 
@@ -72,7 +73,11 @@ def _interface(
     name: str, ports: Ports, row: InterfaceRow | None, meant: InterfaceConfig | None, seen: list[str]
 ) -> Interface:
     addresses = [*(meant.ipv4 if meant else ()), *(meant.ipv6 if meant else ()), *seen]
-    unique = {str(ip_interface(a)): None for a in addresses if not ip_interface(a).ip.is_link_local}
+    unique = {
+        str(at): None
+        for at in map(ip_interface, addresses)
+        if not at.ip.is_link_local and not at.ip.is_loopback
+    }
     mtu = (meant.mtu if meant else None) or (row.mtu if row else None)
     speed = (row.speed_bps if row else None) or (meant.speed_bps if meant else None)
     admin = row.admin_up if row else None

@@ -1,0 +1,268 @@
+"""`labctl discover`: read production, merge it, write the snapshot.
+
+Everything is read before anything is written. Rows that are no rows and walks that break off stop the run, unless it
+is lenient; a device that cannot be read stops nothing: what the earlier snapshot knew of it stays, marked stale, and
+the result says so. Keys and passwords reach the libraries that need them and no text that leaves here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from labctl.errors import LabctlError, Problems, Span
+from labctl.ingest.redact import Redactor
+from labctl.ingest.sources import SOURCES, Context, Reading, Unread, recognise
+from labctl.model.account import ConfigAccount
+from labctl.model.config import DeviceConfig
+from labctl.model.event import Emit, Event, ignore
+from labctl.model.observation import Found, Rejected
+from labctl.model.snapshot import Snapshot
+from labctl.model.topology import Device, Topology
+from labctl.runtime.store import Instance
+from labctl.schema import files
+from labctl.topo.merge import merge
+
+JSON_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovered:
+    """What discovery found. `unread`: devices whose facts are missing or kept from before; exit 4 if there are any.
+
+    warnings: what a lenient run left out. gone: devices of the earlier snapshot that no source mentions any more.
+    """
+
+    snapshot: Snapshot
+    path: str | None
+    unread: tuple[Unread, ...] = ()
+    warnings: tuple[LabctlError, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    accounts: tuple[ConfigAccount, ...] = ()
+    gone: tuple[str, ...] = ()
+    rows: int = 0
+    inputs: dict[str, int] = field(default_factory=dict)
+
+
+def discover(
+    paths: Sequence[str],
+    *,
+    name: str | None = None,
+    out: str | None = None,
+    inside: str | None = None,
+    lenient: bool = False,
+    write: bool = True,
+    now: datetime | None = None,
+    emit: Emit = ignore,
+) -> Discovered:
+    """Read all paths and write `topologies/<name>.yml` (or `out`). `inside`: the network namespace to ask from."""
+    name = name or _name_of(paths[0])
+    path = out or os.path.join("topologies", f"{name}.yml")
+    earlier = _earlier(path)
+    inputs, passed_over = recognise(paths)
+    context = Context(
+        redactor=Redactor(),
+        inside=inside,
+        said=lambda text, done, total: emit(Event(kind="device-asked", text=text, done=done, total=total)),
+    )
+    reading = Reading()
+    problems = Problems()
+    for done, each in enumerate(inputs, 1):
+        try:
+            reading.add(SOURCES[each.source].read(each.path, context))
+        except LabctlError as error:
+            problems.extend(error)
+        emit(
+            Event(
+                kind="source-read", text=f"read {each.path}", subject=each.path, done=done, total=len(inputs)
+            )
+        )
+    if not lenient:
+        for broken in reading.broken:
+            problems.extend(broken)
+    problems.stop()
+    if reading.unread and not reading.observations and not reading.configs:
+        _nothing_answered(reading.unread)
+
+    snapshot, gone = _snapshot(name, reading, earlier, now or datetime.now(UTC))
+    if write:
+        _write(path, files.dump_snapshot(snapshot))
+    return Discovered(
+        snapshot=snapshot,
+        path=path if write else None,
+        unread=tuple(reading.unread),
+        warnings=tuple(reading.broken),
+        rejected=tuple(row for seen in reading.observations for row in seen.rejected),
+        passed_over=tuple(passed_over),
+        accounts=tuple(reading.accounts),
+        gone=gone,
+        rows=sum(len(seen.neighbours) for seen in reading.observations),
+        inputs={s: sum(i.source == s for i in inputs) for s in dict.fromkeys(i.source for i in inputs)},
+    )
+
+
+def namespace(node: str) -> str:
+    """`LAB:NODE` -> the path of that node's network namespace."""
+    lab_name, colon, node_name = node.partition(":")
+    if not colon or not lab_name or not node_name:
+        raise LabctlError(
+            "bad-name", f"{node!r} is not a node of a lab", hint="write it like `--from LAB:NODE`"
+        )
+    lab = Instance.here().find(lab_name)
+    known = [each.name for each in lab.need().lab.nodes]
+    if node_name not in known:
+        raise LabctlError(
+            "unknown-node", f"lab {lab_name!r} has no node {node_name!r}", hint="nodes: " + ", ".join(known)
+        )
+    return lab.node_ns(node_name)
+
+
+def as_json(topology: Topology) -> dict[str, Any]:
+    """What `--format json` prints: the contract of docs/cli.md, in production's own names."""
+    return {
+        "version": JSON_VERSION,
+        "devices": [asdict(device) for device in topology.devices],
+        "links": [
+            {
+                "a": {"device": link.a.node, "port": link.a.interface},
+                "b": {"device": link.b.node, "port": link.b.interface},
+                "role": str(link.role),
+                "two_sided": link.two_sided,
+                "confidence": link.confidence,
+                "evidence": [asdict(each) for each in link.evidence],
+            }
+            for link in topology.links
+        ],
+        "segments": [
+            {
+                "name": segment.name,
+                "ports": [{"device": port.node, "port": port.interface} for port in segment.ports],
+                "evidence": [asdict(each) for each in segment.evidence],
+            }
+            for segment in topology.segments
+        ],
+        "conflicts": [asdict(conflict) for conflict in topology.conflicts],
+    }
+
+
+# -- the earlier snapshot ---------------------------------------------------------------------------------------
+
+
+def _earlier(path: str) -> Snapshot | None:
+    if not os.path.exists(path):
+        return None
+    try:
+        return files.load_snapshot(path)
+    except LabctlError as error:
+        raise LabctlError(
+            "would-overwrite",
+            f"the file is there and is no snapshot that labctl can read: {error.message}",
+            where=error.where or Span(path),
+            hint="choose another name with -n, or move the file away",
+        ) from None
+
+
+def _snapshot(
+    name: str, reading: Reading, earlier: Snapshot | None, now: datetime
+) -> tuple[Snapshot, tuple[str, ...]]:
+    stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept: Topology | None = None
+    stale: set[str] = set()
+    if earlier is not None:
+        silent = [
+            unread for unread in reading.unread if unread.what == "snmp" or not _was_polled(unread, reading)
+        ]
+        stale = {d.name for d in earlier.topology.devices if d.polled and any(_is(d, u) for u in silent)}
+        kept = replace(
+            earlier.topology,
+            devices=tuple(
+                replace(d, stale_since=d.stale_since or stamp) if d.name in stale else d
+                for d in earlier.topology.devices
+            ),
+        )
+    found = Found(observations=tuple(reading.observations), configs=tuple(reading.configs))
+    topology = merge(name, found, kept, stale)
+    configs = _configs(topology, reading)
+    if earlier is None:
+        return Snapshot(topology=topology, configs=configs), ()
+    for device in topology.devices:
+        silent_over_ssh = any(_is(device, unread) for unread in reading.unread if unread.what == "ssh")
+        if device.name not in configs and (device.name in stale or silent_over_ssh):
+            old = earlier.configs.get(device.name)
+            if old is not None:
+                configs[device.name] = old
+    present = {device.id for device in topology.devices} | {device.name for device in topology.devices}
+    gone = [
+        d.name for d in earlier.topology.devices if d.polled and d.id not in present and d.name not in present
+    ]
+    return Snapshot(topology=topology, configs=configs), tuple(gone)
+
+
+def _was_polled(unread: Unread, reading: Reading) -> bool:
+    """Did SNMP answer for the device whose SSH did not?"""
+    return any(seen.key == unread.name for seen in reading.observations)
+
+
+def _is(device: Device, unread: Unread) -> bool:
+    """Is this the device that could not be read? By where it was polled, its address, or its name."""
+    return (
+        f"snmp {unread.address}" in device.sources
+        or f"ip:{unread.address}" in device.identities
+        or f"name:{unread.name}" in device.identities
+        or unread.name in (device.name, device.name.split(".")[0])
+    )
+
+
+def _configs(topology: Topology, reading: Reading) -> dict[str, DeviceConfig]:
+    """Each configuration under the name its device has in the topology."""
+    found: dict[str, DeviceConfig] = {}
+    by_place = {
+        source.removeprefix("config "): device.name
+        for device in topology.devices
+        for source in device.sources
+        if source.startswith("config ")
+    }
+    for _, config in reading.configs:
+        name = by_place.get(str(config.where))
+        if name is not None and name not in found:
+            found[name] = replace(config, device=name)
+    return found
+
+
+def _nothing_answered(unread: Sequence[Unread]) -> None:
+    problems = Problems()
+    for each in unread:
+        problems.extend(each.error)
+    problems.stop()
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+
+def _name_of(path: str) -> str:
+    """The snapshot's name when none is given: that of the first path."""
+    base = os.path.basename(os.path.abspath(path))
+    return base.split(".")[0] or "production"
+
+
+def _write(path: str, text: str) -> None:
+    """Whole or not at all: the file that was there stays until the new one is on disk."""
+    directory = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=directory, prefix=".labctl-", suffix=".yml", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LabctlError("cannot-write", f"cannot write the snapshot: {reason}", where=Span(path)) from None
