@@ -8,7 +8,7 @@ allocation table (`render.allocation`), never here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
@@ -83,11 +83,16 @@ def derived_macs(lab: str, ports: Iterable[PortId]) -> dict[PortId, str]:
     found: dict[PortId, str] = {}
     taken: set[str] = set()
     for port in dict.fromkeys(ports):
-        for attempt in count():
-            digest = sha256("\0".join((lab, port.node, port.interface, str(attempt))).encode()).hexdigest()
-            mac = f"aa:c1:ab:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
-            if mac not in taken:
-                break
-        taken.add(mac)
-        found[port] = mac
+        found[port] = derived_mac(lab, port, taken)
+        taken.add(found[port])
     return found
+
+
+def derived_mac(lab: str, port: PortId, taken: Container[str] = ()) -> str:
+    """The MAC that `derived_macs` gives to a port when these are taken already."""
+    for attempt in count():
+        digest = sha256("\0".join((lab, port.node, port.interface, str(attempt))).encode()).hexdigest()
+        mac = f"aa:c1:ab:{digest[0:2]}:{digest[2:4]}:{digest[4:6]}"
+        if mac not in taken:
+            return mac
+    raise AssertionError

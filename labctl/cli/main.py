@@ -16,11 +16,13 @@ import traceback
 import typer
 
 from labctl import __version__
+from labctl.cli.variables import Verbs
 from labctl.errors import Exit, LabctlError, render
 
 #: In the order of `labctl --help`.
 VERBS: tuple[str, ...] = (
     "discover",
+    "render",
     "deploy",
     "inspect",
     "exec",
@@ -33,11 +35,12 @@ VERBS: tuple[str, ...] = (
 
 app = typer.Typer(
     name="labctl",
+    cls=Verbs,
     help="Build a shadow of a production network in containers and break it on purpose.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL"},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

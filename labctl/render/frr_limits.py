@@ -1,0 +1,22 @@
+"""What the model holds and FRR cannot: found before rendering, said with the place, never dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.model.config import DeviceConfig
+from labctl.render.project import Note
+
+
+def frr_limits(config: DeviceConfig) -> Iterator[Note]:
+    for route_map in config.route_maps:
+        for entry in route_map.entries:
+            for match in entry.matches:
+                if len(match.values) != 1:
+                    text = f"route-map {route_map.name} {entry.seq}: one value per `match {match.kind}`, not {len(match.values)}"
+                    yield Note(kind="unsupported", device=config.device, text=text, where=entry.where)
+    for access in config.access_lists:
+        numbered = access.name.isdigit() and (1 <= int(access.name) <= 99 or 1300 <= int(access.name) <= 1999)
+        if any(entry.by_address for entry in access.entries) and not numbered:
+            text = f"access list {access.name}: only numbered lists compare the address alone"
+            yield Note(kind="unsupported", device=config.device, text=text, where=access.where)

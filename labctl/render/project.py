@@ -1,0 +1,260 @@
+"""From production's configuration to the lab's: what must change so that the shadow behaves the same.
+
+The interfaces get their lab names. What production derives from its hardware and the lab has none of is written down:
+OSPF costs from production's speeds, router ids from production's addresses. What a missing policy does in the source
+vendor becomes a policy. Management is taken out: the lab has a management network of its own. Everything that was
+changed, dropped or assumed is a `Note`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_network
+
+from labctl.errors import Problems, Span
+from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
+from labctl.model.policy import NOWHERE, Match, MatchKind
+from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
+from labctl.render.undefined import define_undefined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """kind: stripped, skipped, approximated, assumed. `device` in production's name, empty for the whole lab."""
+
+    kind: str
+    device: str
+    text: str
+    where: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a projection needs to know of the device beside its configuration, by production's interface names."""
+
+    names: Mapping[str, str]
+    mgmt: Collection[str] = ()
+    speeds_bps: Mapping[str, float] = field(default_factory=dict)
+
+
+def project(
+    config: DeviceConfig, around: Surroundings, notes: list[Note], problems: Problems
+) -> DeviceConfig:
+    """The configuration of the lab node, with lab interface names."""
+    config = _with_router_ids(config, notes)
+    config = _without_management(config, around.mgmt, notes)
+    notes.extend(
+        _note(config, "stripped", f"{service.kind} (points outwards)", service.where)
+        for service in config.outward
+    )
+    config = define_undefined(config)
+    config = _areas_by_interface(config)
+    config = _with_costs(config, around.speeds_bps)
+    return _renamed(config, around.names, notes, problems)
+
+
+def _note(config: DeviceConfig, kind: str, text: str, where: Span) -> Note:
+    return Note(kind=kind, device=config.device, text=text, where=where)
+
+
+# --- management ---
+
+
+def _without_management(config: DeviceConfig, mgmt: Collection[str], notes: list[Note]) -> DeviceConfig:
+    gone = [i for i in config.interfaces if i.mgmt or i.name in mgmt]
+    if not gone:
+        return config
+    names = {interface.name for interface in gone}
+    subnets = [ip_network(a, strict=False) for i in gone for a in (*i.ipv4, *i.ipv6)]
+
+    def managed(route: StaticRoute) -> bool:
+        hop = ip_address(route.next_hop) if route.next_hop else None
+        return route.interface in names or (
+            hop is not None and any(hop.version == s.version and hop in s for s in subnets)
+        )
+
+    notes.extend(
+        _note(config, "stripped", f"management interface {interface.name}", interface.where)
+        for interface in gone
+    )
+    notes.extend(
+        _note(config, "stripped", f"static route {route.prefix} through the management network", route.where)
+        for route in config.static_routes
+        if managed(route)
+    )
+    return replace(
+        config,
+        interfaces=tuple(i for i in config.interfaces if i.name not in names),
+        static_routes=tuple(r for r in config.static_routes if not managed(r)),
+    )
+
+
+# --- values that production takes from its surroundings ---
+
+
+def _with_router_ids(config: DeviceConfig, notes: list[Note]) -> DeviceConfig:
+    """The rule of every vendor here: the highest loopback address, else the highest address."""
+    ospf, bgp = config.ospf, config.bgp
+    if (ospf is None or ospf.router_id) and (bgp is None or bgp.router_id):
+        return config
+    chosen = router_id(config.interfaces)
+    if chosen is None:
+        notes.append(
+            _note(config, "assumed", "no router id, and no IPv4 address to take it from", config.where)
+        )
+        return config
+    notes.append(
+        _note(config, "assumed", f"router id {chosen}, by the rule of the highest address", config.where)
+    )
+    return replace(
+        config,
+        ospf=replace(ospf, router_id=ospf.router_id or chosen) if ospf else None,
+        bgp=replace(bgp, router_id=bgp.router_id or chosen) if bgp else None,
+    )
+
+
+def router_id(interfaces: Collection[InterfaceConfig]) -> str | None:
+    up = [i for i in interfaces if not i.shutdown]
+
+    def highest(among: Collection[InterfaceConfig]) -> IPv4Address | None:
+        found = [IPv4Interface(a).ip for i in among for a in i.ipv4]
+        return max((a for a in found if not a.is_loopback), default=None)
+
+    chosen = highest([i for i in up if i.kind is InterfaceKind.LOOPBACK]) or highest(up)
+    return str(chosen) if chosen else None
+
+
+def _with_costs(config: DeviceConfig, speeds: Mapping[str, float]) -> DeviceConfig:
+    """A veth says 10 Gbit/s whatever it stands for, so a cost that follows from the speed is written down."""
+    process = config.ospf
+    if process is None:
+        return config
+
+    def cost(interface: InterfaceConfig) -> InterfaceConfig:
+        ospf = interface.ospf
+        speed = interface.bandwidth_bps or interface.speed_bps or speeds.get(interface.name)
+        if ospf is None or ospf.cost is not None or not speed or interface.kind is InterfaceKind.LOOPBACK:
+            return interface
+        return replace(interface, ospf=replace(ospf, cost=ospf_cost(process, speed)))
+
+    return replace(config, interfaces=tuple(cost(i) for i in config.interfaces))
+
+
+def ospf_cost(process: OspfConfig, speed_bps: float) -> int:
+    return min(65535, max(1, int(process.reference_bandwidth_bps / speed_bps + 0.5)))
+
+
+def _areas_by_interface(config: DeviceConfig) -> DeviceConfig:
+    """FRR takes areas by `network` or by interface, not both: where both are used, all become interface areas."""
+    process = config.ospf
+    if process is None or not process.networks:
+        return config
+    if not any(i.ospf and i.ospf.area is not None for i in config.interfaces):
+        return config
+
+    def placed(interface: InterfaceConfig) -> InterfaceConfig:
+        if interface.ospf is None or interface.ospf.area is not None:
+            return interface
+        return replace(interface, ospf=replace(interface.ospf, area=area_of(interface, process)))
+
+    return replace(
+        config,
+        interfaces=tuple(placed(i) for i in config.interfaces),
+        ospf=replace(process, networks=()),
+    )
+
+
+def area_of(interface: InterfaceConfig, process: OspfConfig) -> str | None:
+    """The OSPF area of an interface: its own, else that of the longest matching `network`."""
+    if interface.ospf and interface.ospf.area is not None:
+        return interface.ospf.area
+    nets = [(IPv4Network(n.prefix), n.area) for n in process.networks]
+    for address in interface.ipv4:
+        inside = [(net.prefixlen, area) for net, area in nets if IPv4Interface(address).ip in net]
+        if inside:
+            return max(inside)[1]
+    return None
+
+
+# --- names ---
+
+
+def _renamed(
+    config: DeviceConfig, names: Mapping[str, str], notes: list[Note], problems: Problems
+) -> DeviceConfig:
+    def lab(name: str, where: Span, user: str) -> str:
+        if name not in names:
+            problems.add(
+                "undefined-interface",
+                f"{user} uses interface {name!r}, which {config.device} does not have",
+                where=where,
+                hint="--lenient leaves such lines as they are",
+            )
+        return names.get(name, name)
+
+    return replace(
+        config,
+        interfaces=tuple(_lab_interface(i, names[i.name], config, notes) for i in config.interfaces),
+        static_routes=tuple(
+            replace(r, interface=lab(r.interface, r.where, f"the route to {r.prefix}")) if r.interface else r
+            for r in config.static_routes
+        ),
+        bgp=_lab_bgp(config.bgp, lab) if config.bgp else None,
+        route_maps=tuple(
+            replace(
+                m,
+                entries=tuple(
+                    replace(e, matches=tuple(_lab_match(x, names) for x in e.matches)) for e in m.entries
+                ),
+            )
+            for m in config.route_maps
+        ),
+    )
+
+
+def _lab_interface(
+    interface: InterfaceConfig, name: str, config: DeviceConfig, notes: list[Note]
+) -> InterfaceConfig:
+    said = interface.description
+    if name not in (interface.name, "lo"):
+        said = f"{interface.name} {said}".rstrip()
+    ospf = interface.ospf
+    if ospf and ospf.network_type is OspfNetworkType.LOOPBACK and name != "lo":
+        ospf = _quiet(ospf)
+        if any(not a.endswith("/32") for a in interface.ipv4):
+            text = f"{interface.name}: OSPF announces its subnet, not a host route"
+            notes.append(_note(config, "approximated", text, interface.where))
+    return replace(interface, name=name, description=said, ospf=ospf)
+
+
+def _quiet(ospf: OspfInterface) -> OspfInterface:
+    """A loopback that is no loopback in the lab: no hellos, no election."""
+    return replace(ospf, network_type=OspfNetworkType.POINT_TO_POINT, passive=True)
+
+
+def _lab_bgp(bgp: BgpConfig, lab: Callable[[str, Span, str], str]) -> BgpConfig:
+    def renamed(neighbor: BgpNeighbor) -> BgpNeighbor:
+        user = f"peer {neighbor.peer}"
+        source = neighbor.update_source
+        if source and not _is_address(source):
+            source = lab(source, neighbor.where, user)
+        peer = lab(neighbor.peer, neighbor.where, user) if neighbor.unnumbered else neighbor.peer
+        return replace(neighbor, peer=peer, update_source=source)
+
+    return replace(bgp, neighbors=tuple(renamed(n) for n in bgp.neighbors))
+
+
+def _lab_match(match: Match, names: Mapping[str, str]) -> Match:
+    """An interface that is nowhere stays: the condition simply never holds, in production as in the lab."""
+    if match.kind is not MatchKind.INTERFACE:
+        return match
+    return replace(match, values=tuple(names.get(v, v) for v in match.values))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
