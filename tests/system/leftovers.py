@@ -1,7 +1,8 @@
 """What labctl may not leave on a machine and what it may not touch, read from the kernel and not from labctl.
 
 `of` finds whatever belongs to one instance and its labs: by the state root in command lines and mounts, by the cgroup
-name, by the MACs and the panel's MTU inside every reachable network namespace. `machine` lists everything there is, for
+name, and by the labs' MACs inside every reachable network namespace (so its labs need names of their own: MACs come
+from names). `machine` lists everything there is, for
 a comparison of before and after that is fair only when nobody else works on the machine. `Decoy` is somebody else's
 network: whatever labctl does, its fingerprint stays the same.
 """
@@ -14,9 +15,6 @@ import uuid
 
 from labctl.linux import cgroup, netns, proc
 from labctl.linux.netlink import Netlink
-from labctl.runtime.panel import PANEL_MTU
-
-PANEL_SIDE = re.compile(r"[pbm]\d+|mgmt\d*")
 
 
 def of(instance, labs=()):
@@ -57,11 +55,7 @@ def namespaces_with(macs):
                 links = inside.links()
         except OSError:
             continue  # it ended while we looked
-        ours = [
-            link.name
-            for link in links
-            if link.mac in macs or (link.mtu == PANEL_MTU and PANEL_SIDE.fullmatch(link.name) and macs)
-        ]
+        ours = [link.name for link in links if link.mac in macs]
         if ours:
             found.append(f"net:[{inode}] at {path}: {', '.join(ours)}")
     return found
