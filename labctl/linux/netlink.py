@@ -82,7 +82,11 @@ class Overrun(Exception):  # noqa: N818  (a condition to handle, not a failure)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A network device as the kernel describes it. `peer` is the ifindex at the other end of a veth pair."""
+    """A network device as the kernel describes it. `peer` is the ifindex at the other end of a veth pair.
+
+    `carrier` is what the driver says at once; `oper_up` follows when the kernel has acted on it, and only then do
+    frames leave.
+    """
 
     index: int
     name: str
@@ -94,6 +98,7 @@ class Link:
     peer: int | None = None
     peer_nsid: int | None = None
     carrier: bool = False
+    oper_up: bool = False
 
     @property
     def up(self) -> bool:
@@ -118,6 +123,7 @@ class VethEnd:
     mac: str | None = None
     mtu: int | None = None
     noarp: bool = False
+    index: int | None = None  # a fixed ifindex; the peer's counts only if `end` has one too
 
 
 def attr(kind: int, payload: bytes) -> bytes:
@@ -429,12 +435,13 @@ def link_of(data: bytes) -> Link:
         peer=_number(values.get(IFLA_LINK)),
         peer_nsid=_number(values.get(IFLA_LINK_NETNSID)),
         carrier=values.get(IFLA_CARRIER) == b"\x01",
+        oper_up=values.get(IFLA_OPERSTATE) == b"\x06",
     )
 
 
 def _veth_end(end: VethEnd, flags: int) -> bytes:
     noarp = IFF_NOARP if end.noarp else 0
-    body = ifinfo(0, flags | noarp, flags | noarp) + attr(IFLA_IFNAME, text(end.name))
+    body = ifinfo(end.index or 0, flags | noarp, flags | noarp) + attr(IFLA_IFNAME, text(end.name))
     if end.mac is not None:
         body += attr(IFLA_ADDRESS, mac_bytes(end.mac))
     if end.mtu is not None:

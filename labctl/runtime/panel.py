@@ -15,6 +15,7 @@ Panel sides are born down. Who raises them is the mirror's level rule (`labctl.a
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 from collections.abc import Iterable, Mapping
@@ -23,13 +24,15 @@ from typing import Self
 
 from labctl.errors import LabctlError
 from labctl.linux import netns, tc
-from labctl.linux.netlink import Link, Netlink, VethEnd
+from labctl.linux.netlink import Link, Netlink, NetlinkError, VethEnd
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.runtime import mgmt
 from labctl.runtime.store import LabDir
 
 PANEL_MTU = 65535
+#: ifindexes of ports (above what a node's own devices get) and of panel sides, plus the number in the device's name.
+NODE_INDEX, PANEL_INDEX, MGMT_OFFSET = 10_000, 1_000_000, 500_000
 MGMT_BRIDGE = "mgmt"
 
 #: A node's network starts from these and not from whatever the machine has set (the kernel copies IPv4 settings).
@@ -194,13 +197,13 @@ class Panel:
     def stitched(self, cable: CableSpec) -> bool:
         """Whether both redirects of a cable are in place (a stub or a segment port: its one end is)."""
         links = self._panel_links()
-        ends = [links.get(self.devices[str(end.port)]) for end in cable.ends]
-        if any(link is None for link in ends):
-            return False
-        known = [link for link in ends if link is not None]
-        bridged = [end.port.node for end in cable.ends if end.port.node in self._bridges]
         if cable.z is None:
-            return True
+            return self.devices[str(cable.a.port)] in links
+        bridged = [end for end in cable.ends if end.port.node in self._bridges]
+        mine = cable.ends if len(bridged) != 1 else tuple(end for end in cable.ends if end not in bridged)
+        known = [link for end in mine if (link := links.get(self.devices[str(end.port)])) is not None]
+        if len(known) != len(mine):
+            return False
         if bridged:
             return all(link.master is not None for link in known)
         one, other = known
@@ -270,12 +273,7 @@ class Panel:
         self._address(cables, managed, touched, only)
 
     def _create_end(self, end: End, mtu: int) -> None:
-        with netns.opened(self.place.node_ns(end.port.node)) as fd:
-            self._panel.create_veth(
-                VethEnd(name=end.port.interface, netns_fd=fd, mac=end.mac, mtu=mtu),
-                VethEnd(name=self.devices[str(end.port)], mtu=PANEL_MTU, noarp=True),
-                up=True,
-            )
+        self._create_pair(end.port, end.mac, mtu, self.devices[str(end.port)])
 
     def _create_trunk(self, cable: CableSpec) -> None:
         """A cable between two segments: one pair with both ends here."""
@@ -285,17 +283,33 @@ class Panel:
         )
 
     def _create_mgmt(self, node: NodeSpec) -> None:
-        with netns.opened(self.place.node_ns(node.name)) as fd:
-            self._panel.create_veth(
-                VethEnd(
-                    name=mgmt.INTERFACE,
-                    netns_fd=fd,
-                    mac=mgmt.mac(self.lab, node),
-                    mtu=self.lab.mgmt.mtu,
-                ),
-                VethEnd(name=self.devices[mgmt_key(node.name)], mtu=PANEL_MTU, noarp=True),
-                up=True,
-            )
+        port = PortId(node.name, mgmt.INTERFACE)
+        self._create_pair(
+            port, mgmt.mac(self.lab, node), self.lab.mgmt.mtu, self.devices[mgmt_key(node.name)]
+        )
+
+    def _create_pair(self, port: PortId, mac: str, mtu: int, device: str) -> None:
+        """One pair: the port in its node, up, and its panel side, down.
+
+        Both have an ifindex of their own, the same after every re-plug, and never equal: for a veth whose ifindex is
+        that of its peer the kernel takes up to a second to tell its node that the carrier is gone.
+        """
+        number = int(device[1:]) + (MGMT_OFFSET if device.startswith("m") else 0)
+        with netns.opened(self.place.node_ns(port.node)) as fd:
+
+            def create(inside: int | None, here: int | None) -> None:
+                self._panel.create_veth(
+                    VethEnd(name=port.interface, netns_fd=fd, mac=mac, mtu=mtu, index=inside),
+                    VethEnd(name=device, mtu=PANEL_MTU, noarp=True, index=here),
+                    up=True,
+                )
+
+            try:
+                create(NODE_INDEX + number, PANEL_INDEX + number)
+            except NetlinkError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                create(None, None)  # something in the node has taken that ifindex
 
     def _stitch(self, cable: CableSpec, links: Mapping[str, Link], *, again: bool) -> None:
         """Join the panel sides of a cable. A far node that is not plugged yet does it when it is."""
