@@ -42,6 +42,7 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/check_docs.py
 
 soak: setup-test images

@@ -1,0 +1,215 @@
+"""Writes the reference pages that are made from the code; `--check` (in `make lint`) says which are out of date.
+
+docs/cli.md       every verb, flag, variable and exit status, from the typer application
+docs/labfile.md   every key of a lab file, from labctl.schema.clab_keys
+docs/errors.md    every error code with the inputs and texts of tests/errors
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from labctl.cli.main import app
+from labctl.errors import CODES, Exit
+from labctl.schema import clab_keys
+from labctl.schema.clab_keys import Key
+
+ROOT = Path(__file__).resolve().parent.parent
+ERRORS = ROOT / "tests" / "errors"
+MADE = "<!-- Made by tools/docs.py; edit what it reads, not this page. -->"
+EXITS = {
+    Exit.PASS: "pass",
+    Exit.FAIL: "fail: something was found",
+    Exit.USAGE: "the command line is wrong",
+    Exit.BAD_INPUT: "bad input, printed with file:line",
+    Exit.UNKNOWN: "it could not be judged",
+    Exit.NOTHING: "there was nothing to run",
+    Exit.CANNOT: "this machine cannot do it; the message names the fix",
+    Exit.DIRTY: "the lab was left dirty; `labctl heal` is needed",
+    Exit.BUG: "labctl itself failed; please report it with the file that it names",
+    Exit.INTERRUPTED: "interrupted, and healed",
+}
+
+
+# ---- docs/cli.md
+
+
+def cli() -> Iterator[str]:
+    root: Any = typer.main.get_command(app)
+    yield "# Command line"
+    yield MADE
+    yield (
+        "Data goes to stdout, everything else to stderr. Every flag can also be set by the environment variable named "
+        "beside it. `labctl VERB --help` prints the same as this page."
+    )
+    yield table(("verb", ""), [(f"[`{n}`](#labctl-{n})", first(c.help)) for n, c in root.commands.items()])
+    yield "## Exit status"
+    yield table(("status", "meaning"), [(f"`{e.value}`", EXITS[e]) for e in Exit])
+    yield "[Error codes](errors.md) lists what each error means and the status it leads to."
+    yield "## labctl"
+    yield from parameters(root, "", root)
+    for name, command in root.commands.items():
+        yield f"## labctl {name}"
+        yield command.help or ""
+        yield from parameters(root, name, command)
+
+
+def first(text: str | None) -> str:
+    return (text or "").split("\n")[0]
+
+
+def parameters(root: Any, verb: str, command: Any) -> Iterator[str]:
+    """The usage line, and what `--help` says of each argument and flag."""
+    context = root.context_class(command, info_name=f"labctl {verb}".strip())
+    yield f"    {command.get_usage(context).removeprefix('Usage: ')}"
+    rows = []
+    for param in command.params:
+        record = param.get_help_record(context)
+        if record:
+            said = (
+                record[1]
+                .replace(f"  [env var: {param.envvar}]", "")
+                .replace(f"env var: {param.envvar}; ", "")
+            )
+            rows.append((f"`{record[0]}`", f"`{param.envvar}`" if param.envvar else "", said))
+    if rows:
+        yield table(("flag", "variable", ""), rows)
+
+
+# ---- docs/labfile.md
+
+
+def labfile() -> Iterator[str]:
+    yield "# Lab files"
+    yield MADE
+    yield (
+        "labctl reads containerlab's lab files (`*.clab.yml`, as of containerlab 0.79) and writes files that "
+        "containerlab deploys. `labctl validate FILE` checks one without touching anything; `labctl schema lab` prints "
+        "its JSON Schema for an editor."
+    )
+    yield (
+        "A file is read in containerlab's order: variables are expanded in the raw text (`${NAME}`, `${NAME:-default}`; "
+        "an unset variable stays as it is; `$$` is a dollar sign), then YAML is read, keys are checked, every node "
+        "inherits from defaults, its kind and its group, and links are resolved. Values keep their text: `22:22` is no "
+        "number and `on` no boolean. Go templates (`{{`) are refused."
+    )
+    yield (
+        "What labctl does with a key: **yes**: it is honoured. **no effect**: accepted with a warning, and the lab runs "
+        "as if it were absent. **refused**: an error, because leaving it out would make another lab. "
+        "**--lenient**: an old key; an error unless `--lenient` is given, then a warning."
+    )
+    sections: Sequence[tuple[str, Mapping[str, Key]]] = (
+        ("The file", clab_keys.TOP),
+        ("mgmt", clab_keys.MGMT),
+        ("topology", clab_keys.TOPOLOGY),
+        ("Kinds", clab_keys.KINDS),
+    )
+    for title, keys in sections:
+        yield f"## {title}"
+        yield key_table(keys)
+    yield "## Nodes, and what they inherit"
+    yield (
+        "The same keys stand in `defaults`, `kinds`, `groups` and `nodes`, from the least to the most specific. A node's "
+        "kind is its own, else its group's, else the default group's, else that of `defaults`."
+    )
+    yield key_table(clab_keys.NODE, merge=True)
+    yield "## Links"
+    yield (
+        'A link without `type` is brief: `endpoints: ["r1:eth1", "r2:eth1"]`. An interface has at most 15 bytes and '
+        "one link; `eth0` is the management interface unless the node has `network-mode: none`."
+    )
+    yield key_table(clab_keys.LINK_TYPES)
+    for title, keys in (
+        ("Keys of a brief link", clab_keys.BRIEF),
+        ("Keys of a veth link", clab_keys.VETH),
+        ("Keys of a dummy link", clab_keys.DUMMY),
+        ("Keys of an end of a veth or dummy link", clab_keys.END),
+    ):
+        yield f"### {title}"
+        yield key_table(keys)
+
+
+def key_table(keys: Mapping[str, Key], *, merge: bool = False) -> str:
+    columns = ("key", "labctl", *(("inherited",) if merge else ()), "")
+    rows = []
+    for name, key in keys.items():
+        merged = (key.merge.value if key.support.value in ("yes", "--lenient") else "",) if merge else ()
+        rows.append((f"`{name}`", key.support.value, *merged, key.note))
+    return table(columns, rows)
+
+
+# ---- docs/errors.md
+
+
+def errors() -> Iterator[str]:
+    yield "# Errors"
+    yield MADE
+    yield (
+        "An error prints its code, the place in your file, what is wrong, and a hint. Codes are stable; scripts may rely "
+        "on them and on the exit status. Each example below is run by the tests, and its text compared."
+    )
+    yield table(
+        ("code", "exit", ""),
+        [(f"[`{c}`](#{c})", f"`{status.value}`", text) for c, (status, text) in CODES.items()],
+    )
+    for code, (status, text) in CODES.items():
+        yield f"## {code}"
+        yield f"{text} Exit status {status.value}: {EXITS[status]}."
+        for golden in sorted(ERRORS.glob(f"{code}*.txt")):
+            if code_of(golden.stem) == code:
+                yield from example(golden)
+
+
+def code_of(stem: str) -> str | None:
+    codes = [code for code in CODES if stem == code or stem.startswith(f"{code}-")]
+    return max(codes, key=len, default=None)
+
+
+def example(golden: Path) -> Iterator[str]:
+    for source in sorted(ERRORS.glob(f"{golden.stem}.*")):
+        if source.suffix in (".yml", ".sh"):
+            language = "yaml" if source.suffix == ".yml" else "sh"
+            yield f"`{source.name}`:"
+            yield f"```{language}\n{source.read_text().rstrip()}\n```"
+    yield f"```text\n{golden.read_text().rstrip()}\n```"
+
+
+# ----
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
+    "docs/cli.md": cli,
+    "docs/labfile.md": labfile,
+    "docs/errors.md": errors,
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    stale = []
+    for name, make in PAGES.items():
+        path = ROOT / name
+        text = "\n\n".join(part for part in make() if part) + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in argv:
+            path.write_text(text, encoding="utf-8")
+    if stale and "--check" in argv:
+        print(f"out of date: {', '.join(stale)}; run `.venv/bin/python tools/docs.py`", file=sys.stderr)
+        return 1
+    print(f"reference pages: {len(PAGES)}, {len(stale)} written", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
