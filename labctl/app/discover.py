@@ -22,7 +22,7 @@ from labctl.model.config import DeviceConfig
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.observation import Found, Rejected
 from labctl.model.snapshot import Snapshot
-from labctl.model.topology import Device, Topology
+from labctl.model.topology import Device, Role, Topology
 from labctl.runtime.store import Instance
 from labctl.schema import files
 from labctl.topo.merge import merge
@@ -141,6 +141,7 @@ def as_json(topology: Topology) -> dict[str, Any]:
         "segments": [
             {
                 "name": segment.name,
+                "role": str(segment.role),
                 "ports": [{"device": port.node, "port": port.interface} for port in segment.ports],
                 "evidence": [asdict(each) for each in segment.evidence],
             }
@@ -219,19 +220,31 @@ def _is(device: Device, unread: Unread) -> bool:
 
 
 def _configs(topology: Topology, reading: Reading) -> dict[str, DeviceConfig]:
-    """Each configuration under the name its device has in the topology."""
-    found: dict[str, DeviceConfig] = {}
-    by_place = {
-        source.removeprefix("config "): device.name
+    """Each configuration under the name its device has in the topology, with the management ports it has there."""
+    owners = {
+        source.removeprefix("config "): device
         for device in topology.devices
         for source in device.sources
         if source.startswith("config ")
     }
+    found: dict[str, DeviceConfig] = {}
     for _, config in reading.configs:
-        name = by_place.get(str(config.where))
-        if name is not None and name not in found:
-            found[name] = replace(config, device=name)
+        device = owners.get(str(config.where))
+        if device is not None and device.name not in found:
+            found[device.name] = _for_device(config, device)
     return found
+
+
+def _for_device(config: DeviceConfig, device: Device) -> DeviceConfig:
+    mgmt = {each.name for each in device.interfaces if each.role is Role.MGMT}
+    return replace(
+        config,
+        device=device.name,
+        interfaces=tuple(
+            replace(each, mgmt=True) if each.name in mgmt and not each.mgmt else each
+            for each in config.interfaces
+        ),
+    )
 
 
 def _nothing_answered(unread: Sequence[Unread]) -> None:

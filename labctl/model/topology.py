@@ -93,6 +93,7 @@ class Segment:
     name: str
     ports: tuple[PortId, ...]
     evidence: tuple[Evidence, ...] = ()
+    role: Role = Role.DATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ records -> boxes -> ports -> claims -> segments and cables -> links, with the co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from labctl.model.observation import Found
 from labctl.model.topology import Device, Interface, Link, Role, Topology
@@ -64,7 +65,9 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
         name=name,
         devices=tuple(sorted(devices, key=lambda d: (not d.polled, d.name))),
         links=tuple(sorted(links, key=lambda link: (link.a, link.b))),
-        segments=tuple(sorted(segments, key=lambda s: s.name)),
+        segments=tuple(
+            replace(s, role=_role(s.ports, interfaces)) for s in sorted(segments, key=lambda s: s.name)
+        ),
         conflicts=tuple(sorted(conflicts, key=lambda c: (c.kind, c.subject, c.resolution))),
     )
 
@@ -83,14 +86,18 @@ def _devices(resolved: Resolved) -> tuple[Device, ...]:
     )
 
 
-def _link(hypothesis: Hypothesis, interfaces: dict[PortId, Interface]) -> Link:
-    ends = [interfaces.get(port) for port in (hypothesis.cable.a, hypothesis.cable.z)]
-    mgmt = any(end is not None and end.role is Role.MGMT for end in ends)
+def _link(hypothesis: Hypothesis, interfaces: Mapping[PortId, Interface]) -> Link:
     return Link(
         a=hypothesis.cable.a,
         b=hypothesis.cable.z,
-        role=Role.MGMT if mgmt else Role.DATA,
+        role=_role((hypothesis.cable.a, hypothesis.cable.z), interfaces),
         two_sided=hypothesis.two_sided,
         confidence=round(hypothesis.confidence, 4),
         evidence=tuple(hypothesis.evidence),
     )
+
+
+def _role(ports: Iterable[PortId], interfaces: Mapping[PortId, Interface]) -> Role:
+    """What is plugged into a management port is management."""
+    ends = (interfaces.get(port) for port in ports)
+    return Role.MGMT if any(end is not None and end.role is Role.MGMT for end in ends) else Role.DATA
