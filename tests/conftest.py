@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import umlkernel
 
 #: `LABCTL_TEST_SEED=7 make test` repeats a run; without it the sample is the same every time.
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
@@ -14,7 +15,10 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
+    no_kernel = umlkernel.missing()
     for item in items:
+        if item.get_closest_marker("uml") and no_kernel:
+            item.add_marker(pytest.mark.skip(reason=no_kernel))
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("soak") and not SOAK:

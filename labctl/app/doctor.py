@@ -7,6 +7,7 @@ what was true before the last upgrade is of no use to anybody.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -193,7 +194,7 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="nftables",
             why="faults that drop packets and expire by themselves",
-            fix="apt-get install nftables",
+            fix="modprobe nf_tables" if shutil.which("nft") else "apt-get install nftables",
             work=primitives.nftables,
         ),
         _Item(

@@ -167,9 +167,10 @@ def tool(name: str, *argv: str) -> str:
 
 def nftables() -> str:
     """A table with a set whose elements expire: how a packet filter undoes itself."""
-    rules = "table netdev t { set s { type ether_addr; flags timeout; elements = { 02:00:00:00:00:01 timeout 9s } }; }"
+    element = "elements = { 192.0.2.1 timeout 9s }"
+    rules = f"table inet t {{ set s {{ type ipv4_addr; flags timeout; {element}; }}; }}"
     proc.run(["nft", "-f", "-"], stdin=rules, timeout_s=10)
-    if "expires" not in proc.run(["nft", "list", "set", "netdev", "t", "s"], timeout_s=10).stdout:
+    if "expires" not in proc.run(["nft", "list", "set", "inet", "t", "s"], timeout_s=10).stdout:
         raise OSError("an element with a timeout does not expire")
     return proc.run(["nft", "--version"]).stdout.strip()
 

@@ -36,7 +36,7 @@ enter() { # in the new namespaces: mounts, then the targets
 
     local name environment=(HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
     while read -r name; do environment+=("$name=${!name}"); done < <(passed_on)
-    chroot "$root" git clone -q /labctl.bundle /root/labctl
+    chroot "$root" git -c advice.detachedHead=false clone -q /labctl.bundle /root/labctl
     local target run start status
     for target in "$@"; do
         for run in 1 2; do
