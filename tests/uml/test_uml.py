@@ -16,7 +16,7 @@ def test_it_has_what_the_machine_may_lack():
     assert {name: c["said"] for name, c in found.items() if c["needed"] and not c["ok"]} == {}
     assert ended.code == 0
     assert found["netem"]["ok"]
-    assert found["nftables"]["ok"]
+    assert found["tbf"]["ok"]
     assert found["control groups"]["said"] == "version 2"
 
 

@@ -2,7 +2,7 @@
 
 It has what the machine's own kernel may lack (netem and every other qdisc, cgroup v2, VRF, 802.1Q), and a network of
 its own with no way out. It sees the machine's files, but can write none of them: its state is in memory and keyed by
-its own boot id, so a labctl in there never meets the labs out here. By hand:
+its own boot id, so a labctl in there never meets the labs out here. Of nftables it has the bridge family only. By hand:
 
     .venv/bin/python tests/uml/umlkernel.py -- tc qdisc add dev lo root netem delay 10ms
     .venv/bin/python tests/uml/umlkernel.py -- .venv/bin/python -m pytest tests/system/test_doctor.py
