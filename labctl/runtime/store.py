@@ -211,9 +211,7 @@ class LabDir:
         """The record of a lab that must be there."""
         record = self.read()
         if record is None:
-            raise LabctlError(
-                "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect` lists the labs"
-            )
+            raise self._absent()
         return record
 
     def write(self, record: Record) -> None:
@@ -243,8 +241,12 @@ class LabDir:
         """
         fd = self._acquire(wait_s, create)
         try:
+            if not create and self._bare():
+                raise self._absent()
             yield fd
         finally:
+            if self._bare():
+                self.remove()
             os.close(fd)
 
     def _acquire(self, wait_s: float, create: bool) -> int:
@@ -257,12 +259,22 @@ class LabDir:
             except FileNotFoundError:
                 if create:
                     continue  # removed between the two steps
-                raise LabctlError(
-                    "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect` lists the labs"
-                ) from None
+                raise self._absent() from None
             if self._locked(fd, deadline):
                 return fd
             os.close(fd)
+
+    def _bare(self) -> bool:
+        """Whether nothing but the lock is there: a lab that was never made, or has just been removed."""
+        try:
+            return os.listdir(self.path) == [os.path.basename(self.lock_file)]
+        except FileNotFoundError:
+            return False
+
+    def _absent(self) -> LabctlError:
+        return LabctlError(
+            "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect --all` lists the labs"
+        )
 
     def _make(self) -> None:
         os.makedirs(self.instance.root, exist_ok=True)
@@ -309,7 +321,7 @@ class LabDir:
         for path in last:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # already gone, or somebody is making a new lab in it
             os.rmdir(self.path)
         self.instance.prune()
 
