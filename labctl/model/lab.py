@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from labctl.errors import Span
 from labctl.names import CableId, PortId, container_name
 
 
@@ -29,6 +30,7 @@ class Bind:
     source: str
     target: str
     options: tuple[str, ...] = ()
+    where: Span | None = field(default=None, compare=False)  # in the lab file, for errors that only deploy can find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class NodeSpec:
     mgmt_ipv6: str | None = None
     startup_delay_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    where: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

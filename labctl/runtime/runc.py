@@ -55,7 +55,8 @@ class RuncRuntime:
             try:
                 self._check_node(node)
             except LabctlError as error:
-                problems.extend(error)
+                for each in error.each:
+                    problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
         if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
             problems.add(
                 "unsupported",
@@ -205,7 +206,9 @@ class RuncRuntime:
         for bind in node.binds:
             if not os.path.exists(bind.source):
                 raise LabctlError(
-                    "file-not-found", f"node {node.name!r}: bind source {bind.source} does not exist"
+                    "file-not-found",
+                    f"node {node.name!r}: bind source {bind.source} does not exist",
+                    where=bind.where,
                 )
         for key in node.sysctls:
             if key.startswith("net.") and ".conf." in key:

@@ -134,6 +134,7 @@ class NodeReader:
                 memory_bytes=self._memory(levels),
                 pids=int(pids) if pids and pids.isdecimal() else None,
             ),
+            where=where,
         )
 
     def _check_name(self, name: str, where: Span) -> None:
@@ -235,7 +236,7 @@ class NodeReader:
             return None
         path = os.path.join(self._reading.directory, os.path.expanduser(source))
         options = tuple(o for o in rest[1].split(",") if o) if len(rest) == 2 else ()
-        return Bind(source=os.path.normpath(path), target=rest[0], options=options)
+        return Bind(source=os.path.normpath(path), target=rest[0], options=options, where=item.span)
 
     def _magic(self, text: str, node: str) -> str:
         if "__clab" not in text:
