@@ -15,6 +15,7 @@ BIN := .venv/bin
 IN := tools/in-root
 PYTEST := $(IN) $(BIN)/python -m pytest
 ARGS ?=
+IMAGES ?=
 TARGETS ?= test
 
 .PHONY: help setup setup-test images demo test lint unit soak bench bare lock clean
@@ -29,7 +30,7 @@ setup-test:
 	@./setup.sh test
 
 images: setup
-	@$(IN) $(BIN)/python tools/build_images.py $(ARGS)
+	@$(IN) $(BIN)/python tools/build_images.py $(IMAGES)
 
 demo: images
 	@$(IN) $(BIN)/labctl demo $(ARGS)

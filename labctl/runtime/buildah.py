@@ -60,11 +60,12 @@ class Buildah:
                     f"`{argv[0]}` is not installed; image {ref!r} cannot be made without it",
                     hint=f"apt-get install {argv[0]}",
                 ) from None
+            last = _last_line(log)
             file.write(done.stdout)
         if done.returncode:
             raise LabctlError(
                 "image-build-failed",
-                f"image {ref!r}: {_last_line(log) or f'{argv[0]} exited with {done.returncode}'}",
+                f"image {ref!r}: {last}",
                 hint=f"the whole log is in {log}",
             )
         return done.stdout
@@ -139,4 +140,4 @@ def write_whole(path: str, content: str) -> None:
 def _last_line(log: str) -> str:
     with open(log, encoding="utf-8", errors="replace") as file:
         lines = [line.strip() for line in file.read().splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else ""
+    return lines[-1].removeprefix("Error: ")

@@ -24,6 +24,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -34,6 +35,8 @@ from labctl.runtime.store import Instance
 
 #: The reference every labctl image starts from. Pulled where a registry answers, else bootstrapped.
 BASE = "debian:bookworm-slim"
+#: What labctl ships Dockerfiles for; `labctl.app.images.shipped` finds them.
+OWN = ("labctl/base", "labctl/frr", "labctl/host", "labctl/prod")
 _BASE_SUITE = "bookworm"
 #: What debian:bookworm-slim leaves out as well.
 _BASE_EXCLUDES = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*")
@@ -83,11 +86,19 @@ class ImageStore:
             raise LabctlError(
                 "image-not-found",
                 f"image {ref!r} is not on this machine",
-                hint="run `make images`"
-                if own(ref)
-                else f"have: {', '.join(self.refs()) or 'none'}; `labctl deploy` pulls what a registry has",
+                hint=self._remedy(ref),
             )
         return image
+
+    def _remedy(self, ref: str) -> str:
+        if not own(ref):
+            return f"have: {', '.join(self.refs()) or 'none'}; `labctl deploy` pulls what a registry has"
+        if normal(ref) in {normal(each) for each in OWN}:
+            return "run `make images`"
+        near = get_close_matches(
+            ref.removeprefix("labctl/"), [each.removeprefix("labctl/") for each in OWN], n=1
+        )
+        return f"did you mean `labctl/{near[0]}`?" if near else f"labctl has {', '.join(OWN)}"
 
     def refs(self) -> tuple[str, ...]:
         """Every reference that resolves, sorted."""

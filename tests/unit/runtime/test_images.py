@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from labctl.app.images import shipped
 from labctl.errors import LabctlError
 from labctl.runtime import images
 from labctl.runtime.images import ImageStore
@@ -62,6 +63,16 @@ def test_an_image_that_is_not_here_names_the_fix(store):
     with pytest.raises(LabctlError) as foreign:
         store.resolve("quay.io/x/y:1")
     assert "deploy" in str(foreign.value.hint)
+
+
+def test_a_mistyped_image_of_labctls_names_the_right_one(store):
+    with pytest.raises(LabctlError) as caught:
+        store.resolve("labctl/ffr")
+    assert caught.value.hint == "did you mean `labctl/frr`?"
+
+
+def test_what_is_shipped_is_what_is_known():
+    assert tuple(shipped()) == images.OWN
 
 
 def test_a_record_whose_root_file_system_is_gone_is_no_image(store, tmp_path):
