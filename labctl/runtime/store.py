@@ -86,13 +86,17 @@ class Instance:
 
     def labs(self) -> list[LabDir]:
         """Every lab that has a directory, sorted by name: also half-made and half-removed ones."""
-        with contextlib.suppress(FileNotFoundError):
-            return [
-                self.lab(e.name)
-                for e in sorted(os.scandir(self.labs_dir), key=lambda e: e.name)
-                if e.is_dir()
-            ]
-        return []
+        try:
+            there = sorted(entry.name for entry in os.scandir(self.labs_dir) if entry.is_dir())
+        except FileNotFoundError:
+            return []
+        except PermissionError:
+            raise LabctlError(
+                "no-root",
+                f"the labs of this machine belong to root ({self.labs_dir})",
+                hint="run the same command with sudo",
+            ) from None
+        return [self.lab(name) for name in there]
 
     def lab_exists(self, name: str) -> bool:
         return name in {lab.name for lab in self.labs()}
@@ -245,7 +249,7 @@ class LabDir:
                 raise self._absent()
             yield fd
         finally:
-            if self._bare():
+            if self._is_lock(fd) and self._bare():
                 self.remove()
             os.close(fd)
 
@@ -299,6 +303,10 @@ class LabDir:
                         hint="wait for it to finish and try again",
                     ) from None
                 time.sleep(0.02)
+        return self._is_lock(fd)
+
+    def _is_lock(self, fd: int) -> bool:
+        """Whether `fd` is the lock file that is at the path now, and not of a lab that was removed since."""
         try:
             return os.path.samestat(os.fstat(fd), os.stat(self.lock_file))
         except FileNotFoundError:
