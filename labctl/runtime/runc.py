@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import time
@@ -425,8 +426,14 @@ def _last_words(*logs: str) -> str:
         with contextlib.suppress(OSError), open(log, encoding="utf-8", errors="replace") as file:
             lines = file.read().strip().splitlines()
             if lines:
-                return lines[-1].strip()
+                return _message(lines[-1].strip())
     return "it ended at once"
+
+
+def _message(line: str) -> str:
+    """runc's `time="…" level=error msg="…"` without the time."""
+    found = re.fullmatch(r'time="[^"]*" level=\w+ msg="(.*)"', line)
+    return found[1].replace('\\"', '"') if found else line
 
 
 def _most_files() -> int:
