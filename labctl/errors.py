@@ -69,8 +69,8 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-value": (Exit.BAD_INPUT, "A value has the wrong type or is outside what the key allows."),
     "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
-    "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),
     "cannot-write": (Exit.CANNOT, "A file or directory that labctl is to write cannot be written."),
+    "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),
     "config-truncated": (
         Exit.BAD_INPUT,
         "A device configuration ends before its end; nothing was taken from it.",
@@ -90,6 +90,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "endpoint-twice": (Exit.BAD_INPUT, "An interface is the end of two links."),
     "exec-timeout": (Exit.UNKNOWN, "A command inside a node did not end in time; it was killed."),
+    "faults-do-not-compose": (
+        Exit.BAD_INPUT,
+        "Two faults on one direction of a cable have no meaning together.",
+    ),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
     "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
