@@ -12,12 +12,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.model.effects import Change, Direction, Down, Effect, Frozen, HalfCable, NodeRef, Resource
+from labctl.model import impairment_codec
+from labctl.model.effects import (
+    Change,
+    Direction,
+    Down,
+    Effect,
+    Frozen,
+    HalfCable,
+    Impaired,
+    NodeRef,
+    Resource,
+)
 from labctl.names import CableId, PortId
 
-_CHANGES: Mapping[str, type[Change]] = {"down": Down, "frozen": Frozen}
+_CHANGES: Mapping[str, type[Change]] = {"down": Down, "frozen": Frozen, "impaired": Impaired}
 _NAMES: Mapping[type[Change], str] = {kind: name for name, kind in _CHANGES.items()}
-_TOUCHES: Mapping[type[Change], type[Resource]] = {Down: HalfCable, Frozen: NodeRef}
+_TOUCHES: Mapping[type[Change], type[Resource]] = {Down: HalfCable, Frozen: NodeRef, Impaired: HalfCable}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +69,10 @@ def parse_resource(value: Mapping[str, Any]) -> Resource:
 
 
 def effect(value: Effect) -> dict[str, Any]:
-    return resource(value.on) | {"change": _NAMES[type(value.change)]}
+    found = resource(value.on) | {"change": _NAMES[type(value.change)]}
+    if isinstance(value.change, Impaired):
+        found["impairment"] = impairment_codec.encode(value.change.impairment)
+    return found
 
 
 def parse_effect(lease_id: str, value: Any) -> Effect:
@@ -70,7 +84,17 @@ def parse_effect(lease_id: str, value: Any) -> Effect:
     on = parse_resource(value)
     if not isinstance(on, _TOUCHES[_CHANGES[name]]):
         raise ValueError(f"change {name!r} does not apply to {on}")  # noqa: TRY004
-    return Effect(id=lease_id, on=on, change=_CHANGES[name]())
+    return Effect(id=lease_id, on=on, change=_change(name, value))
+
+
+def _change(name: str, value: Mapping[str, Any]) -> Change:
+    match name:
+        case "down":
+            return Down()
+        case "frozen":
+            return Frozen()
+        case _:
+            return Impaired(impairment_codec.decode(value.get("impairment")))
 
 
 def lease(value: Lease) -> dict[str, Any]:

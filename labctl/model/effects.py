@@ -10,10 +10,11 @@ own. (An undo stack gets two overlapping faults on one port wrong; see docs/arch
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from labctl.model.impairment import NEUTRAL, Impairment, compose_all
 from labctl.model.lab import LabSpec
 from labctl.names import CableId
 
@@ -59,7 +60,14 @@ class Frozen:
     """No process of the node runs (the kernel of its namespace still forwards: a control-plane hang)."""
 
 
-Change: TypeAlias = Down | Frozen
+@dataclass(frozen=True, slots=True)
+class Impaired:
+    """Light, but what crosses the half-cable is late, lost or changed."""
+
+    impairment: Impairment
+
+
+Change: TypeAlias = Down | Frozen | Impaired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Setting:
 
     down: bool = False  # half-cables
     frozen: bool = False  # nodes
+    impairment: Impairment = NEUTRAL  # half-cables
 
 
 BASE = Setting()
@@ -95,15 +104,19 @@ def settle(lab: LabSpec, active: Collection[Effect]) -> Mapping[Resource, Settin
     removed, and the ledger keeps them listed.
     """
     wanted: dict[Resource, Setting] = dict.fromkeys(resources(lab), BASE)
+    touched: dict[Resource, list[Change]] = {}
     for effect in active:
         if effect.on in wanted:
-            wanted[effect.on] = _compose(wanted[effect.on], effect.change)
-    return wanted
+            touched.setdefault(effect.on, []).append(effect.change)
+    return wanted | {on: _fold(wanted[on], changes) for on, changes in touched.items()}
 
 
-def _compose(setting: Setting, change: Change) -> Setting:
-    match change:
-        case Down():
-            return Setting(down=True, frozen=setting.frozen)
-        case Frozen():
-            return Setting(down=setting.down, frozen=True)
+def _fold(base: Setting, changes: Collection[Change]) -> Setting:
+    return replace(
+        base,
+        down=base.down or any(isinstance(change, Down) for change in changes),
+        frozen=base.frozen or any(isinstance(change, Frozen) for change in changes),
+        impairment=compose_all(
+            [base.impairment, *(each.impairment for each in changes if isinstance(each, Impaired))]
+        ),
+    )
