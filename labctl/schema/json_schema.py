@@ -17,7 +17,6 @@ Schema: TypeAlias = dict[str, Any]
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Schema = {"type": "string"}
-_NUMBER: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _BOOL: Schema = {"type": "boolean"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
@@ -178,6 +177,46 @@ def _inspect() -> Schema:
     return {"type": "object", "additionalProperties": _list(node)}
 
 
+def _plan() -> Schema:
+    node = _object(
+        {
+            "name": _TEXT,
+            "kind": _TEXT,
+            "image": _TEXT_OR_NULL,
+            "ipv4_address": _TEXT_OR_NULL,
+            "ipv6_address": _TEXT_OR_NULL,
+        }
+    )
+    return _versioned(
+        {
+            "lab": _TEXT,
+            "runtime": _TEXT,
+            "nodes": _list(node),
+            "cables": _list(_object({"name": _TEXT, "mtu": _COUNT})),
+        }
+    )
+
+
+def _heal() -> Schema:
+    lab = _object({"lab": _TEXT, "put_back": _list(_TEXT), "left": _list(_TEXT)})
+    return _versioned({"labs": _list(lab)})
+
+
+def _render() -> Schema:
+    return _versioned(
+        {
+            "lab": _TEXT,
+            "file": _TEXT,
+            "checked_by": _TEXT,
+            "written": _list(_TEXT),
+            "removed": _list(_TEXT),
+            "nodes": _list(_object({"name": _TEXT, "kind": _TEXT, "image": _TEXT_OR_NULL})),
+            "cables": _list(_TEXT),
+            "notes": _list(_object({"kind": _TEXT, "device": _TEXT, "text": _TEXT, "where": _TEXT})),
+        }
+    )
+
+
 def _validate() -> Schema:
     where = {"anyOf": [_object({"file": _TEXT, "line": _COUNT, "column": _COUNT}), {"type": "null"}]}
     error = _object({"code": _TEXT, "where": where, "message": _TEXT, "hint": _TEXT_OR_NULL})
@@ -210,8 +249,11 @@ def _doctor() -> Schema:
 _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),
+    "heal": ("what `labctl heal --format json` prints", _heal),
     "inspect": ("what `labctl inspect --format json` prints (containerlab's shape)", _inspect),
     "lab": ("a lab file (*.clab.yml), as far as labctl reads it", _lab),
+    "plan": ("what `labctl deploy --dry-run --format json` prints", _plan),
+    "render": ("what `labctl render --format json` prints", _render),
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),
 }

@@ -19,6 +19,17 @@ from labctl.schema import clab, clab_keys, clab_out, files, json_schema
 CORPUS = Path(os.environ.get("LABCTL_CORPUS", Path(__file__).parents[3] / "../shared/corpus")) / "clab"
 ERRORS = Path(__file__).parents[2] / "errors"
 
+SMALL = Snapshot(
+    topology=Topology(
+        name="dc1",
+        devices=(
+            Device(id="1", name="r1", polled=True, interfaces=(Interface(name="e1", mtu=1500),)),
+            Device(id="2", name="r2", polled=True, interfaces=(Interface(name="e1"),)),
+        ),
+        links=(Link(a=PortId("r1", "e1"), b=PortId("r2", "e1"), two_sided=True, confidence=0.9),),
+    )
+)
+
 
 def check(name, value):
     jsonschema.validate(value, json_schema.schema(name), jsonschema.Draft202012Validator)
@@ -69,14 +80,7 @@ def test_files_with_the_wrong_keys_are_not_valid(stem):
 
 
 def test_a_snapshot_is_valid():
-    snapshot = Snapshot(
-        topology=Topology(
-            name="dc1",
-            devices=(Device(id="1", name="r1", polled=True, interfaces=(Interface(name="e1", mtu=1500),)),),
-            links=(Link(a=PortId("r1", "e1"), b=PortId("r2", "e1")),),
-        )
-    )
-    check("snapshot", pyyaml.safe_load(files.dump(snapshot)))
+    check("snapshot", pyyaml.safe_load(files.dump(SMALL)))
     with pytest.raises(jsonschema.ValidationError):
         check("snapshot", {"kind": "snapshot", "version": 1, "topology": {"nam": "dc1"}})
 
@@ -91,6 +95,49 @@ def test_what_validate_prints(capsys):
 def test_what_schema_prints(capsys):
     assert printed(capsys, "schema") == {"version": 1, "schemas": json_schema.names()}
     assert printed(capsys, "schema", "lab") == json.loads(json.dumps(json_schema.schema("lab")))
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS} (LABCTL_CORPUS)")
+def test_what_discover_prints(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    walks = CORPUS.resolve().parent / "snmp" / "eltex-stadium"
+    shown = printed(capsys, "discover", "--dry-run", str(walks))
+    check("discover", shown)
+    assert shown["links"]
+
+
+def test_what_render_prints(capsys, tmp_path):
+    (tmp_path / "dc1.yml").write_text(files.dump(SMALL))
+    shown = printed(capsys, "render", str(tmp_path / "dc1.yml"), "--out", str(tmp_path / "out"))
+    check("render", shown)
+    assert len(shown["cables"]) == 1
+    check("lab", pyyaml.safe_load(Path(shown["file"]).read_text()))
+
+
+@pytest.mark.root
+def test_what_the_verbs_of_a_lab_print(capsys, tmp_path, monkeypatch):
+    """Deployed and removed by the real runtime."""
+    store = os.environ.get("LABCTL_IMAGES") or f"{os.environ.get('LABCTL_STATE', '/var/lib/labctl')}/images"
+    monkeypatch.setenv("LABCTL_IMAGES", store)
+    monkeypatch.setenv("LABCTL_STATE", str(tmp_path / "state"))
+    if not (Path(store) / "refs").is_dir():
+        pytest.skip(f"needs the images of `make images` (none in {store})")
+    file = tmp_path / "schemas.clab.yml"
+    file.write_text(
+        "name: schemas\ntopology:\n  nodes:\n    r1: {kind: linux, image: labctl/base, group: g, cmd: sleep infinity}\n"
+        "    br1: {kind: bridge}\n  links:\n    - endpoints: ['r1:eth1', 'br1:p1']\n"
+    )
+    check("plan", printed(capsys, "deploy", "--dry-run", str(file)))
+    try:
+        check("inspect", printed(capsys, "deploy", str(file)))
+        shown = printed(capsys, "inspect")
+        check("inspect", shown)
+        assert shown["schemas"][0]["state"] == "running"
+        check("heal", printed(capsys, "heal"))
+    finally:
+        with pytest.raises(SystemExit):
+            main.run(["destroy", "schemas", "--yes"])
 
 
 @pytest.mark.root
