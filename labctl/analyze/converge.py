@@ -16,7 +16,7 @@ class State:
     last_change: float
     quiet_s: float
     polled: bool = True  # every node's daemons were asked at least once
-    waiting: int = 0  # OSPF interfaces in a DR election
+    waiting: int = 0  # OSPF interfaces in a DR election, neighbours with unacknowledged link-state
     silent: tuple[str, ...] = ()
     up: int = 0
     stuck: tuple[Adjacency, ...] = ()
@@ -37,7 +37,7 @@ def describe(state: State, *, now: float) -> str:
     if state.stuck:
         parts.append(f"{len(state.stuck)} not up")
     if state.waiting:
-        parts.append(f"{state.waiting} DR elections")
+        parts.append(f"{state.waiting} OSPF exchanges unfinished")
     if state.silent:
         parts.append(f"{len(state.silent)} daemons not answering yet")
     return ", ".join([*parts, quiet])

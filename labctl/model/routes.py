@@ -48,7 +48,10 @@ Fib: TypeAlias = Mapping[tuple[str, int], Route]
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Adjacency:
-    """A routing session as one node sees it. kind: "ospf", "ospf6", "bgp"; state as the daemon prints it."""
+    """A routing session as one node sees it. kind: "ospf", "ospf6", "bgp"; state as the daemon prints it.
+
+    pending: how many link-state items this neighbour still owes an acknowledgement or an answer for.
+    """
 
     kind: str
     node: str
@@ -56,6 +59,7 @@ class Adjacency:
     interface: str = ""
     state: str = ""
     up: bool = False
+    pending: int = 0
 
     def __str__(self) -> str:
         at = f" on {self.interface}" if self.interface else ""

@@ -20,6 +20,12 @@ from labctl.linux import rooted
 from labctl.model.routes import Adjacency, NextHop, Route
 
 RUN_DIRS = ("/run/frr", "/var/run/frr")
+#: A neighbour's lists that are empty when the two databases agree.
+_OSPF_LISTS = (
+    "linkStateRetransmissionListCounter",
+    "linkStateRequestListCounter",
+    "databaseSummaryListCounter",
+)
 _END = 4  # an answer ends with three NUL bytes and the command's status
 
 
@@ -164,6 +170,7 @@ def parse_ospf_neighbors(node: str, said: Mapping[str, Any]) -> tuple[Adjacency,
                     interface=str(entry.get("ifaceName", "")).partition(":")[0],
                     state=state,
                     up=state.startswith(("Full", "2-Way")),
+                    pending=sum(int(entry.get(list_, 0)) for list_ in _OSPF_LISTS),
                 )
             )
     return tuple(sorted(found))

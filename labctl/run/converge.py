@@ -2,7 +2,8 @@
 
 Settled means: no route of any node and no adjacency changed for `quiet` seconds, where quiet is the longer of five
 seconds and the longest hello interval in use (asked from the daemons, so defaults count); no OSPF interface still
-waits for a DR election; and every daemon that is to run answers. A session that is not up and does not move is
+waits for a DR election and no OSPF neighbour for link-state it has not acknowledged (retransmission leaves gaps of
+eight quiet seconds in the middle of a convergence); and every daemon that is to run answers. A session that is not up and does not move is
 *stuck*: it is listed and does not hold the wait, because it will be exactly as stuck in an hour. What still changes
 at the timeout is not settled, and a verdict that rests on it is UNKNOWN.
 
@@ -217,17 +218,14 @@ class Watch:
         assert target.daemons is not None
         said = frr.adjacencies(target.node, target.daemons, target.which)
         hello_s, waiting = frr.ospf_timers(target.daemons, target.which)
+        waiting += sum(1 for s in said.values() for a in s or () if a.up and a.pending)
         now = time.monotonic()
         node.next_poll = now + POLL_S
         sessions = {daemon: s for daemon, s in said.items() if s is not None}
         silent = frozenset(daemon for daemon, s in said.items() if s is None)
         changes = judge.adjacency_changes(node.sessions, sessions, t=now)
         with self._lock:
-            moved = (
-                judge.up(node.sessions) != judge.up(sessions)
-                or silent != node.silent
-                or waiting != node.waiting
-            )
+            moved = judge.up(node.sessions) != judge.up(sessions) or silent != node.silent
             if node.polled:
                 self._last_event = max(self._last_event, now) if moved else self._last_event
                 self._adjacencies.extend(changes)

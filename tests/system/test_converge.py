@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from labctl.analyze import converge as analyze
 from labctl.linux.routes import RouteReader
 from labctl.model.routes import NextHop
 from labctl.probes import frr
@@ -71,7 +72,8 @@ def config(n):
         for m in (1, 2, 3)
         if m != n
     )
-    return f"hostname r{n}\n{interfaces}interface lo\n ip ospf area 0\nrouter ospf\n ospf router-id 10.255.0.{n}\n"
+    # zebra 8.4 forgets a path of a kernel nexthop group after its interface was down; plain routes are right
+    return f"no zebra nexthop kernel enable\nhostname r{n}\n{interfaces}interface lo\n ip ospf area 0\nrouter ospf\n ospf router-id 10.255.0.{n}\n"
 
 
 def start(stack, namespace, directory, daemon):
@@ -154,7 +156,8 @@ def test_a_cut_moves_the_routes_and_its_repair_brings_them_back(triangle, settle
     assert lost == {("r1", "ospf", "10.255.0.2"), ("r2", "ospf", "10.255.0.1")}
     assert healed.settled
     assert healed.up == 6
-    assert again == whole
+    back = [c for n in whole for c in analyze.changes(n, whole[n], again[n], since=0, announced={})]
+    assert back == []
 
 
 def test_what_still_changes_at_the_timeout_is_not_settled(triangle, settled):

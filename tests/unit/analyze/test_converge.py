@@ -37,7 +37,10 @@ def test_a_silent_daemon_gets_time_to_start():
 
 def test_describe_says_what_is_waited_for():
     text = describe(replace(QUIET, waiting=2, silent=("r1: ospfd",)), now=107.0)
-    assert text == "routing: 4 adjacencies up, 2 DR elections, 1 daemons not answering yet, quiet 4 of 10 s"
+    assert (
+        text
+        == "routing: 4 adjacencies up, 2 OSPF exchanges unfinished, 1 daemons not answering yet, quiet 4 of 10 s"
+    )
 
 
 def test_route_changes_by_prefix_with_the_time_of_their_own_announcement():

@@ -17,7 +17,13 @@ OSPF = {
             },
             {"priority": 1, "state": "ExStart/DR", "nbrState": "ExStart/DR", "ifaceName": "eth3:10.0.99.1"},
         ],
-        "10.255.0.4": [{"nbrState": "2-Way/DROther", "ifaceName": "eth4:10.0.14.1"}],
+        "10.255.0.4": [
+            {
+                "nbrState": "2-Way/DROther",
+                "ifaceName": "eth4:10.0.14.1",
+                "linkStateRetransmissionListCounter": 3,
+            }
+        ],
     }
 }
 
@@ -34,10 +40,10 @@ class Said:
 
 def test_ospf_neighbours():
     found = frr.parse_ospf_neighbors("r1", OSPF)
-    assert [(a.peer, a.interface, a.state, a.up) for a in found] == [
-        ("10.255.0.2", "eth2", "Full/-", True),
-        ("10.255.0.2", "eth3", "ExStart/DR", False),
-        ("10.255.0.4", "eth4", "2-Way/DROther", True),
+    assert [(a.peer, a.interface, a.state, a.up, a.pending) for a in found] == [
+        ("10.255.0.2", "eth2", "Full/-", True, 0),
+        ("10.255.0.2", "eth3", "ExStart/DR", False, 0),
+        ("10.255.0.4", "eth4", "2-Way/DROther", True, 3),
     ]
 
 

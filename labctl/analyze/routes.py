@@ -1,0 +1,173 @@
+"""Production's routes against the shadow's: which are equal, which are not, and why as far as can be told.
+
+Equal means: same prefix, same protocol, same *set* of next hops (gateway and interface, in production's names).
+Connected routes are compared like all others, because they prove the addresses. Left out, and counted: routes of the
+management network (it is labctl's own in the shadow), host-local addresses and link-local prefixes, routes that
+were not selected. A node that could not be asked is `unread`; its routes are neither equal nor different.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from labctl.model.routes import Adjacency, NextHop, Route, RouteComparison, RouteDifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The routes of one network by node, in production's names. None for a node: it could not be asked."""
+
+    routes: Mapping[str, Sequence[Route] | None]
+    management: tuple[str, ...] = ()  # prefixes
+    management_interfaces: frozenset[str] = field(default=frozenset({"eth0"}))
+    adjacencies: tuple[Adjacency, ...] = ()
+
+
+def renamed(routes: Iterable[Route], names: Mapping[str, str]) -> tuple[Route, ...]:
+    """The same routes with interfaces called by production's names; what is not in `names` keeps its own."""
+    return tuple(
+        replace(
+            r, next_hops=frozenset(NextHop(h.via, names.get(h.interface, h.interface)) for h in r.next_hops)
+        )
+        for r in routes
+    )
+
+
+def compare(production: Tables, shadow: Tables) -> RouteComparison:
+    """Every prefix of every node that both sides know."""
+    ignored: Counter[str] = Counter()
+    compared = equal = nodes = 0
+    differences: list[RouteDifference] = []
+    unread: list[str] = []
+    for node in sorted(production.routes):
+        real, copy = production.routes[node], shadow.routes.get(node)
+        if real is None or copy is None:
+            unread.append(node)
+            continue
+        nodes += 1
+        ours = _relevant(real, production, ignored)
+        theirs = _relevant(copy, shadow, Counter())
+        for prefix in sorted(ours.keys() | theirs.keys(), key=_numeric):
+            compared += 1
+            difference = _difference(node, prefix, ours.get(prefix), theirs.get(prefix))
+            if difference is None:
+                equal += 1
+            else:
+                differences.append(replace(difference, reason=reason(difference, theirs, shadow.adjacencies)))
+    return RouteComparison(
+        compared=compared,
+        equal=equal,
+        differences=tuple(differences),
+        ignored=tuple(sorted(ignored.items())),
+        unread=tuple(unread),
+        nodes=nodes,
+    )
+
+
+def reason(of: RouteDifference, shadow: Mapping[str, Route], sessions: Collection[Adjacency]) -> str:
+    """A likely reason, from what else is known of the shadow's node; empty when nothing points to one."""
+    real, copy = of.production, of.shadow
+    if copy is None:
+        assert real is not None
+        return _why_missing(of.node, real, shadow, sessions)
+    if real is None:
+        return f"production's {of.node} has no such route; the shadow learns it by {copy.protocol}"
+    if real.protocol != copy.protocol:
+        return f"production uses {_with_distance(real)}, the shadow {_with_distance(copy)}"
+    lost = real.next_hops - copy.next_hops
+    return _down_between(of.node, lost, sessions) or _why_other_path(real, copy)
+
+
+def _why_other_path(real: Route, copy: Route) -> str:
+    lost, new = real.next_hops - copy.next_hops, copy.next_hops - real.next_hops
+    if real.metric is not None and copy.metric is not None and real.metric != copy.metric:
+        return f"metric {real.metric} in production, {copy.metric} in the shadow: a cost on the way differs"
+    if not new:
+        return f"{len(lost)} of {len(real.next_hops)} equal paths missing in the shadow"
+    if not lost:
+        return f"{len(new)} equal paths more in the shadow"
+    if {h.interface for h in lost} == {h.interface for h in new}:
+        return "same interface, other gateway"
+    return "another path at the same cost"
+
+
+def _why_missing(node: str, real: Route, shadow: Mapping[str, Route], sessions: Collection[Adjacency]) -> str:
+    if real.protocol == "connected":
+        where = ", ".join(sorted(h.interface for h in real.next_hops))
+        return f"{where} has no such address in the shadow, or no carrier"
+    used = {h.interface for route in shadow.values() for h in route.next_hops}
+    absent = sorted({h.interface for h in real.next_hops if h.interface} - used)
+    if absent:
+        return f"nothing goes through {', '.join(absent)} in the shadow: link missing or down"
+    down = _down_between(node, real.next_hops, sessions)
+    if down:
+        return down
+    kind = [a for a in sessions if a.node == node and a.kind == real.protocol and not a.up]
+    return f"not up in the shadow: {kind[0]}" if kind else ""
+
+
+def _down_between(node: str, hops: Collection[NextHop], sessions: Collection[Adjacency]) -> str:
+    for session in sorted(sessions):
+        if session.node == node and not session.up:
+            for hop in hops:
+                if hop.via == session.peer or (session.interface and hop.interface == session.interface):
+                    return f"not up in the shadow: {session}"
+    return ""
+
+
+def _with_distance(route: Route) -> str:
+    return route.protocol if route.distance is None else f"{route.protocol} (distance {route.distance})"
+
+
+def _difference(node: str, prefix: str, real: Route | None, copy: Route | None) -> RouteDifference | None:
+    if copy is None:
+        kind = "missing"
+    elif real is None:
+        kind = "extra"
+    elif real.protocol != copy.protocol:
+        kind = "protocol"
+    elif (real.next_hops, real.kind) != (copy.next_hops, copy.kind):
+        kind = "next-hops"
+    else:
+        return None
+    return RouteDifference(node=node, prefix=prefix, kind=kind, production=real, shadow=copy)
+
+
+def _relevant(routes: Iterable[Route], tables: Tables, ignored: Counter[str]) -> dict[str, Route]:
+    networks = [ipaddress.ip_network(m) for m in tables.management]
+    found: dict[str, Route] = {}
+    for route in routes:
+        why = _ignored(route, networks, tables.management_interfaces)
+        if why:
+            ignored[why] += 1
+        else:
+            found[route.prefix] = route
+    return found
+
+
+def _ignored(
+    route: Route,
+    management: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network],
+    interfaces: frozenset[str],
+) -> str:
+    if not route.selected:
+        return "not selected"
+    prefix = ipaddress.ip_network(route.prefix)
+    if prefix.is_link_local:
+        return "link-local"
+    if route.protocol == "local":
+        return "own addresses"
+    through = {h.interface for h in route.next_hops}
+    if through and through <= interfaces:
+        return "management"
+    if any(prefix.version == m.version and prefix.subnet_of(m) for m in management):  # type: ignore[arg-type]
+        return "management"
+    return ""
+
+
+def _numeric(prefix: str) -> tuple[int, int, int]:
+    network = ipaddress.ip_network(prefix)
+    return network.version, int(network.network_address), network.prefixlen
