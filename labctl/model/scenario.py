@@ -21,7 +21,6 @@ from labctl.model.effects import Effect
 from labctl.model.lab import LabSpec
 from labctl.names import CableId, PortId
 
-
 # -- targets ----------------------------------------------------------------------------------------------------
 
 
