@@ -13,6 +13,8 @@ import re
 import subprocess
 import uuid
 
+from rig import until
+
 from labctl.linux import cgroup, netns, proc
 from labctl.linux.netlink import Netlink
 
@@ -191,7 +193,12 @@ class Decoy:
             ["nsenter", f"--net={self.pin}", "sleep", "3600"], start_new_session=True
         )
         cgroup.attach(f"{self.name}/inner", self.process.pid)
+        until(self._sleeps, "the decoy sleeps")
         return self
+
+    def _sleeps(self):
+        pid = self.process.pid
+        return read(f"/proc/{pid}/comm") == "sleep\n" and "State:\tS" in read(f"/proc/{pid}/status")
 
     def __exit__(self, *_):
         self.process.kill()

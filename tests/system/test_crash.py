@@ -161,11 +161,12 @@ FELL_ON = collections.Counter()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _counts():
+def _counts(pytestconfig):
     yield
+    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    terminal.write_line("")
     for what, count in sorted(FELL_ON.items()):
-        sys.__stdout__.write(f"\ncrash points: {count:3} {what}")
-    sys.__stdout__.write("\n")
+        terminal.write_line(f"crash points: {count:3} {what}")
 
 
 def sample(seed):
@@ -227,26 +228,28 @@ def kill_command(bench, rng, measured, kind):
         bench.kill_at_step(rng.randint(1, measured[DEPLOY].steps), *commands(bench)[DEPLOY])
         bench.remember()
     by_step, share = rng.random() < 0.5, rng.random()
-    for _ in range(
-        8
-    ):  # until it falls into the command's life, which is a little shorter or longer each time
-        if by_step:
-            hit = bench.kill_at_step(max(1, round(share * measured[kind].steps)), *commands(bench)[kind])
-        else:
-            hit = bench.kill_after(share * measured[kind].seconds, *commands(bench)[kind])
-        if hit:
-            break
-        share *= 0.8
-        if kind == DEPLOY:
-            bench.labctl("destroy", bench.lab, "--yes")
-        elif kind == DESTROY:
-            bench.deploy()
-    else:
-        if kind != HEAL:  # an early kill of deploy leaves heal nothing to do, and then it is over at once
-            raise AssertionError("no kill hit the command")
+    if not by_step:
+        share = 0.4 + 0.6 * share  # before that the interpreter starts, which touches nothing
+    hit = any(kill_once(bench, measured[kind], kind, by_step, share * 0.8**attempt) for attempt in range(8))
+    # An early kill of deploy leaves heal nothing to do, and then it is over at once.
+    assert hit or kind == HEAL, "no kill hit the command"
     record = bench.remember()
     state = record.phase.value if record else "no record" if bench.place.exists() else "no lab"
     return f"{kind}, by {'step' if by_step else 'time'}, lab was: {state}"
+
+
+def kill_once(bench, usual, kind, by_step, share):
+    """Whether the kill fell into the command's life, which is a little shorter or longer each time; else undo it."""
+    argv = commands(bench)[kind]
+    if by_step:
+        hit = bench.kill_at_step(max(1, round(share * usual.steps)), *argv)
+    else:
+        hit = bench.kill_after(share * usual.seconds, *argv)
+    if not hit and kind == DEPLOY:
+        bench.labctl("destroy", bench.lab, "--yes")
+    elif not hit and kind == DESTROY:
+        bench.deploy()
+    return hit
 
 
 def recover(bench, rng, kind):
