@@ -13,6 +13,12 @@ export DEBIAN_FRONTEND=noninteractive
 say() { echo "setup: $*" >&2; }
 fail() { say "$1"; exit 6; }
 
+quietly() { # its output is of interest only when it fails
+    local output status=0
+    output=$("$@" < /dev/null 2>&1) || status=$?
+    [ "$status" = 0 ] || { echo "$output" >&2; fail "\`$*\` failed"; }
+}
+
 # package | what it brings, a command or file that shows it is there | why
 packages() {
     cat << 'END'
@@ -66,9 +72,9 @@ system_packages() {
         sudo="sudo --preserve-env=DEBIAN_FRONTEND"
     fi
     # A run that was interrupted inside dpkg is finished first.
-    $sudo dpkg --configure -a
-    $sudo apt-get update -qq
-    $sudo apt-get install -qqy -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}"
+    quietly $sudo dpkg --configure -a
+    quietly $sudo apt-get update -q
+    quietly $sudo apt-get install -qy --no-install-recommends "${missing[@]}"
     while IFS='|' read -r package shown why; do
         present "$shown" || fail "$package is installed but brought no usable \`$shown\`"
     done < <(packages "$1")

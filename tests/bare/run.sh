@@ -65,6 +65,11 @@ groups() { # directories of one group in all hierarchies
 
 clean_up() {
     local directory
+    trap - EXIT
+    if [ -n "$inside" ]; then # with it ends everything in its process namespace
+        kill -KILL "$inside" 2> /dev/null && wait "$inside" 2> /dev/null
+        sleep 0.5
+    fi || true
     for directory in $(groups "$group"); do
         if [ -d "$directory" ]; then
             find "$directory" -depth -type d -exec rmdir {} + || say "LEFT: $directory"
@@ -86,7 +91,9 @@ fi
 cd "$(dirname "$0")/../.."
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/labctl-bare.XXXXXX")
 group=labctl-bare-$$
+inside=
 trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
 
 say "a minimal Debian in $root"
 mmdebstrap --quiet --variant=minbase --include=ca-certificates,git,make bookworm "$root"
@@ -116,7 +123,11 @@ for directory in $(groups "$group"); do mkdir -p "$directory"; done
         fi
         echo "$BASHPID" > "$directory/cgroup.procs"
     done
-    exec unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --propagation private \
+    exec setpriv --pdeathsig KILL \
+        unshare --mount --pid --fork --kill-child --cgroup --uts --ipc --propagation private \
         "$(realpath "tests/bare/run.sh")" --inside "$root" "$group" "$@"
-)
+) &
+inside=$!
+wait "$inside"
+inside=
 say "done: $*, each twice"

@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from labctl.app.doctor import doctor as examine
+from labctl.linux import mounts
+from labctl.runtime.store import Instance
+
 pytestmark = pytest.mark.root
 
 NEEDED = {
@@ -43,13 +47,19 @@ def checks(*argv, **env):
 
 
 def test_this_machine_is_fit_and_nothing_is_left(tmp_path):
-    before = things()
-    code, found = checks(LABCTL_STATE=str(tmp_path))
+    links = set(os.listdir("/sys/class/net"))
+    (tmp_path / "tmp").mkdir()
+    code, found = checks(LABCTL_STATE=str(tmp_path / "state"), TMPDIR=str(tmp_path / "tmp"))
     assert {name for name, check in found.items() if check["needed"]} >= NEEDED
     assert {name: c["said"] for name, c in found.items() if c["needed"] and not c["ok"]} == {}
     assert code == 0
-    assert os.listdir(tmp_path) == []
-    assert things() - before == set()
+
+    assert sorted(os.listdir(tmp_path)) == ["tmp"]
+    assert os.listdir(tmp_path / "tmp") == []
+    assert mounts.below(str(tmp_path)) == []
+    group = Instance.here(str(tmp_path / "state")).cgroup
+    assert [d for d, _, _ in os.walk("/sys/fs/cgroup") if os.path.basename(d).startswith(group)] == []
+    assert set(os.listdir("/sys/class/net")) == links
 
 
 def test_each_thing_that_is_missing_has_a_command(tmp_path):
@@ -75,29 +85,23 @@ def test_the_table_says_it_in_words(tmp_path):
 
 
 def test_without_root_what_needs_it_is_not_tried():
-    pid = os.fork()
-    if pid == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        from labctl.app.doctor import doctor as examine
-        from labctl.runtime.store import Instance
-
-        found = {check.name: check for check in examine(Instance.here()).checks}
-        good = found["root"].ok is False and found["veth"].ok is None and "root" in found["veth"].said
-        os._exit(0 if good else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    instance = Instance.here()
+    child = os.fork()
+    if child == 0:
+        status = 2  # whatever happens, this process does not go on as a second pytest
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            found = {check.name: check for check in examine(instance).checks}
+            as_it_should = found["root"].ok is False and found["veth"].ok is None
+            status = 0 if as_it_should and "only root" in found["veth"].said else 1
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_runtime_that_there_is_not_is_a_usage_error():
     done = doctor("--for", "runk")
     assert done.returncode == 2
     assert "did you mean `runc`?" in done.stderr
-
-
-def things():
-    """Names that only doctor uses."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounts = {line for line in file if "doctor" in line}
-    groups = {d for d, _, _ in os.walk("/sys/fs/cgroup") if "doctor" in os.path.basename(d)}
-    files = {f for f in os.listdir("/tmp") if f.startswith(".labctl-doctor")}
-    return mounts | groups | files | set(os.listdir("/sys/class/net"))
