@@ -77,6 +77,7 @@ def discover(
             reading.add(SOURCES[each.source].read(each.path, context))
         except LabctlError as error:
             problems.extend(error)
+            continue
         emit(
             Event(
                 kind="source-read", text=f"read {each.path}", subject=each.path, done=done, total=len(inputs)

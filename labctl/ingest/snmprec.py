@@ -74,7 +74,7 @@ def _cell(line: bytes, where: str) -> Varbind | None:
     elif tag.endswith(b"x"):
         value = _unhex(value)
     elif tag.endswith(b"e"):
-        value = value.decode("unicode_escape").encode("latin-1")
+        value = re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda m: bytes.fromhex(m[1].decode()), value)
     return Varbind(oid(name.decode()), _value(kind, value, hexed=tag.endswith(b"x")), where)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 
 from labctl.model.config import DeviceConfig
@@ -133,6 +133,7 @@ def identify(found: Found, retained: Sequence[Device] = ()) -> Identities:
         _box(n, name, group) for n, (name, group) in enumerate(zip(names, groups.values(), strict=True))
     )
     owner, shared = _index(boxes)
+    boxes = tuple(replace(box, strong=tuple(i for i in box.strong if i in owner)) for box in boxes)
     return Identities(boxes=boxes, owner=owner, conflicts=(*conflicts, *shared))
 
 

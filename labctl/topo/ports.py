@@ -264,7 +264,7 @@ def ports_of(box: Box) -> Ports:
 def _learn_config(ports: Ports, interface: InterfaceConfig) -> None:
     name = ports.one("ifName", interface.name) or ports.one("canonical", canonical(interface.name))
     name = name or interface.name
-    kind = _CONFIG_KINDS.get(interface.kind, str(interface.kind))
+    kind = _CONFIG_KINDS.get(interface.kind, str(interface.kind)) or kind_of(name, None)
     _learn(ports, name, ports.kinds.get(name) or kind, alias=interface.description)
     ports.learn("ifName", interface.name, name)
     if interface.mgmt:

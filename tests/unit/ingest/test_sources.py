@@ -1,0 +1,83 @@
+"""What a path holds, and what became of each file."""
+
+import pytest
+
+from labctl.errors import LabctlError, render
+from labctl.ingest.redact import Redactor
+from labctl.ingest.sources import SOURCES, Context, recognise
+
+FILES = {
+    "r1.snmprec": "1.3.6.1.2.1.1.5.0|4|r1\n",
+    "r2.txt": '.1.3.6.1.2.1.1.5.0 = STRING: "r2"\n',
+    "r3/frr.conf": "frr version 8.4.4\nfrr defaults traditional\nhostname r3\n!\nrouter bgp 1\n",
+    "r3/daemons": "bgpd=yes\n",
+    "r4/ip-addr.json": '[{"ifname": "eth1", "flags": ["UP"], "addr_info": []}]',
+    "r4/frr.conf": "frr defaults traditional\nhostname r4\n",
+    "inventory.yml": "defaults: {}\ndevices: {}\n",
+    "lab.clab.yml": "name: x\ntopology: {}\n",
+    ".hidden.snmprec": "1.3.6.1.2.1.1.5.0|4|hidden\n",
+    "binary": "\0\1\2",
+}
+
+
+@pytest.fixture
+def site(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_each_file_goes_to_the_source_that_claims_it(site):
+    inputs, passed_over = recognise([str(site)])
+    assert {i.path.removeprefix(f"{site}/"): i.source for i in inputs} == {
+        "inventory.yml": "inventory",
+        "r1.snmprec": "snmprec",
+        "r2.txt": "snmpwalk",
+        "r3/frr.conf": "frr",
+        "r4/ip-addr.json": "linux",
+    }
+    assert sorted(p.removeprefix(f"{site}/") for p in passed_over) == [
+        "binary",
+        "lab.clab.yml",
+        "r3/daemons",
+        "r4/frr.conf",
+    ]
+
+
+def test_files_can_be_named_one_by_one(site):
+    inputs, _ = recognise([str(site / "r2.txt"), str(site / "r1.snmprec")])
+    assert [i.source for i in inputs] == ["snmpwalk", "snmprec"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("binary", "unknown-source"), ("nowhere", "file-not-found")])
+def test_a_path_that_holds_nothing_is_an_error(site, name, code):
+    with pytest.raises(LabctlError) as error:
+        recognise([str(site / "r1.snmprec"), str(site / name)])
+    assert render(error.value).startswith(f"error: {code}\n  {site / name}  ")
+
+
+def test_every_source_reads_what_it_claims(site):
+    inputs, _ = recognise([str(site)])
+    context = Context(redactor=Redactor())
+    read = {i.source: SOURCES[i.source].read(i.path, context) for i in inputs}
+    assert [o.key for o in read["snmprec"].observations] == ["r1"]
+    assert [o.sys_name for o in read["snmpwalk"].observations] == ["r2"]
+    assert [key for key, _ in read["frr"].configs] == ["r3"]
+    assert [(key, c.dialect) for key, c in read["linux"].configs] == [("r4", "frr")]
+    assert read["inventory"].observations == []
+
+
+def test_a_walk_with_a_bad_row_is_not_complete(site):
+    (site / "r1.snmprec").write_text("1.3.6.1.2.1.1.5.0|4|r1\nnonsense\n")
+    reading = SOURCES["snmprec"].read(str(site / "r1.snmprec"), Context(redactor=Redactor()))
+    assert [(e.code, str(e.where)) for e in reading.broken] == [("bad-snmp-row", f"{site}/r1.snmprec:2")]
+    assert not reading.observations[0].complete
+
+
+def test_many_bad_rows_are_summed_up(site):
+    (site / "r1.snmprec").write_text("1.3.6.1.2.1.1.5.0|4|r1\n" + "nonsense\n" * 50)
+    reading = SOURCES["snmprec"].read(str(site / "r1.snmprec"), Context(redactor=Redactor()))
+    assert len(reading.broken) == 21
+    assert reading.broken[-1].message == "30 more such rows"
