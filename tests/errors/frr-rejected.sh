@@ -1,0 +1,17 @@
+# A snapshot that somebody edited by hand.
+# needs: root
+# needs: images
+cat > r1.conf <<CONF
+frr version 8.4.4
+frr defaults traditional
+hostname r1
+!
+ip route 10.9.0.0/16 Null0
+!
+interface eth1
+ ip address 10.0.0.1/30
+!
+CONF
+labctl discover -n dc1 r1.conf > /dev/null 2>&1
+sed -i 's|10.9.0.0/16|10.9.0.0/160|' topologies/dc1.yml
+labctl render topologies/dc1.yml

@@ -1,0 +1,2 @@
+echo 'Dear diary' > notes.txt
+labctl discover notes.txt

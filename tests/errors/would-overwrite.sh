@@ -1,0 +1,7 @@
+cat > core1.snmprec <<WALK
+1.3.6.1.2.1.1.5.0|4|core1
+1.3.6.1.2.1.2.2.1.2.1|4|eth1
+WALK
+mkdir topologies
+echo 'shopping: [milk]' > topologies/dc1.yml
+labctl discover -n dc1 core1.snmprec
