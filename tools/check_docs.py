@@ -20,9 +20,11 @@ def anchors(text: str) -> set[str]:
 
 def problems(page: Path, targets: set[str]) -> list[str]:
     found = []
+    fenced = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        fenced ^= line.lstrip().startswith("```")
         place = f"{page.relative_to(ROOT)}:{number}"
-        for link in LINK.findall(line):
+        for link in [] if fenced else LINK.findall(re.sub(r"`[^`]*`", "", line)):
             if re.match(r"[a-z]+:", link):
                 continue
             path, _, anchor = link.partition("#")
