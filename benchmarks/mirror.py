@@ -23,6 +23,8 @@ from rig import lab, rig
 
 from labctl.agent import client
 from labctl.linux import cgroup
+from labctl.run import heal
+from labctl.runtime.store import Instance
 
 
 def main():
@@ -41,6 +43,7 @@ def main():
         print(f"agent start to first answer: {(time.monotonic() - began) * 1e3:.0f} ms (all sides levelled)")
         latencies = sorted(changes(running, rng, options.steps))
         costs(running)
+        healing(running, root)
         naive = one_naive_round(running)
     p50, p99 = (latencies[int(len(latencies) * q)] * 1e3 for q in (0.5, 0.99))
     print(f"admin to far carrier: p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {latencies[-1] * 1e3:.2f} ms")
@@ -79,6 +82,19 @@ def costs(running):
         print(
             f"{role}: RSS {sizes['Rss:'] / 1024:.1f} MiB, PSS {sizes['Pss:'] / 1024:.1f} MiB, CPU {cpu:.2f} s"
         )
+
+
+def healing(running, root):
+    """What the implicit heal costs at the start of every command."""
+    running.release()
+    empty = Instance.here(os.path.join(root, "empty"))
+    for what, instance in (("no lab", empty), ("one healthy lab", running.place.instance)):
+        times = []
+        for _ in range(200):
+            began = time.monotonic()
+            assert not any(each.put_back or each.left for each in heal.implicit(instance))
+            times.append(time.monotonic() - began)
+        print(f"implicit heal, {what}: {statistics.median(times) * 1e6:.0f} us")
 
 
 def one_naive_round(running):

@@ -26,6 +26,8 @@ from labctl.runtime.store import LabDir
 
 #: Bringing a frozen node or a thousand cables to their settings is slow on a busy machine, but it ends.
 TIMEOUT_S = 30.0
+#: An agent that says nothing for so long is taken for dead.
+ALIVE_S = 5.0
 
 
 class Connection:
@@ -88,7 +90,7 @@ def ask(place: LabDir, op: str, *, timeout_s: float = TIMEOUT_S, **arguments: An
 def alive(place: LabDir) -> bool:
     """Whether the lab's agent answers."""
     try:
-        ask(place, "status", timeout_s=5.0)
+        ask(place, "status", timeout_s=ALIVE_S)
     except LabctlError:
         return False
     return True

@@ -76,12 +76,15 @@ class Rig:
 
 @contextlib.contextmanager
 def rig(root, spec, *, agent=True):
+    """The lab's lock is held until `release`, as while a command works on it."""
     place = Instance.here(str(root)).lab(spec.name)
-    with place.lock(create=True):
+    with contextlib.ExitStack() as held:
+        held.enter_context(place.lock(create=True))
         devices = panel.allocate(spec)
         place.write(Record(lab=spec, runtime="runc", phase=Phase.DEPLOYING, devices=devices))
         cgroup.create(place.agent_cgroup)
         running = Rig(place, spec)
+        running.release = held.close
         try:
             with panel.Panel(place, spec, devices) as made:
                 made.create()
@@ -91,7 +94,6 @@ def rig(root, spec, *, agent=True):
             yield running
         finally:
             running.close()
-            client.stop(place)
             cgroup.kill(place.cgroup)
             mounts.unmount_below(place.path)
             cgroup.delete(place.cgroup)

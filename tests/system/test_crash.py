@@ -34,6 +34,8 @@ IMAGE = "labctl/base"
 POINTS = 30
 KINDS = ("deploy", "deploy", "destroy", "agent", "deploy", "destroy", "heal", "agent", "destroy", "agent")
 HERE = os.path.dirname(__file__)
+#: Nobody else makes namespaces or mounts on this machine, so all of it can be compared before and after.
+ALONE = os.environ.get("LABCTL_TEST_ALONE") == "1"
 
 LAB = f"""
 topology:
@@ -199,7 +201,7 @@ def crash(tmp_path, seed, measured, number):
     bench = Bench(tmp_path)
     foreign = [bench.root, os.path.dirname(bench.instance.labs_dir)]
     with leftovers.Decoy(tmp_path / "decoy", *foreign) as decoy:
-        before = decoy.fingerprint()
+        before, machine = decoy.fingerprint(), leftovers.machine()
         try:
             if kind == "agent":
                 FELL_ON[kill_agent(bench, rng)] += 1
@@ -216,6 +218,8 @@ def crash(tmp_path, seed, measured, number):
             )
             raise
         assert decoy.fingerprint() == before
+        if ALONE:
+            assert leftovers.difference(machine, leftovers.machine()) == {}
 
 
 def kill_command(bench, rng, measured, kind):
