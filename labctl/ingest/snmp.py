@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -175,7 +176,9 @@ class _Session:
                 self.walks.append(self._walk(table, rows, ""))
 
     def _walk(self, table: str, rows: int, problem: str) -> Walk:
-        return Walk(table=table, rows=rows, complete=not problem, reason=problem, where=self.target.address)
+        return Walk(
+            table=table, rows=rows, complete=not problem, reason=_words(problem), where=self.target.address
+        )
 
     async def _walk_column(self, root: Oid) -> tuple[int, str]:
         """(rows, why it is not complete). Slower steps after a timeout: some agents choke on twenty rows."""
@@ -230,7 +233,10 @@ async def _session(target: Target, access: SnmpAccess) -> AsyncIterator[_Session
                 answer = await get_cmd(engine, who, place, context, *binds, lookupMib=False)
             indication, status, _, cells = answer
             if indication:
-                return f"{type(indication).__name__}: {indication}", []
+                return (
+                    f"{type(indication).__name__}: {_IN_WORDS.get(type(indication).__name__, indication)}",
+                    [],
+                )
             if int(status):
                 return f"the agent answered {status.prettyPrint()}", []
             return "", [(tuple(name), _plain(value)) for name, value in cells]
@@ -312,6 +318,14 @@ def _plain(value: Any) -> int | bytes | Oid | None:
         return int(value)
     except (TypeError, ValueError):
         return None
+
+
+_IN_WORDS: Final = {"RequestTimedOut": "no answer before the timeout"}
+
+
+def _words(problem: str) -> str:
+    """Without pysnmp's name of it."""
+    return problem.partition(": ")[2] if re.match(r"[A-Z]\w+: ", problem) else problem
 
 
 def _refused(target: Target, problem: str) -> LabctlError:

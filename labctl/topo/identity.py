@@ -51,7 +51,7 @@ class Box:
     name: str
     observations: tuple[Observation, ...] = ()
     configs: tuple[DeviceConfig, ...] = ()
-    retained: Device | None = None  # its facts of an earlier snapshot, when it could not be read
+    retained: Device | None = None  # its facts of an earlier snapshot, when it could not be read to the end
     identities: frozenset[str] = frozenset()
     strong: tuple[str, ...] = ()  # serials and MACs in order of trust: what its id is made of
 
@@ -314,7 +314,7 @@ def _box(number: int, name: str, group: Sequence[_Record]) -> Box:
         name=name,
         observations=tuple(r.observation for r in group if r.observation is not None),
         configs=tuple(r.config for r in group if r.config is not None),
-        retained=retained if all(r.observation is None for r in group) else None,
+        retained=retained if not any(r.observation and r.observation.complete for r in group) else None,
         identities=frozenset(values),
         strong=(*(f"serial:{s}" for s in serials), *(f"mac:{m}" for m in dict.fromkeys((*own, *macs)))),
     )

@@ -225,6 +225,16 @@ def test_a_device_that_could_not_be_read_loses_nothing():
     assert after.device("r2").id == before.device("r2").id
 
 
+def test_a_device_that_stopped_half_way_keeps_what_it_did_not_say():
+    before = merge(*ring(1, 2, 3))
+    walks = ring(1, 2, 3)
+    walks[1] = device(2, 1, [row(101, mac(1), "eth2")], complete=False)
+    after = merge(*walks, kept=stale(before, "r2"), stale=["r2"])
+    assert cables(after) == cables(before)
+    assert [i.name for i in after.device("r2").interfaces] == ["eth1", "eth2"]
+    assert after.device("r2").stale_since
+
+
 def test_two_dead_neighbours_keep_the_cable_between_them():
     before = merge(*ring(1, 2, 3))
     kept = stale(stale(before, "r2"), "r3")
