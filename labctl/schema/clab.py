@@ -72,7 +72,7 @@ def _refuse_templates(text: str, file: str) -> None:
         column = at - (text.rfind("\n", 0, at) + 1) + 1
         raise LabctlError(
             "unsupported",
-            "this is a Go template (`{{`), and labctl does not render templates",
+            "this is a Go template (`{{`), and labctl does not render templates yet",
             where=Span(file, line, column),
             hint="render it first: `containerlab deploy --export-rendered FILE`",
         )

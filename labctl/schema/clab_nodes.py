@@ -24,6 +24,7 @@ from labctl.schema.yaml import Scalar
 #: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
 RESERVED = frozenset({"host", "mgmt-net", "macvlan", "stub", "panel"})
 PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
+_MOST_BYTES = float(2**63)
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
 
 
@@ -108,7 +109,7 @@ class NodeReader:
         )
         env = self._env(levels)
         labels = levels.by_key("labels")
-        pids = labels.pop(PIDS_LABEL, None)
+        pids = self._pids(labels.pop(PIDS_LABEL, None), where)
         if kind == NodeKind.LINUX and not levels.text("image"):
             self._reading.notice(where, f"node {name!r} has no image; it cannot be deployed")
         return NodeSpec(
@@ -132,7 +133,7 @@ class NodeReader:
             limits=Limits(
                 cpu=levels.number("cpu"),
                 memory_bytes=self._memory(levels),
-                pids=int(pids) if pids and pids.isdecimal() else None,
+                pids=pids,
             ),
             where=where,
         )
@@ -302,6 +303,16 @@ class NodeReader:
                         hint="give each node its own, or leave it out",
                     )
 
+    def _pids(self, text: str | None, where: Span) -> int | None:
+        if text is None or re.fullmatch(r"[0-9]{1,9}", text):
+            return None if text is None else int(text)
+        self._problems.add(
+            "bad-value",
+            f"label {PIDS_LABEL} is not a number of processes: {fields.shorten(text)!r}",
+            where=where,
+        )
+        return None
+
     def _memory(self, levels: _Levels) -> int | None:
         found = levels.first("memory")
         if found is None:
@@ -323,4 +334,7 @@ def _bytes(text: str, where: Span) -> int:
     if unit == "i":
         return units.size(text, where=where)
     base = 1024 if unit.endswith("i") else 1000
-    return round(float(match[1]) * float(base**power))
+    count = float(match[1]) * float(base**power)
+    if count >= _MOST_BYTES:
+        raise LabctlError("bad-unit", f"size {fields.shorten(text)!r} is too large", where=where)
+    return round(count)

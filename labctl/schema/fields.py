@@ -7,6 +7,7 @@ mistake of a file. YAML 1.2's words count: `true` and `false` are the booleans, 
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -15,6 +16,7 @@ from labctl.schema.yaml import Map, Scalar, Seq, Value
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_MOST_DIGITS, _MOST_SHOWN = 40, 80
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 
 
@@ -26,7 +28,12 @@ def kind_of(value: Value) -> str:
         case Map():
             return "a map"
         case Scalar():
-            return "nothing" if value.is_null else repr(value.text)
+            return "nothing" if value.is_null else repr(shorten(value.text))
+
+
+def shorten(said: str) -> str:
+    """At most a line of it."""
+    return said if len(said) <= _MOST_SHOWN else said[:_MOST_SHOWN] + "…"
 
 
 def wrong(problems: Problems, value: Value, key: str, wanted: str, hint: str | None = None) -> None:
@@ -84,8 +91,10 @@ def integer(value: Value | None, key: str, problems: Problems, *, low: int, high
     if not _INT.fullmatch(said):
         wrong(problems, value, key, "a whole number")
         return None
-    if not low <= int(said) <= high:
-        problems.add("bad-value", f"{key} must be from {low} to {high}, not {said}", where=value.span)
+    if len(said) > _MOST_DIGITS or not low <= int(said) <= high:
+        problems.add(
+            "bad-value", f"{key} must be from {low} to {high}, not {shorten(said)}", where=value.span
+        )
         return None
     return int(said)
 
@@ -95,7 +104,7 @@ def decimal(value: Value | None, key: str, problems: Problems) -> float | None:
     said = text(value, key, problems)
     if value is None or said is None:
         return None
-    if not _FLOAT.fullmatch(said) or float(said) < 0:
+    if not _FLOAT.fullmatch(said) or not 0 <= float(said) < math.inf:
         wrong(problems, value, key, "a number that is not negative")
         return None
     return float(said)
