@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -65,6 +66,8 @@ for _verb in VERBS:
 
 def run(argv: list[str] | None = None) -> None:
     """Entry point: `app` with labctl's error texts and exit statuses."""
+    # Ended politely is ended as by Ctrl-C: what was begun is removed again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(args=argv, standalone_mode=True)
     except LabctlError as error:

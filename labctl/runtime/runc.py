@@ -416,7 +416,8 @@ def _fresh_upper(upper: str, lab: LabSpec, node: NodeSpec) -> None:
 def _read_pid(path: str) -> proc.Identity | None:
     try:
         with open(path, encoding="ascii") as file:
-            return proc.identity(int(file.read()))
+            pid = int(file.read())
+        return proc.identity(pid) or proc.Identity(pid, 0)  # 0: it has ended already
     except (FileNotFoundError, ValueError):
         return None
 

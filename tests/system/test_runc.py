@@ -1,0 +1,283 @@
+"""The runc runtime: what a node is, what runs in it, what it keeps over a restart, and what it cannot reach."""
+
+import os
+
+import pytest
+from labs import deployed, instance, line, node, nothing_left
+from leftovers import of as leftovers
+from leftovers import read
+from rig import until
+
+from labctl.errors import LabctlError
+from labctl.linux import cgroup, netns, proc
+from labctl.linux.netlink import Netlink
+from labctl.model.effects import NodeRef, Setting
+from labctl.model.lab import Bind, LabSpec, Limits, NodeKind, NodeSpec
+from labctl.run.restart import restart
+from labctl.runtime.base import NodeState
+from labctl.runtime.runc import RuncRuntime
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def monkeymodule():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory, monkeymodule):
+    return instance(tmp_path_factory.mktemp("state"), monkeymodule)
+
+
+@pytest.fixture(scope="module")
+def place(here, tmp_path_factory):
+    shared = tmp_path_factory.mktemp("bind")
+    (shared / "file").write_text("from outside\n")
+    binds = (
+        Bind(source=str(shared / "file"), target="/etc/given", options=("ro",)),
+        Bind(source=str(shared), target="/srv/shared"),
+    )
+    spec = line(
+        node("r1", binds=binds, env={"GREETING": "good day"}, labels={"site": "a"}, hostname="edge"),
+        node("r2", limits=Limits(cpu=0.5, memory_bytes=256 << 20, pids=100)),
+        node("r3", cmd=("sh",), entrypoint=()),
+    )
+    with deployed(here, spec) as running:
+        yield running
+
+
+@pytest.fixture
+def runtime(here):
+    return RuncRuntime(here)
+
+
+@pytest.fixture
+def run(place, runtime):
+    def call(name, *argv, **more):
+        return runtime.exec(place.need().lab, name, argv, **more)
+
+    return call
+
+
+def test_cables_carry_and_names_resolve(run):
+    for target in ("10.1.0.2", "r2", "clab-line-r3"):
+        done = run("r1", "ping", "-c1", "-W5", target)
+        assert done.code == 0, done
+
+
+def test_a_node_is_itself(run):
+    assert run("r1", "hostname").stdout == "edge\n"
+    env = dict(each.split("=", 1) for each in run("r1", "env").stdout.splitlines())
+    assert (env["GREETING"], env["CLAB_LABEL_SITE"], env["CLAB_INTFS"]) == ("good day", "a", "1")
+    assert run("r2", "cat", "/proc/1/comm").stdout == "tini\n"
+
+
+def test_no_resolver_of_the_machine_leaks_in(run):
+    assert "nameserver" not in run("r1", "cat", "/etc/resolv.conf").stdout
+
+
+def test_binds_are_as_asked_for(run, place):
+    assert run("r1", "cat", "/etc/given").stdout == "from outside\n"
+    assert "Read-only" in run("r1", "sh", "-c", "echo x > /etc/given").stderr
+    assert run("r1", "sh", "-c", "echo inside > /srv/shared/new").code == 0
+    (bind,) = [b for b in place.need().lab.node("r1").binds if b.target == "/srv/shared"]
+    with open(os.path.join(bind.source, "new")) as file:
+        assert file.read() == "inside\n"
+
+
+def test_limits_are_set(place):
+    group = place.node_cgroup("r2")
+    if cgroup.unified():
+        at = os.path.join(cgroup.roots()["unified"], group)
+        wanted = {"cpu.max": "50000 100000", "memory.max": str(256 << 20), "pids.max": "100"}
+        files = {name: os.path.join(at, name) for name in wanted}
+    else:
+        wanted = {"cpu.cfs_quota_us": "50000", "memory.limit_in_bytes": str(256 << 20), "pids.max": "100"}
+        files = {n: os.path.join(cgroup.roots()[n.partition(".")[0]], group, n) for n in wanted}
+    for name, path in files.items():
+        with open(path) as file:
+            assert file.read().strip() == wanted[name]
+
+
+def test_a_shell_as_command_waits_for_input_instead_of_ending(place, runtime):
+    states = {each.node: each.state for each in runtime.status(place.need().lab)}
+    assert states == dict.fromkeys(("r1", "r2", "r3"), NodeState.RUNNING)
+
+
+# -- commands -------------------------------------------------------------------------------------------------
+
+
+def test_a_command_has_its_output_input_and_status(run):
+    done = run("r1", "sh", "-c", "cat; echo wrong >&2; exit 7", stdin="said")
+    assert (done.stdout, done.stderr, done.code) == ("said", "wrong\n", 7)
+
+
+def test_a_command_killed_by_a_signal_says_which(run):
+    assert run("r1", "sh", "-c", "kill -TERM $$").code == 128 + 15
+
+
+def test_a_command_that_is_not_there_is_127(run):
+    done = run("r1", "no-such-command")
+    assert (done.code, done.stderr) == (127, "no-such-command: No such file or directory\n")
+    assert run("r1", "/etc/hostname").code == 126
+
+
+def test_a_command_is_in_the_nodes_namespaces_groups_and_limits(run, place, runtime):
+    pid = {each.node: each.pid for each in runtime.status(place.need().lab)}["r1"]
+    for kind in ("mnt", "uts", "ipc", "pid", "net"):
+        assert run("r1", "readlink", f"/proc/self/ns/{kind}").stdout.strip() == os.readlink(
+            f"/proc/{pid}/ns/{kind}"
+        )
+    groups = {each.split(":", 2)[2] for each in run("r1", "cat", "/proc/self/cgroup").stdout.split()}
+    assert groups == {f"/{place.node_cgroup('r1')}"}
+    bounding = [x for x in run("r1", "cat", "/proc/self/status").stdout.splitlines() if "CapBnd" in x]
+    first = [x for x in run("r1", "cat", "/proc/1/status").stdout.splitlines() if "CapBnd" in x]
+    assert bounding == first
+    assert run("r1", "sh", "-c", "ls -1 /proc/self/fd | wc -l").stdout.strip() == "4", "0 1 2 and ls's own"
+
+
+def test_a_daemon_left_behind_does_not_hold_its_starter(run):
+    done = run("r1", "sh", "-c", "sleep 300 & echo $!", timeout_s=60)  # late, it would raise
+    assert done.code == 0
+    assert run("r1", "kill", "-0", done.stdout.strip()).code == 0, "it was not killed with its starter"
+    assert run("r1", "kill", done.stdout.strip()).code == 0
+
+
+def test_a_late_command_is_killed_with_its_children(run):
+    with pytest.raises(LabctlError, match=r"did not end within 0\.3 s") as caught:
+        run("r1", "sh", "-c", "sleep 4321 & sleep 4321", timeout_s=0.3)
+    assert caught.value.code == "exec-timeout"
+    assert "4321" not in run("r1", "ps", "ax").stdout.replace("ps ax", "")
+
+
+def test_spawn_returns_a_name_that_outlives_it(place, runtime, run):
+    handle = runtime.spawn(place.need().lab, "r1", ["sh", "-c", "echo spawned; sleep 9876"], lease_s=5)
+    who = proc.Identity(handle.pid, handle.start_ticks)
+    assert proc.alive(who)
+    assert place.node_cgroup("r1") in cgroup.of_process(handle.pid)
+    log = os.path.join(place.node_dir("r1"), "log")
+    until(lambda: "spawned" in read(log), "its output is in the node's log")
+    assert proc.kill(who)
+    assert proc.wait_gone(who, 20)
+    with pytest.raises(LabctlError) as caught:
+        runtime.spawn(place.need().lab, "r1", ["no-such-command"])
+    assert caught.value.code == "command-not-run"
+
+
+# -- the way out ----------------------------------------------------------------------------------------------
+
+
+def test_a_node_has_no_device_of_the_machine(run):
+    devices = run("r1", "find", "/dev", "-type", "b").stdout
+    assert devices == ""
+    made = run("r1", "sh", "-c", "mknod /tmp/disk b 254 0 && head -c1 /tmp/disk")
+    assert made.code != 0
+    assert "enied" in made.stderr or "not permitted" in made.stderr
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/uevent_helper"]
+)
+def test_a_node_does_not_write_to_the_machines_kernel(run, path):
+    assert run("r1", "sh", "-c", f"echo x > {path}").code != 0
+
+
+def test_a_node_sets_its_own_network(run):
+    assert run("r1", "sysctl", "-w", "net.ipv4.conf.eth2.rp_filter=1").code == 0
+    assert run("r1", "ip", "link", "add", "br7", "type", "bridge").code == 0
+    assert run("r1", "ip", "link", "del", "br7").code == 0
+
+
+# -- states ---------------------------------------------------------------------------------------------------
+
+
+def test_frozen_and_thawed(place, runtime, run):
+    lab, ref = place.need().lab, NodeRef("r2")
+    runtime.ensure(lab, ref, Setting(frozen=True))
+    try:
+        assert runtime.read(lab, ref) == Setting(frozen=True)
+        assert {s.node: s.state for s in runtime.status(lab)}["r2"] is NodeState.FROZEN
+        with pytest.raises(LabctlError, match="frozen"):
+            run("r2", "true")
+        assert run("r1", "ping", "-c1", "-W5", "10.1.0.2").code == 0, "the kernel of a frozen node answers"
+    finally:
+        runtime.ensure(lab, ref, Setting())
+    assert run("r2", "true").code == 0
+
+
+def test_a_stopped_node_keeps_its_cables_and_starts_with_its_files(place, runtime, run):
+    lab = place.need().lab
+    run("r2", "sh", "-c", "echo kept > /root/file; echo gone > /run/file")
+    before = _ports(place, "r2")
+    runtime.stop(lab, ["r2"])
+    assert {s.node: s.state for s in runtime.status(lab)}["r2"] is NodeState.EXITED
+    assert cgroup.directories(place.node_cgroup("r2")) == []
+    assert run("r1", "ping", "-c1", "-W5", "10.1.0.2").code == 0, "the namespace is there and answers"
+    runtime.start(lab, ["r2"])
+    assert run("r2", "cat", "/root/file").stdout == "kept\n"
+    assert run("r2", "cat", "/run/file").code == 1
+    assert _ports(place, "r2") == before
+
+
+def test_a_restarted_node_keeps_mac_addresses_and_cables(place, run):
+    before = _ports(place, "r2")
+    run("r2", "ip", "link", "del", "eth1")  # lost: the restart has to plug it again
+    restart(place, ["r2"])
+    assert _ports(place, "r2") == before
+    for target in ("10.1.0.1", "10.1.1.2", "172.20.20.2"):
+        assert run("r2", "ping", "-c1", "-W5", target).code == 0
+
+
+def _ports(place, name):
+    with Netlink(place.node_ns(name)) as inside:
+        return [
+            (
+                link.name, link.index, link.mac, link.mtu, link.up,
+                sorted(a for _, a in inside.addresses(link.index) if not a.startswith("fe80")),
+            )
+            for link in sorted(inside.links(), key=lambda each: each.name)
+        ]  # fmt: skip
+
+
+def test_a_node_that_ended_is_exited(here):
+    with deployed(here, LabSpec(name="short", nodes=(node("r1", entrypoint=(), cmd=("true",)),))) as place:
+        runtime, lab = RuncRuntime(here), place.need().lab
+        until(lambda: runtime.status(lab)[0].state is NodeState.EXITED, "it has ended")
+        with pytest.raises(LabctlError) as caught:
+            runtime.exec(lab, "r1", ["true"])
+        assert caught.value.code == "node-not-running"
+
+
+# -- before anything is touched ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (node("x", image="labctl/no-such"), "image-not-found"),
+        (node("x", image=None), "bad-value"),
+        (node("x", binds=(Bind(source="/no/such", target="/x"),)), "file-not-found"),
+        (node("x", network_mode="host"), "unsupported"),
+        (node("x", user="nobody-here"), "bad-value"),
+        (node("x", sysctls={"net.no.such": "1"}), "bad-sysctl"),
+        (NodeSpec(name="x", kind=NodeKind.HOST), "unsupported"),
+    ],
+)
+def test_check_finds_what_would_fail_and_touches_nothing(tmp_path, monkeypatch, wrong, code):
+    here = instance(tmp_path, monkeypatch)
+    runtime = RuncRuntime(here)
+    with pytest.raises(LabctlError) as caught:
+        runtime.check(LabSpec(name="dc1", nodes=(node("ok"), wrong)))
+    assert caught.value.code == code
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_last_network_namespace_goes_with_the_lab(tmp_path, monkeypatch):
+    here = instance(tmp_path, monkeypatch)
+    spec = line(node("r1"), node("r2"))
+    with deployed(here, spec) as place:
+        assert netns.exists(place.panel_ns)
+        assert leftovers(here, [spec])
+    nothing_left(here, [spec])
