@@ -2,7 +2,7 @@
 #
 #   make demo     set-up, images, and labctl's main job on a small production stand-in; a report in reports/
 #   make test     set-up, images, lint and tests (20 minutes at most on 2 cores)
-#   make lint     style, types, layers, documentation
+#   make lint     style, types, layers, documentation; `make pytest` is the rest of `make test`
 #   make soak     every point of the long suites of which `make test` runs a sample
 #   make bench    the benchmarks, each beside a naive baseline
 #   make bare     the proof of all this: TARGETS ("test", "demo") of a clean clone in a bare Debian, twice
@@ -18,7 +18,7 @@ ARGS ?=
 IMAGES ?=
 TARGETS ?= test
 
-.PHONY: help setup setup-test images demo test lint unit soak bench bare lock clean
+.PHONY: help setup setup-test images demo test lint pytest soak bench bare lock clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -35,7 +35,9 @@ images: setup
 demo: images
 	@$(IN) $(BIN)/labctl demo $(ARGS)
 
-test: setup-test images lint
+test: setup-test images lint pytest
+
+pytest: setup-test images
 	@$(PYTEST) $(ARGS)
 
 lint: setup

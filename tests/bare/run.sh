@@ -101,7 +101,7 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 { apt-config dump 2> /dev/null | grep -iE '^Acquire::(http|https)::proxy' > "$root/etc/apt/apt.conf.d/99proxy"; } || true
 if compgen -G '/usr/local/share/ca-certificates/*.crt' > /dev/null; then
     cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
-    chroot "$root" update-ca-certificates > /dev/null
+    chroot "$root" update-ca-certificates > /dev/null 2>&1
 fi
 for name in $(passed_on); do
     if [ -f "${!name}" ]; then
