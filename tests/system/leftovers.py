@@ -40,8 +40,8 @@ def processes(instance):
     family = ancestors(os.getpid())
     found = []
     for pid in pids():
-        if pid in family:
-            continue
+        if pid in family or proc.start_ticks(pid) is None:
+            continue  # (None: it has ended and waits for an init that does not reap)
         command = read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
         if mentions(command, instance) or f"/{instance.cgroup}" in read(f"/proc/{pid}/cgroup"):
             found.append(f"{pid} {command}")
