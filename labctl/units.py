@@ -72,7 +72,7 @@ def _split(
         raise LabctlError(
             "bad-unit", f"{what} {text!r} has {said}", where=where, hint="units: " + ", ".join(units)
         )
-    if not math.isfinite(number):
+    if not math.isfinite(number * units[unit]):
         raise LabctlError(
             "bad-unit", f"{what} {text!r} is too large", where=where, hint=f"write it like `{example}`"
         )
@@ -127,5 +127,10 @@ def format_rate(bps: float) -> str:
 
 
 def format_percent(fraction: float) -> str:
-    """0.03 -> `"3%"`."""
-    return f"{fraction * 100:.12g}%"
+    """0.03 -> `"3%"`; the shortest exact form."""
+    near = fraction * 100
+    exact = (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf))
+    for number in (f"{near:.12g}", *map(repr, exact)):
+        if float(number) / 100 == fraction:
+            return f"{number}%"
+    return f"{near!r}%"
