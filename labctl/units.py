@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 from labctl.errors import LabctlError, Span
 
@@ -104,7 +105,7 @@ def percent(text: str, *, where: Span | None = None) -> float:
         raise LabctlError(
             "bad-unit", f"percentage {text!r} is above 100%", where=where, hint="write it like `3%`"
         )
-    return number / 100
+    return float(Decimal(text.strip().rstrip("% \t")) / 100)  # in decimal: 16.7 / 100 is not 0.167 in binary
 
 
 def format_duration(seconds: float) -> str:
@@ -127,10 +128,5 @@ def format_rate(bps: float) -> str:
 
 
 def format_percent(fraction: float) -> str:
-    """0.03 -> `"3%"`; the shortest exact form."""
-    near = fraction * 100
-    exact = (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf))
-    for number in (f"{near:.12g}", *map(repr, exact)):
-        if float(number) / 100 == fraction:
-            return f"{number}%"
-    return f"{near!r}%"
+    """0.03 -> `"3%"`; exact."""
+    return f"{(Decimal(repr(fraction)) * 100).normalize():f}%"

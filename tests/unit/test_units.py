@@ -20,6 +20,7 @@ from labctl.errors import LabctlError, Span
         (units.size, "1.5kB", 1500),
         (units.percent, "3%", 0.03),
         (units.percent, "100 %", 1.0),
+        (units.percent, " 16.7% ", 0.167),
     ],
 )
 def test_what_people_write(parse, text, value):
