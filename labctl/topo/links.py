@@ -3,7 +3,7 @@
 Each pair collects its evidence by source; independent sources combine by noisy-OR (`1 - prod(1 - w)`). A cable has two
 ends, so the cables are a matching of the port graph; of all matchings the one with the most evidence wins, where
 evidence adds up as `-log(1 - confidence)`: two weak claims never outvote one that both ends confirm. The matching is
-found per connected component, nearly all of which are a single pair; over the whole graph it takes some fifty times
+found per connected component, nearly all of which are a single pair; over the whole graph it takes hundreds of times
 longer (`benchmarks/merge.py`).
 """
 
