@@ -3,11 +3,17 @@
 import os
 
 import pytest
+import soaking
 import umlkernel
 
 #: `LABCTL_TEST_SEED=7 make test` repeats a run; without it the sample is the same every time.
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
 SOAK = os.environ.get("LABCTL_SOAK") == "1"
+
+
+def pytest_configure(config):
+    if SOAK:
+        config.pluginmanager.register(soaking.Resume(SEED), "soak-resume")
 
 
 def pytest_report_header():
