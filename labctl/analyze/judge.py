@@ -75,19 +75,27 @@ def headline(acts: Sequence[Act], flows: Sequence[Flow], comparison: RouteCompar
     """The one sentence that people repeat."""
     if not acts:
         return _equal(comparison) if comparison else "Nothing was broken, nothing was compared."
-    did = " and ".join(f"{a.on} ({a.what})" for a in acts)
+    did = " and ".join(f"{a.what} ({a.on})" for a in acts)
+    did = did[:1].upper() + did[1:]
     hit = [(f, w) for f in flows if (w := worst_window(f, acts)) is not None]
     if not flows:
         return f"{did}: no traffic was measured."
     if not hit:
         return f"{did}: no traffic was lost."
-    flow, window = max(hit, key=lambda each: (not each[1].recovered, each[1].at_least_s))
+    flow, window = max(
+        hit, key=lambda each: (not each[1].recovered, _ended_by_healing(each[1], acts), *_sharp(*each))
+    )
     name = flow.track.series.subject
     if not window.recovered:
         return f"{did}: {name} was lost and did not come back."
     if _ended_by_healing(window, acts):
         return f"{did}: {name} was cut off until the healing, {outage(window)}."
     return f"{did}: {name} was interrupted for {outage(window)}, then took another way."
+
+
+def _sharp(flow: Flow, window: LossWindow) -> tuple[bool, float]:
+    """Pings are sent at a faster pace than requests, so they say more exactly how long it was."""
+    return flow.track.series.metric == "rtt", window.at_least_s
 
 
 def worst_window(flow: Flow, acts: Sequence[Act]) -> LossWindow | None:

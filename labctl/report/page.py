@@ -1,0 +1,129 @@
+"""The one-page HTML report: verdict first, then what was broken, what it cost, what the routes did.
+
+One file, nothing loaded from anywhere, readable in light, in dark and on paper. Values are put in by Jinja with
+autoescape, and a name that the template does not get is an error (StrictUndefined), never an empty cell. The only
+markup that goes in unescaped are the pictures drawn by `svg` and `timeline`, which escape what they draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+
+import jinja2
+from markupsafe import Markup
+
+import labctl
+from labctl.analyze import loss
+from labctl.analyze.words import outage, plural, seconds, share
+from labctl.model.measure import Flow
+from labctl.model.routes import Convergence, Route, RouteChange
+from labctl.model.topology import Evidence
+from labctl.model.verdict import Act, Report
+from labctl.report import svg, timeline
+
+ROWS = 40  # of route changes a phase; all of them are in the JSON
+
+
+def write(report: Report) -> bytes:
+    """The page, as bytes."""
+    picture = svg.draw(report.topology, marks(report)) if report.topology else ""
+    zoom = timeline.onset(report)
+    zero = report.acts[0].window.start if report.acts else 0.0
+    text = _template().render(
+        report=report,
+        version=labctl.__version__,
+        headline=report.headline.replace(" → ", "\u00a0→\u00a0"),
+        facts=list(_facts(report)),
+        picture=Markup(picture),  # noqa: S704  (drawn and escaped by svg)
+        timeline=Markup(timeline.draw(report, timeline.whole(report))),  # noqa: S704
+        zoomed=Markup(timeline.draw(report, zoom, zero=zero)) if zoom else "",  # noqa: S704
+        broken=list(_broken(report)),
+        changes=list(_changes(report)),
+        comparison=report.comparison,
+    )
+    return text.encode()
+
+
+def marks(report: Report) -> svg.Marks:
+    """What the picture of this run points out."""
+    return svg.Marks(
+        broken=frozenset(str(a.cable) for a in report.acts if a.cable is not None),
+        off=frozenset(a.on for a in report.acts if a.cable is None),
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters.update(
+        seconds=seconds, since=_since, maybe=_maybe, way=_way, longest=_longest, share=share, pace=_pace
+    )
+    source = resources.files("labctl.report").joinpath("templates/report.html.j2").read_text("utf-8")
+    return environment.from_string(source)
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """The few figures that belong in the first screen."""
+    worst = max(report.flows, key=lambda f: (f.lost, f.sent), default=None)
+    if worst is not None and report.acts:
+        longest = loss.longest(worst)
+        yield (outage(longest) if longest else "none", f"outage of {worst.track.series.subject}")
+        yield (f"{worst.lost:,} of {worst.sent:,}", "requests lost" if _is_web(worst) else "pings lost")
+    after = [c for c in report.convergence if report.acts and c.start >= report.acts[0].start.requested]
+    if after:
+        yield (seconds(after[0].routes_took_s), "until the last route had moved")
+        yield (plural(len(after[0].route_changes), "change"), "in the devices' routes")
+    if report.comparison and report.comparison.compared:
+        part = share(report.comparison.equal, report.comparison.compared)
+        yield (part, f"of {report.comparison.compared:,} routes as in production")
+
+
+def _broken(report: Report) -> Iterator[tuple[Act, str, tuple[Evidence, ...]]]:
+    links = {str(link.id): link for link in report.topology.links} if report.topology else {}
+    for act in report.acts:
+        link = links.get(str(act.cable))
+        if link is not None and link.evidence:
+            yield act, str(link.id), link.evidence
+
+
+def _changes(report: Report) -> Iterator[tuple[Convergence, tuple[RouteChange, ...], int]]:
+    """The phases of the failure; what happened while the lab started is not what the report is about."""
+    begin = report.acts[0].start.requested if report.acts else 0.0
+    for phase in report.convergence:
+        if phase.route_changes and phase.start >= begin:
+            yield phase, phase.route_changes[:ROWS], max(0, len(phase.route_changes) - ROWS)
+
+
+def _since(t: float | None, start: float) -> str:
+    return "never" if t is None else seconds(max(0.0, t - start))
+
+
+def _maybe(value: float | None) -> str:
+    return "–" if value is None else seconds(value)
+
+
+def _way(route: Route | None) -> str:
+    if route is None:
+        return "no route"
+    if not route.next_hops:
+        return f"{route.protocol}, {route.kind or 'no way left'}"
+    hops = " or ".join(
+        f"{h.via} on {h.interface}" if h.via and h.interface else h.via or f"on {h.interface}"
+        for h in sorted(route.next_hops)
+    )
+    return f"{route.protocol}, {hops}" if route.protocol == "connected" else f"{route.protocol} via {hops}"
+
+
+def _longest(flow: Flow) -> str:
+    window = loss.longest(flow)
+    return outage(window) if window else "none"
+
+
+def _pace(flow: Flow) -> str:
+    return f"{'web request' if _is_web(flow) else 'ping'} every {seconds(flow.track.interval_s)}"
+
+
+def _is_web(flow: Flow) -> bool:
+    return flow.track.series.metric == "http"

@@ -1,0 +1,67 @@
+"""A topology as a graph, for everything that asks "what is connected".
+
+Nodes are device names, edges are links and keep the `Link` itself (`data["link"]`); parallel links are parallel
+edges. A segment (many ports on one wire) is a node of its own, `segment:<name>`, so that its members are connected
+through it and not to each other. Management links are left out unless asked for: they would join everything.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.topology import Device, Evidence, Interface, Link, Role, Segment, Topology
+from labctl.names import PortId
+
+SEGMENT = "segment:"
+
+
+def graph(topology: Topology, *, management: bool = False) -> nx.MultiGraph:
+    """Devices and links; edge keys are link ids as text. Ports of devices that are not listed make them nodes too."""
+    g = nx.MultiGraph(name=topology.name)
+    for device in sorted(topology.devices, key=lambda d: d.name):
+        g.add_node(device.name, device=device)
+    for link in sorted(topology.links, key=lambda each: str(each.id)):
+        if management or link.role is not Role.MGMT:
+            g.add_edge(link.a.node, link.b.node, key=str(link.id), link=link)
+    for segment in sorted(topology.segments, key=lambda s: s.name):
+        name = SEGMENT + segment.name
+        g.add_node(name, segment=segment)
+        for port in sorted(segment.ports):
+            g.add_edge(name, port.node, key=f"{segment.name} {port}", port=port)
+    return g
+
+
+def of_lab(lab: LabSpec) -> Topology:
+    """A lab as a topology, so that a lab file can be drawn and judged like production. Stubs lead nowhere."""
+    bridges = {n.name for n in lab.nodes if n.kind is NodeKind.BRIDGE}
+    ports: dict[str, set[str]] = {n.name: set() for n in lab.nodes if n.name not in bridges}
+    members: dict[str, list[PortId]] = {b: [] for b in sorted(bridges)}
+    links: list[Link] = []
+    said = Evidence(source="lab", where=lab.source, said="")
+    for cable in lab.cables:
+        for end in cable.ends:
+            ports.setdefault(end.port.node, set()).add(end.port.interface)
+        if cable.z is None:
+            continue
+        a, z = cable.a.port, cable.z.port
+        if a.node in bridges and z.node not in bridges:
+            members[a.node].append(z)
+        elif z.node in bridges and a.node not in bridges:
+            members[z.node].append(a)
+        else:
+            links.append(Link(a=a, b=z, two_sided=True, confidence=1.0, evidence=(said,)))
+    kinds = {n.name: n.image or str(n.kind) for n in lab.nodes}
+    devices = tuple(
+        Device(
+            id=name,
+            name=name,
+            polled=True,
+            platform=kinds.get(name, ""),
+            interfaces=tuple(Interface(name=i) for i in sorted(ports[name])),
+        )
+        for name in sorted(ports)
+        if name not in bridges
+    )
+    segments = tuple(Segment(name=b, ports=tuple(sorted(p)), evidence=(said,)) for b, p in members.items())
+    return Topology(name=lab.name, devices=devices, links=tuple(links), segments=segments)
