@@ -23,6 +23,7 @@ from labctl.errors import Exit, LabctlError, render
 #: In the order of `labctl --help`.
 VERBS: tuple[str, ...] = (
     "discover",
+    "graph",
     "render",
     "deploy",
     "inspect",

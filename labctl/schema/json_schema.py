@@ -161,6 +161,22 @@ def _inspect() -> Schema:
             "labPath": _TEXT,
             "absLabPath": _TEXT,
             "name": _TEXT,
+def _graph() -> Schema:
+    port = _object({"device": _TEXT, "port": _TEXT})
+    cut: Mapping[str, Schema] = {"single_point_of_failure": _BOOL, "cuts_off": _list(_TEXT)}
+    device = _object({"name": _TEXT, "platform": _TEXT, "polled": _BOOL, **cut})
+    link = _object({"id": _TEXT, "a": port, "b": port, "two_sided": _BOOL, **cut})
+    return _versioned(
+        {
+            "name": _TEXT,
+            "devices": _list(device),
+            "links": _list(link),
+            "segments": _list(_object({"name": _TEXT, "ports": _list(port)})),
+            "parts": _list(_list(_TEXT)),
+        }
+    )
+
+
             "container_id": _TEXT,
             "image": _TEXT,
             "kind": _TEXT,
@@ -257,3 +273,4 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),
 }
+    "graph": ("what `labctl graph --format json` prints", _graph),
