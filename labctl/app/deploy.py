@@ -44,7 +44,12 @@ class Plan:
 
 def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """Deploy the lab of a file; with `dry_run` only check it. Raises before anything is touched, or undoes it all."""
-    lab = clab.load(request.file, lenient=request.lenient, name=request.name)
+    lab = clab.load(
+        request.file,
+        lenient=request.lenient,
+        name=request.name,
+        notify=lambda notice: emit(Event(kind="warning", text=f"warning: {notice}")),
+    )
     return deploy_lab(lab, request, instance, emit)
 
 

@@ -118,6 +118,14 @@ def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"snapshot {topology.name}: {_count(devices, 'device')}, {_count(links, 'link')}"
 
 
+def _allocation_table(path: str, _lenient: bool, _notify: Notify) -> str:
+    from labctl.render.allocation import AllocationTable
+    from labctl.schema import files
+
+    table = files.load(AllocationTable, path)
+    return f"allocation table: {_count(len(table.devices), 'device')}"
+
+
 def _inventory(path: str, _lenient: bool, _notify: Notify) -> str:
     from labctl.ingest import inventory
 
@@ -129,6 +137,7 @@ def _count(number: int, noun: str) -> str:
 
 
 _READERS: Mapping[str, Callable[[str, bool, Notify], str]] = {
+    "allocation-table": _allocation_table,
     "inventory": _inventory,
     "lab": _lab,
     "snapshot": _snapshot,

@@ -25,12 +25,15 @@ class NodeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bind:
-    """A file or directory of the machine inside a node. `source` is absolute; `options` as in `docker -v` (`ro`)."""
+    """A file or directory of the machine inside a node. `source` is absolute; `options` as in `docker -v` (`ro`).
+
+    `where` is its place in the lab file (also of nodes), for errors that only a deploy can find.
+    """
 
     source: str
     target: str
     options: tuple[str, ...] = ()
-    where: Span | None = field(default=None, compare=False)  # in the lab file, for errors that only deploy can find
+    where: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,13 @@ def _snapshot() -> Schema:
     return files.json_schema(Snapshot)
 
 
+def _allocation_table() -> Schema:
+    from labctl.render.allocation import AllocationTable
+    from labctl.schema import files
+
+    return files.json_schema(AllocationTable)
+
+
 # ---- outputs
 
 
@@ -154,13 +161,6 @@ def _discover() -> Schema:
     )
 
 
-def _inspect() -> Schema:
-    node = _object(
-        {
-            "lab_name": _TEXT,
-            "labPath": _TEXT,
-            "absLabPath": _TEXT,
-            "name": _TEXT,
 def _graph() -> Schema:
     port = _object({"device": _TEXT, "port": _TEXT})
     cut: Mapping[str, Schema] = {"single_point_of_failure": _BOOL, "cuts_off": _list(_TEXT)}
@@ -177,6 +177,13 @@ def _graph() -> Schema:
     )
 
 
+def _inspect() -> Schema:
+    node = _object(
+        {
+            "lab_name": _TEXT,
+            "labPath": _TEXT,
+            "absLabPath": _TEXT,
+            "name": _TEXT,
             "container_id": _TEXT,
             "image": _TEXT,
             "kind": _TEXT,
@@ -239,7 +246,7 @@ def _validate() -> Schema:
     file = _object(
         {
             "file": _TEXT,
-            "kind": {"enum": ["", "lab", "inventory", "snapshot"]},
+            "kind": {"enum": ["", "allocation-table", "inventory", "lab", "snapshot"]},
             "summary": _TEXT,
             "errors": _list(error),
             "warnings": _list(_object({"where": where, "message": _TEXT})),
@@ -263,8 +270,13 @@ def _doctor() -> Schema:
 
 
 _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
+    "allocation-table": (
+        "an allocation table (<lab>.alloc.yml, written by `labctl render`)",
+        _allocation_table,
+    ),
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),
+    "graph": ("what `labctl graph --format json` prints", _graph),
     "heal": ("what `labctl heal --format json` prints", _heal),
     "inspect": ("what `labctl inspect --format json` prints (containerlab's shape)", _inspect),
     "lab": ("a lab file (*.clab.yml), as far as labctl reads it", _lab),
@@ -273,4 +285,3 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),
 }
-    "graph": ("what `labctl graph --format json` prints", _graph),

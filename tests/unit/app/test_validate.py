@@ -11,6 +11,8 @@ LAB = "name: t\ntopology: {nodes: {a: {kind: linux, image: i, ports: ['1:1']}}}\
 SNAPSHOT = "kind: snapshot\nversion: 1\ntopology: {name: dc1}\n"
 INVENTORY = "devices:\n  r1: {address: 192.0.2.1, snmp: {version: 2c, community: x}}\n"
 
+TABLE = "kind: allocation-table\nversion: 1\nlab: t\nmgmt_subnet: 172.20.20.0/24\n"
+
 
 @pytest.mark.parametrize(
     ("text", "path", "kind"),
@@ -21,6 +23,7 @@ INVENTORY = "devices:\n  r1: {address: 192.0.2.1, snmp: {version: 2c, community:
         ("topology:\n{{ range }}\n", "x.yml", "lab"),
         (SNAPSHOT, "x.yml", "snapshot"),
         (INVENTORY, "x.yml", "inventory"),
+        (TABLE, "x.yml", "allocation-table"),
     ],
 )
 def test_what_kind_of_file(text, path, kind):
@@ -35,7 +38,7 @@ def test_no_file_of_ours(text):
 
 def test_good_files_say_what_they_hold(tmp_path):
     names = []
-    for name, text in (("a.yml", LAB), ("b.yml", SNAPSHOT), ("c.yml", INVENTORY)):
+    for name, text in (("a.yml", LAB), ("b.yml", SNAPSHOT), ("c.yml", INVENTORY), ("d.yml", TABLE)):
         (tmp_path / name).write_text(text)
         names.append(str(tmp_path / name))
     events = []
@@ -44,10 +47,11 @@ def test_good_files_say_what_they_hold(tmp_path):
         "lab t: 1 node, 0 links",
         "snapshot dc1: 0 devices, 0 links",
         "inventory: 1 device",
+        "allocation table: 0 devices",
     ]
     assert len(results[0].notices) == 1
     assert not failures(results)
-    assert [(e.done, e.total) for e in events] == [(1, 3), (2, 3), (3, 3)]
+    assert [(e.done, e.total) for e in events] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert json.loads(json.dumps(as_json(results)))["ok"] is True
 
 

@@ -113,6 +113,8 @@ def test_what_render_prints(capsys, tmp_path):
     check("render", shown)
     assert len(shown["cables"]) == 1
     check("lab", pyyaml.safe_load(Path(shown["file"]).read_text()))
+    (table,) = (tmp_path / "out").rglob("*.alloc.yml")
+    check("allocation-table", pyyaml.safe_load(table.read_text()))
 
 
 @pytest.mark.root
