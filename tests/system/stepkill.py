@@ -16,23 +16,14 @@ KERNEL = {"posix", "_socket", "fcntl", "_posixsubprocess"}
 LAYERS = ("linux", "runtime", "agent", "run")
 
 
-def main():
-    limit, report = int(sys.argv[1]), sys.argv[2]
-    argv = sys.argv[sys.argv.index("--") + 1 :]
-
-    import labctl.agent.client
-    import labctl.app.deploy
-    import labctl.app.destroy
-    import labctl.runtime.runc  # noqa: F401
-    from labctl.cli.main import run
-
+def arm(limit):
+    """Count the steps of this process from now on, in all threads, and die at the `limit`-th; returns the counter."""
     package = os.path.dirname(sys.modules["labctl"].__file__)
     touching = tuple(os.path.join(package, layer) + "/" for layer in LAYERS)
     pid = os.getpid()
-    steps = 0
+    counter = [0]
 
     def step(frame, event, argument):
-        nonlocal steps
         if os.getpid() != pid:
             return
         if event == "call":
@@ -41,18 +32,32 @@ def main():
         else:
             counted = event == "c_call" and getattr(argument, "__module__", None) in KERNEL
         if counted:
-            steps += 1
-            if steps == limit:
+            counter[0] += 1
+            if counter[0] == limit:
                 os.kill(pid, signal.SIGKILL)
 
     threading.setprofile(step)
     sys.setprofile(step)
+    return counter
+
+
+def main():
+    limit, report = int(sys.argv[1]), sys.argv[2]
+    argv = sys.argv[sys.argv.index("--") + 1 :]
+
+    import labctl.agent.client
+    import labctl.app.deploy
+    import labctl.app.destroy
+    import labctl.runtime.runc  # noqa: F401  (imports are no steps)
+    from labctl.cli.main import run
+
+    counter = arm(limit)
     try:
         run(argv)
     finally:
         sys.setprofile(None)
         with open(report, "w") as file:
-            file.write(str(steps))
+            file.write(str(counter[0]))
 
 
 if __name__ == "__main__":

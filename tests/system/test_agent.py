@@ -3,12 +3,16 @@
 import os
 import random
 import signal
+import sys
+import threading
 import time
 
 import pytest
+import stepkill
 from rig import Rig, ip, lab, rig, until
 
 from labctl.agent import client, ledger
+from labctl.agent.core import Agent
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
 from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef
@@ -205,6 +209,45 @@ def test_when_both_are_killed_the_next_start_ends_what_is_over(pair):
     assert carriers(pair) == {R1: False, R2: False}
     client.start(pair.place)
     assert carriers(pair) == {R1: True, R2: True}
+
+
+def live(place, limit):
+    """Some of an agent's life, in this process; it ends at the `limit`-th step. The number of steps without one."""
+    counter = stepkill.arm(limit)
+    try:
+        agent = Agent(place)
+        agent.add("one", cut(PAIR, name="one"), 600, None)
+        agent.add("two", cut(PAIR, directions=(Direction.A_TO_Z,), name="two"), 600, None)
+        agent.clear(["one"], "request")
+        agent.add("two", cut(PAIR, directions=(Direction.Z_TO_A,), name="two"), 600, None)
+        agent.sync()
+        agent.clear(["two"], "request")
+        agent.close()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return counter[0]
+
+
+@pytest.mark.parametrize("point", range(16))
+def test_an_agent_killed_between_any_two_steps_goes_on_from_its_ledger(tmp_path, seed, point):
+    rng = random.Random(f"{seed}-{point}")
+    with rig(tmp_path, PAIR, agent=False) as running:
+        steps = live(running.place, 0)
+        os.unlink(running.place.ledger_file)
+        pid = os.fork()
+        if pid == 0:
+            live(running.place, rng.randint(1, steps - 5))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+        active = ledger.read(running.place.ledger_file).active
+        client.start(running.place)
+        cuts = {name: lease.effects for name, lease in active.items()}
+        assert carriers(running) == expected(PAIR, {R1: True, R2: True}, cuts)
+        assert {lease["id"] for lease in client.leases(running.place)} == set(active)
+        client.clear(running.place)
+        assert carriers(running) == {R1: True, R2: True}
 
 
 def test_a_restarted_agent_keeps_what_is_within_its_lease(pair):
