@@ -106,6 +106,7 @@ def _print_tables(result: Discovered) -> None:
 def _summary(result: Discovered) -> None:
     """What a person wants to know first, on stderr: how much was read, what it came to, and what is doubtful."""
     from labctl.errors import render
+    from labctl.model.account import LineClass
 
     topology = result.snapshot.topology
     for warning in result.warnings:
@@ -113,6 +114,12 @@ def _summary(result: Discovered) -> None:
     for unread in result.unread:
         out.say(render(unread.error))
     _some("rows rejected", [f"{row.where}  {row.reason}" for row in result.rejected])
+    lost = [
+        line for account in result.accounts for line in account.of(LineClass.UNSUPPORTED, LineClass.UNKNOWN)
+    ]
+    _some(
+        "configuration lines that no lab will have", [f"{each.where}  {each.text.strip()}" for each in lost]
+    )
     _some("conflicts", [f"{c.kind}: {c.subject}: {c.resolution}" for c in topology.conflicts])
     if result.gone:
         out.say(f"no longer in any source, removed: {', '.join(result.gone)}")

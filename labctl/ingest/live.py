@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.errors import LabctlError
 from labctl.ingest import inventory, linux_host, snmp, ssh
 from labctl.ingest.parsers import PARSERS
 from labctl.ingest.sources import Context, Reading, Unread
+from labctl.model.config import DeviceConfig, InterfaceConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,20 @@ def _configuration(answer: ssh.Texts, context: Context, reading: Reading) -> Non
         for each in error.each:
             reading.unread.append(_unread(target, "ssh", each))
         return
-    reading.configs.append((target.name, parsed.config))
+    reading.configs.append((target.name, _mgmt_marked(parsed.config, target)))
     reading.accounts.append(parsed.account)
+
+
+def _mgmt_marked(config: DeviceConfig, target: inventory.Target) -> DeviceConfig:
+    """eth0 is the management port of a device that was reached through it."""
+
+    def reached_through(each: InterfaceConfig) -> bool:
+        here = {address.partition("/")[0] for address in (*each.ipv4, *each.ipv6)}
+        return each.name == "eth0" and target.address in here
+
+    return replace(
+        config, interfaces=tuple(replace(i, mgmt=i.mgmt or reached_through(i)) for i in config.interfaces)
+    )
 
 
 INVENTORY = Inventory()

@@ -67,7 +67,6 @@ TABLES: Final[Mapping[str, Oid]] = {
     "system": (*MIB2, 1),
     "ifTable": (*MIB2, 2, 2, 1),
     "ifXTable": (*MIB2, 31, 1, 1, 1),
-    "ifStackTable": (*MIB2, 31, 1, 2, 1),
     "ipAddrTable": (*MIB2, 4, 20, 1),
     "ipAddressTable": (*MIB2, 4, 34, 1),
     "dot1dBase": (*MIB2, 17, 1),
@@ -87,7 +86,6 @@ COLUMNS: Final[Mapping[str, tuple[int, ...]]] = {
     "system": (1, 2, 5),
     "ifTable": (2, 3, 4, 5, 6, 7, 8),
     "ifXTable": (1, 15, 18),
-    "ifStackTable": (3,),
     "ipAddrTable": (2, 3),
     "ipAddressTable": (3, 4, 5),
     "dot1dBase": (1,),
@@ -291,7 +289,6 @@ def decode(
         interfaces=_interfaces(tables["ifTable"], tables["ifXTable"]),
         local_ports=_local_ports(tables["lldpLocPortTable"]),
         base_ports=_base_ports(tables["dot1dBasePortTable"]),
-        stack=_stack(tables["ifStackTable"]),
         neighbours=tuple(neighbours),
         addresses=_addresses(tables["ipAddrTable"], tables["ipAddressTable"], refused),
         walks=tuple(walks),
@@ -347,10 +344,6 @@ def _local_ports(rows: Rows) -> tuple[LocalPort, ...]:
 def _base_ports(rows: Rows) -> tuple[tuple[int, int], ...]:
     found = ((index[-1], number(row.get(2))) for index, row in sorted(rows.items()) if index)
     return tuple((port, if_index) for port, if_index in found if if_index)
-
-
-def _stack(rows: Rows) -> tuple[tuple[int, int], ...]:
-    return tuple((i[0], i[1]) for i in sorted(rows) if len(i) == 2 and i[0] and i[1])
 
 
 def _serials(rows: Rows) -> tuple[str, ...]:

@@ -48,7 +48,6 @@ SYMBOLS: Final[Mapping[str, Oid]] = {
             "ifOperStatus": 8,
         },
         "ifXTable": {"ifName": 1, "ifHighSpeed": 15, "ifAlias": 18},
-        "ifStackTable": {"ifStackStatus": 3},
         "ipAddrTable": {"ipAdEntAddr": 1, "ipAdEntIfIndex": 2, "ipAdEntNetMask": 3},
         "ipAddressTable": {"ipAddressIfIndex": 3, "ipAddressType": 4, "ipAddressPrefix": 5},
         "dot1dBase": {"dot1dBaseBridgeAddress": 1},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ from labctl.ingest.inventory import SshAccess, Target
 from labctl.linux import netns
 
 CONCURRENCY: Final = 16
+logging.getLogger("paramiko").addHandler(
+    logging.NullHandler()
+)  # what it has to say is said as an error of ours
 MAX_BYTES: Final = 64 * 1024 * 1024  # of one answer
 
 #: name of the text, as `linux_host.FILES` has it -> command. They read and change nothing.

@@ -179,7 +179,6 @@ class Observation:
     interfaces: tuple[InterfaceRow, ...] = ()
     local_ports: tuple[LocalPort, ...] = ()
     base_ports: tuple[tuple[int, int], ...] = ()  # dot1dBasePort -> ifIndex
-    stack: tuple[tuple[int, int], ...] = ()  # ifStackTable: (higher, lower)
     neighbours: tuple[Neighbour, ...] = ()
     addresses: tuple[AddressRow, ...] = ()
     walks: tuple[Walk, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_interface
 
 from labctl.model.config import InterfaceConfig
@@ -53,10 +54,28 @@ def _interfaces(box: Box, ports: Ports, claimed: Iterable[str]) -> tuple[Interfa
     configured = _configured(box, ports)
     kept = {i.name: i for i in box.retained.interfaces} if box.retained else {}
     return tuple(
-        kept[name]
-        if name in kept and name not in rows and name not in configured
-        else _interface(name, ports, rows.get(name), configured.get(name), addresses.get(name, []))
+        _with_state_of(
+            kept.get(name) if name not in rows else None,
+            _interface(name, ports, rows.get(name), configured.get(name), addresses.get(name, [])),
+            configured=name in configured,
+        )
         for name in (*ports.kinds, *sorted(set(claimed) - ports.kinds.keys()))
+    )
+
+
+def _with_state_of(before: Interface | None, now: Interface, *, configured: bool) -> Interface:
+    """What only a walk knows, of a device that was not walked this time; all of it if nothing else was read either."""
+    if before is None:
+        return now
+    if not configured:
+        return before
+    return replace(
+        now,
+        mac=before.mac,
+        speed_bps=now.speed_bps or before.speed_bps,
+        oper_up=before.oper_up,
+        mtu=now.mtu or before.mtu,
+        addresses=now.addresses or before.addresses,
     )
 
 

@@ -30,6 +30,7 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "cdp one-sided": 0.80,
     "lldp contradicted": 0.50,  # the other end was polled, speaks LLDP, and does not list us
     "cdp contradicted": 0.50,
+    "kept contradicted": 0.50,  # of the earlier snapshot, and a port of it reports somebody else now
     "subnet narrow": 0.80,  # /30, /31, /126, /127
     "subnet wide": 0.60,  # any other subnet with exactly two members
 }
@@ -155,10 +156,13 @@ def add_subnets(
 ) -> list[Segment]:
     """Two members speak for a cable; more, when no neighbour row says otherwise, for a segment."""
     wired = {port for cable in hypotheses for port in (cable.a, cable.z)} | used
+    joined = {frozenset((cable.a.node, cable.z.node)) for cable in hypotheses}
     segments: list[Segment] = []
     for subnet in found:
         if any(port in used for port in subnet.ports):
             continue
+        if subnet.aggregate and frozenset(port.node for port in subnet.ports) in joined:
+            continue  # the members of the aggregate are the cables
         if len(subnet.ports) == 2:
             cable = CableId.of(*subnet.ports)
             hypothesis = hypotheses.setdefault(cable, Hypothesis(cable))
@@ -181,12 +185,21 @@ def add_subnets(
 
 
 def add_kept(kept: Topology, gone: frozenset[str], hypotheses: dict[CableId, Hypothesis]) -> None:
-    """Links of devices that could not be read this time stay, with the evidence they had."""
+    """Links of devices that could not be read this time stay, with the evidence they had.
+
+    Unless a port of theirs now reports somebody else: then the old word counts as a contradicted one.
+    """
+    elsewhere: dict[PortId, set[CableId]] = defaultdict(set)
+    for cable in hypotheses:
+        elsewhere[cable.a].add(cable)
+        elsewhere[cable.z].add(cable)
     for link in kept.links:
         if link.a.node in gone or link.b.node in gone:
             hypothesis = hypotheses.setdefault(link.id, Hypothesis(link.id))
             hypothesis.kept = link
             hypothesis.contradicted = False
+            if (elsewhere[link.a] | elsewhere[link.b]) - {link.id}:
+                hypothesis.kept = replace(link, confidence=min(link.confidence, WEIGHTS["kept contradicted"]))
             hypothesis.evidence += [e for e in link.evidence if e not in hypothesis.evidence]
 
 

@@ -252,8 +252,8 @@ def ports_of(box: Box) -> Ports:
     for kept in box.retained.interfaces if box.retained else ():
         if kept.name not in ports.kinds:
             _learn(ports, kept.name, kept.kind, alias=kept.description)
-            ports.learn("mac", kept.mac or "", kept.name)
-            ports.roles[kept.name] = kept.role
+        ports.learn("mac", kept.mac or "", kept.name)
+        ports.roles.setdefault(kept.name, kept.role)
     for seen in box.observations:
         _learn_numbers(ports, seen)
     for name in ports.kinds:

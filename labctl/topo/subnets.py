@@ -22,16 +22,18 @@ _SKIPPED = frozenset({"loopback", "tunnel", "svi", "bridge"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A subnet and the ports in it, one a device. `narrow`: a /30, /31, /126 or /127, made for two."""
+    """A subnet and the ports in it, one a device. narrow: a /30, /31, /126 or /127, made for two."""
 
     network: Network
     ports: tuple[PortId, ...]
     narrow: bool
+    aggregate: bool  # its ports are link aggregates, whose members are what is plugged
     evidence: Evidence
 
 
 def subnets(devices: Sequence[Device]) -> tuple[tuple[Subnet, ...], tuple[Conflict, ...]]:
     """Every subnet with at least two devices in it, and addresses that two of them claim."""
+    aggregates = {PortId(d.name, i.name) for d in devices for i in d.interfaces if i.kind == "lag"}
     found: list[Subnet] = []
     conflicts: list[Conflict] = []
     for network, held in sorted(_members(devices).items(), key=lambda item: (item[0].version, item[0])):
@@ -43,7 +45,7 @@ def subnets(devices: Sequence[Device]) -> tuple[tuple[Subnet, ...], tuple[Confli
         if twice:
             conflicts += [_twice(address, sorted(who)) for address, who in sorted(twice.items())]
         elif len({port.node for port in ports}) == len(ports) > 1:
-            found.append(_subnet(network, ports, held))
+            found.append(_subnet(network, ports, held, aggregate=aggregates.issuperset(ports)))
     return tuple(found), tuple(conflicts)
 
 
@@ -62,12 +64,15 @@ def _members(devices: Sequence[Device]) -> dict[Network, list[tuple[PortId, str]
     return members
 
 
-def _subnet(network: Network, ports: tuple[PortId, ...], held: Sequence[tuple[PortId, str]]) -> Subnet:
+def _subnet(
+    network: Network, ports: tuple[PortId, ...], held: Sequence[tuple[PortId, str]], *, aggregate: bool
+) -> Subnet:
     said = ", ".join(f"{port} has {address}" for port, address in sorted(held))
     return Subnet(
         network=network,
         ports=ports,
         narrow=network.num_addresses <= 4,
+        aggregate=aggregate,
         evidence=Evidence(source="subnet", where=str(network), said=said),
     )
 

@@ -174,6 +174,21 @@ def test_sub_interfaces_stand_for_their_parent():
     assert cables(merge(walk(1, 1), walk(2, 2))) == ["r1:eth1--r2:eth1"]
 
 
+def test_the_members_of_an_aggregate_are_its_cables():
+    def end(number, other):
+        rows = [row(101, mac(other), "eth1"), row(102, mac(other), "eth2")]
+        return device(number, ["eth1", "eth2", "bond0"], rows, addresses=[(3, f"10.0.0.{number}/30")])
+
+    assert cables(merge(end(1, 2), end(2, 1))) == ["r1:eth1--r2:eth1", "r1:eth2--r2:eth2"]
+
+
+def test_an_aggregate_without_neighbours_is_a_cable():
+    def end(number):
+        return device(number, ["bond0"], lldp=False, addresses=[(1, f"10.0.0.{number}/30")])
+
+    assert cables(merge(end(1), end(2))) == ["r1:bond0--r2:bond0"]
+
+
 # -- what does not fit ------------------------------------------------------------------------------------------
 
 
@@ -233,6 +248,25 @@ def test_a_device_that_stopped_half_way_keeps_what_it_did_not_say():
     assert cables(after) == cables(before)
     assert [i.name for i in after.device("r2").interfaces] == ["eth1", "eth2"]
     assert after.device("r2").stale_since
+
+
+def test_a_device_whose_configuration_alone_could_be_read_keeps_its_hardware_and_its_management_port():
+    def r(number, other):
+        return device(
+            number,
+            ["eth0", "eth1"],
+            [row(102, mac(other), "eth1")],
+            address=f"192.0.2.{number}",
+            addresses=[(1, f"192.0.2.{number}/24")],
+        )
+
+    before = merge(r(1, 2), r(2, 1))
+    kept = stale(stale(before, "r1"), "r2")
+    configs = [config(f"r{n}", eth0=f"192.0.2.{n}/24", eth1=f"10.0.0.{n}/30") for n in (1, 2)]
+    after = merge(configs=configs, kept=kept, stale=["r1", "r2"])
+    assert cables(after) == cables(before) == ["r1:eth1--r2:eth1"]
+    eth0, eth1 = after.device("r1").interfaces
+    assert (eth0.role, eth1.mac, eth1.addresses) == ("mgmt", mac(1, 2), ("10.0.0.1/30",))
 
 
 def test_two_dead_neighbours_keep_the_cable_between_them():
