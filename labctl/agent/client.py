@@ -137,6 +137,7 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
     ledger.read(place.ledger_file)  # a damaged one is said here, not in a log
     os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)
     cgroup.create(place.agent_cgroup)
+    cgroup.weigh(place.agent_cgroup, 10_000)  # a hundred busy nodes must not make the mirror late
     root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
     log = os.path.join(place.agent_dir, "log")
     with open(log, "ab", buffering=0) as file:

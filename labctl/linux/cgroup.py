@@ -207,6 +207,14 @@ def limit(
     _write_v1("pids", path, "pids.max", "max" if pids is None else str(pids))
 
 
+def weigh(path: str, weight: int) -> None:
+    """Its share of the CPUs beside its siblings when all are busy: 1 to 10000, 100 is what each has."""
+    if unified():
+        _write_if(os.path.join(roots()["unified"], path), "cpu.weight", str(weight))
+    else:
+        _write_v1("cpu", path, "cpu.shares", str(max(2, weight * 1024 // 100)))
+
+
 def children(path: str) -> list[str]:
     """Names of the group's direct children, over all hierarchies."""
     names: dict[str, None] = {}

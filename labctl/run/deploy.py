@@ -29,6 +29,8 @@ from labctl.runtime.store import Instance, LabDir, Phase, Record
 
 #: How long one of a node's `exec` commands may take.
 EXEC_TIMEOUT_S = 120.0
+#: How long the agent may take to answer while all nodes of the lab start.
+AGENT_TIMEOUT_S = 120.0
 
 
 def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ignore) -> Record:
@@ -79,7 +81,7 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
     emit(Event(kind="wired", text=f"{len(lab.cables)} cables wired", subject=lab.name))
     names = [node.name for node in lab.nodes if node.kind is NodeKind.LINUX]
     with ThreadPoolExecutor(1, thread_name_prefix="agent") as beside:
-        agent = beside.submit(client.start, place)
+        agent = beside.submit(client.start, place, timeout_s=AGENT_TIMEOUT_S)
         runtime.start(lab, names, emit)
         agent.result()
     _run_execs(lab, runtime, emit)
