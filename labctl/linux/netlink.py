@@ -49,7 +49,7 @@ RTMGRP_LINK = 1
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
 IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO = 10, 16, 18
-IFLA_EXT_MASK = 29
+IFLA_IFALIAS, IFLA_EXT_MASK = 20, 29
 IFLA_NET_NS_FD, IFLA_CARRIER, IFLA_LINK_NETNSID = 28, 33, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
@@ -98,6 +98,7 @@ class Link:
     peer: int | None = None
     peer_nsid: int | None = None
     carrier: bool = False
+    alias: str = ""
     oper_up: bool = False
 
     @property
@@ -305,8 +306,9 @@ class Netlink:
         up: bool | None = None,
         mtu: int | None = None,
         mac: str | None = None,
+        alias: str | None = None,
     ) -> None:
-        """Change a device (by ifindex or name): administrative state, MTU, MAC; None leaves as it is."""
+        """Change a device (by ifindex or name): administrative state, MTU, MAC, note; None leaves as it is."""
         flags, change = (IFF_UP if up else 0, IFF_UP) if up is not None else (0, 0)
         index = which if isinstance(which, int) else 0
         body = ifinfo(index, flags, change)
@@ -316,6 +318,8 @@ class Netlink:
             body += attr(IFLA_MTU, u32(mtu))
         if mac is not None:
             body += attr(IFLA_ADDRESS, mac_bytes(mac))
+        if alias is not None:
+            body += attr(IFLA_IFALIAS, alias.encode())
         self.request(RTM_NEWLINK, body, what=f"set link {which}")
 
     def delete_link(self, which: int | str) -> bool:
@@ -435,6 +439,7 @@ def link_of(data: bytes) -> Link:
         peer=_number(values.get(IFLA_LINK)),
         peer_nsid=_number(values.get(IFLA_LINK_NETNSID)),
         carrier=values.get(IFLA_CARRIER) == b"\x01",
+        alias=_string(values.get(IFLA_IFALIAS, b"")),
         oper_up=values.get(IFLA_OPERSTATE) == b"\x06",
     )
 
