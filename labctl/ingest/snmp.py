@@ -339,7 +339,7 @@ def _refused(target: Target, problem: str) -> LabctlError:
             where=target.where,
             hint="check user, auth_key and priv_key; what this device reported before is kept",
         )
-    what = "the community" if access.version == "2c" else "priv_key"
+    what = "the community" if access.version == "2c" else "priv_key, context or the level of security"
     return LabctlError(
         "device-unreachable",
         f"{target.name} did not answer SNMP on {target.address} port {access.port}",
