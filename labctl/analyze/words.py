@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from labctl.model.measure import Flow, LossWindow
 
+#: Below the limit (after rounding): factor, digits after the point, unit.
+_UNITS = ((1000, 1e6, 0, "µs"), (10, 1e3, 1, "ms"), (1000, 1e3, 0, "ms"), (60, 1.0, 1, "s"))
+
 
 def seconds(value: float) -> str:
     """0.3411 -> `341 ms`; 3.41 -> `3.4 s`; 0.0000391 -> `39 µs`. Two to three figures, never more than are known."""
     if value == 0:
         return "0 s"
-    if value < 0.001:
-        return f"{value * 1e6:.0f} µs"
-    if value < 0.01:
-        return f"{value * 1e3:.1f} ms"
-    if value < 1:
-        return f"{value * 1e3:.0f} ms"
-    if value < 60:
-        return f"{value:.1f} s"
-    return f"{value // 60:.0f} min {value % 60:.0f} s"
+    for limit, factor, digits, unit in _UNITS:
+        if round(value * factor, digits) < limit:
+            return f"{value * factor:.{digits}f} {unit}"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s"
 
 
 def outage(window: LossWindow) -> str:

@@ -1,0 +1,46 @@
+import json
+
+import reports
+from labctl.report import record, text
+from labctl.report.folder import save
+
+
+def test_equal_reports_are_equal_bytes():
+    assert record.write(reports.report()) == record.write(reports.report())
+
+
+def test_everything_is_in_it_once_in_plain_json():
+    value = json.loads(record.write(reports.report()))
+    assert (value["version"], value["kind"], value["verdict"]) == (1, "report", "PASS")
+    assert value["acts"][0]["cable"] == "a-core1:eth3--a-edge1:eth1"
+    samples = value["flows"][0]["track"]["samples"]
+    assert len(samples["seq"]) == len(samples["sent"]) == len(samples["value"]) == 1750
+    assert samples["value"].count(None) == 15
+    hops = value["convergence"][1]["route_changes"][1]["before"]["next_hops"]
+    assert hops == [{"via": "10.1.0.7", "interface": "eth3"}]
+    assert value["topology"]["links"][0]["evidence"][0]["source"] == "lldp"
+
+
+def test_the_text_ends_with_the_verdict():
+    lines = text.write(reports.report()).decode().splitlines()
+    assert lines[-1] == "verdict: PASS"
+    assert lines[-2].startswith("Cable cut (a-core1:eth3--a-edge1:eth1): client1 → web1 was interrupted")
+    assert (
+        "  ✓ PASS     client1 → web1                         15 of 1750 lost; longest outage 280 to 320 ms"
+        in lines
+    )
+
+
+def test_a_folder_holds_them_all(tmp_path):
+    written = save(reports.report(), str(tmp_path / "reports" / "demo"))
+    assert sorted(written) == ["html", "json", "svg", "txt"]
+    assert all(
+        (tmp_path / "reports" / "demo").joinpath(p.rpartition("/")[2]).stat().st_size
+        for p in written.values()
+    )
+    assert sorted(p.name for p in (tmp_path / "reports" / "demo").iterdir()) == [
+        "report.html",
+        "report.json",
+        "report.txt",
+        "topology.svg",
+    ]
