@@ -31,6 +31,7 @@ VERBS: tuple[str, ...] = (
     "destroy",
     "heal",
     "validate",
+    "demo",
     "doctor",
     "schema",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -50,24 +51,31 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """An `Emit` that keeps one line up to date on a terminal and prints each step's end elsewhere."""
+    """An `Emit` that keeps one line up to date on a terminal and prints each step's end elsewhere.
+
+    Elsewhere a passing event is said only if the last line is `QUIET_S` old, so a log shows that work goes on.
+    """
+
+    QUIET_S = 10.0
 
     def __init__(self) -> None:
         self._tty = sys.stderr.isatty()
         self._open = False
+        self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         count = f" {event.done}/{event.total}" if event.total is not None else ""
         text = f"{event.text}{count}"
+        ends = not event.passing and (event.total is None or event.done == event.total)
         if self._tty:
             sys.stderr.write(f"\r\x1b[K{text}")
-            self._open = True
-            if event.total is None or event.done == event.total:
+            self._open = not ends
+            if ends:
                 sys.stderr.write("\n")
-                self._open = False
             sys.stderr.flush()
-        elif event.total is None or event.done == event.total:
+        elif ends or (event.passing and time.monotonic() - self._said >= self.QUIET_S):
             say(text)
+            self._said = time.monotonic()
 
     def close(self) -> None:
         if self._open:

@@ -13,13 +13,17 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """kind: kebab-case, stable ("node-started"); done/total: progress of this kind, when it is countable."""
+    """kind: kebab-case, stable ("node-started"); done/total: progress of this kind, when it is countable.
+
+    passing: true of this moment only and soon followed by another of its kind; a log keeps few of them.
+    """
 
     kind: str
     text: str
     subject: str = ""
     done: int | None = None
     total: int | None = None
+    passing: bool = False
 
 
 Emit: TypeAlias = Callable[[Event], None]

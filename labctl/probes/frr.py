@@ -93,8 +93,12 @@ class ShellDaemons:
 
 
 def enabled(root: str) -> frozenset[str] | None:
-    """The daemons that `/etc/frr/daemons` starts besides zebra; None where the node is no FRR node."""
+    """The daemons that `/etc/frr/daemons` starts besides zebra; None where the node is no FRR node.
+
+    Without an frr.conf our images start no FRR, although the package leaves its `daemons` file there.
+    """
     try:
+        rooted.read_text(root, "/etc/frr/frr.conf")
         text = rooted.read_text(root, "/etc/frr/daemons")
     except OSError:
         return None

@@ -136,7 +136,7 @@ class Watch:
                 return self._result(phase, state, now, settled=settled)
             if now - told >= 1.0:
                 told = now
-                emit(Event(kind="settling", text=judge.describe(state, now=now)))
+                emit(Event(kind="settling", text=judge.describe(state, now=now), passing=True))
 
     def _state(self, start: float, quiet_s: float) -> judge.State:
         sessions = [a for n in self._nodes for s in n.sessions.values() for a in s]

@@ -1,0 +1,85 @@
+"""Looking at a running lab: what to watch, and what its nodes route by, in production's names.
+
+A rendered lab carries the production name of every node and port that had to be renamed as a label
+(`labctl.name`, `labctl.a`, `labctl.z`); nothing else here knows where the lab came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from labctl.analyze.routes import Tables, renamed
+from labctl.linux.routes import RouteReader
+from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.routes import Adjacency, Route
+from labctl.probes import frr
+from labctl.run import converge
+from labctl.runtime.base import RUNTIMES, Runtime
+from labctl.runtime.store import LabDir
+
+
+def runtime(place: LabDir) -> Runtime:
+    """The runtime that the lab was deployed on."""
+    return RUNTIMES[place.need().runtime](place.instance)
+
+
+def targets(place: LabDir) -> list[converge.Target]:
+    """Every node of the lab, with the daemons it runs."""
+    return [
+        converge.target(status.node, place.node_ns(status.node), f"/proc/{status.pid}/root")
+        for status in runtime(place).status(place.need().lab)
+        if status.pid is not None
+    ]
+
+
+def tables(place: LabDir) -> Tables:
+    """The routes of every node: FRR's where it runs, the kernel's elsewhere; None where neither answers."""
+    lab = place.need().lab
+    nodes, ports = node_names(lab), port_names(lab)
+    watched = {each.node: each for each in targets(place)}
+    routes: dict[str, tuple[Route, ...] | None] = {}
+    sessions: list[Adjacency] = []
+    for node in lab.nodes:
+        if node.kind is not NodeKind.LINUX:
+            continue
+        name = nodes[node.name]
+        said = _routes(watched.get(node.name))
+        routes[name] = None if said is None else renamed(said, ports.get(node.name, {}))
+        sessions += _sessions(name, watched.get(node.name))
+    return Tables(
+        routes=routes,
+        management=(lab.mgmt.ipv4_subnet, lab.mgmt.ipv6_subnet),
+        adjacencies=tuple(sorted(sessions)),
+    )
+
+
+def node_names(lab: LabSpec) -> dict[str, str]:
+    """Lab node -> production device."""
+    return {node.name: node.labels.get("labctl.name", node.name) for node in lab.nodes}
+
+
+def port_names(lab: LabSpec) -> dict[str, dict[str, str]]:
+    """Lab node -> its interfaces that are called otherwise in production -> that name."""
+    found: dict[str, dict[str, str]] = {}
+    for cable in lab.cables:
+        for key, end in (("labctl.a", cable.a), ("labctl.z", cable.z)):
+            if end is not None and key in cable.labels:
+                real = cable.labels[key].partition(":")[2]
+                found.setdefault(end.port.node, {})[end.port.interface] = real
+    return found
+
+
+def _routes(target: converge.Target | None) -> tuple[Route, ...] | None:
+    if target is None:
+        return None
+    if target.daemons is not None:
+        return frr.routes(target.daemons)
+    with RouteReader(target.netns) as reader:
+        return tuple(reader.fib().values())
+
+
+def _sessions(name: str, target: converge.Target | None) -> list[Adjacency]:
+    if target is None or target.daemons is None:
+        return []
+    said: Mapping[str, tuple[Adjacency, ...] | None] = frr.adjacencies(name, target.daemons, target.which)
+    return [each for some in said.values() for each in some or ()]
