@@ -137,9 +137,26 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
     ledger.read(place.ledger_file)  # a damaged one is said here, not in a log
     os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)
     cgroup.create(place.agent_cgroup)
-    cgroup.weigh(place.agent_cgroup, 10_000)  # a hundred busy nodes must not make the mirror late
-    root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
     log = os.path.join(place.agent_dir, "log")
+    deadline = time.monotonic() + timeout_s
+    pause = 0.005
+    _launch(place, log)
+    while not alive(place):
+        if time.monotonic() > deadline:
+            raise LabctlError(
+                "agent-unreachable",
+                f"the agent of lab {place.name!r} does not start: {_last_line(log)}",
+                hint=f"its log is {log}",
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 0.1)
+        if not cgroup.pids(place.agent_cgroup):  # killed before there was a guard
+            _launch(place, log)
+
+
+def _launch(place: LabDir, log: str) -> None:
+    """Start agent and guard; on return they are in the agent's cgroup, or have ended."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
     with open(log, "ab", buffering=0) as file:
         # Nothing is inherited but the log: least of all the lab's lock, which the agent would keep for ever.
         process = subprocess.Popen(
@@ -153,17 +170,6 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
             start_new_session=True,
         )
         process.wait()
-    deadline = time.monotonic() + timeout_s
-    pause = 0.005
-    while not alive(place):
-        if time.monotonic() > deadline:
-            raise LabctlError(
-                "agent-unreachable",
-                f"the agent of lab {place.name!r} does not start: {_last_line(log)}",
-                hint=f"its log is {log}",
-            )
-        time.sleep(pause)
-        pause = min(pause * 2, 0.1)
 
 
 def stop(place: LabDir) -> None:

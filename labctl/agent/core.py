@@ -246,14 +246,18 @@ class Agent:
 
     # -- settling ----------------------------------------------------------------------------------------------
 
-    def sync(self, *, every_node: bool = False) -> list[str]:
-        """Read the record and every namespace again and bring everything to its setting; what was changed.
-
-        Of nodes only those that a lease has ever named, unless the ledger cannot be trusted to know.
-        """
+    def sync(self) -> list[str]:
+        """Read the record and every namespace again and bring everything to its setting; what was changed."""
         self._load()
         for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
             watch.dump()
+        return self.settle()
+
+    def settle(self, *, every_node: bool = False) -> list[str]:
+        """Bring everything to its setting; what was changed.
+
+        Of nodes only those that a lease has ever named, unless the ledger cannot be trusted to know.
+        """
         changed = [f"carrier of {port}" for port in self.level(self.sides)]
         linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
         nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
@@ -265,7 +269,9 @@ class Agent:
         if everything:
             self.clear(tuple(before), "heal")
         self.end_expired()
-        changed = self.sync(every_node=everything)
+        changed = self.sync()
+        if everything:
+            changed += self.settle(every_node=True)
         return {
             "cleared": sorted(before - set(self.ledger.active)),
             "put_back": changed,

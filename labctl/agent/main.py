@@ -20,10 +20,12 @@ _LOCK_FD = "LABCTL_AGENT_LOCK_FD"
 
 def main(argv: list[str]) -> int:
     place = LabDir.at(argv[1])
-    if _inherited_lock() is None and os.fork():
-        os._exit(0)  # the second fork of a daemon: nobody of the starter's family waits for it
     if not _enter(place):
         return guard.NOTHING_LEFT
+    if _inherited_lock() is None and os.fork():
+        # The second fork of a daemon: nobody of the starter's family waits for it. It is in the cgroup already, so
+        # once the starter has seen this end, an empty cgroup means that the agent is dead.
+        os._exit(0)
     held = _inherited_lock()
     if held is None:
         held = guard.lock(os.path.join(place.agent_dir, "lock"))

@@ -46,7 +46,7 @@ class Server:
     def run(self) -> int:
         """Exit status of the agent's process."""
         self._agent.end_expired()
-        self._agent.sync()
+        self._agent.settle()
         while not self._stopping:
             self._register()
             self._watch_owners()
