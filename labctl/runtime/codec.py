@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -57,8 +58,13 @@ def _decode(kind: Any, value: Any, at: str) -> Any:  # noqa: PLR0911  (one retur
     return _is(kind, value, at)
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _decode_dataclass(kind: Any, value: Mapping[str, Any], at: str) -> Any:
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     unknown = value.keys() - hints.keys()
     if unknown:
         raise ValueError(f"{at or kind.__name__}: unknown key {min(unknown)!r}")
