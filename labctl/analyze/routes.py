@@ -11,19 +11,12 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import TypeAlias
 
-from labctl.model.routes import Adjacency, NextHop, Route, RouteComparison, RouteDifference
+from labctl.model.routes import Adjacency, NextHop, Route, RouteComparison, RouteDifference, RouteTables
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
-    """The routes of one network by node, in production's names. None for a node: it could not be asked."""
-
-    routes: Mapping[str, Sequence[Route] | None]
-    management: tuple[str, ...] = ()  # prefixes
-    management_interfaces: frozenset[str] = field(default=frozenset({"eth0"}))
-    adjacencies: tuple[Adjacency, ...] = ()
+Tables: TypeAlias = RouteTables
 
 
 def renamed(routes: Iterable[Route], names: Mapping[str, str]) -> tuple[Route, ...]:

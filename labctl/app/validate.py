@@ -136,9 +136,19 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
+    from labctl.model.routes import RouteTables
+    from labctl.schema import files
+
+    routes = files.load(RouteTables, path).routes
+    count = sum(len(each or ()) for each in routes.values())
+    return f"routes of {_count(len(routes), 'node')}: {_count(count, 'route')}"
+
+
 _READERS: Mapping[str, Callable[[str, bool, Notify], str]] = {
     "allocation-table": _allocation_table,
     "inventory": _inventory,
     "lab": _lab,
+    "route-tables": _tables,
     "snapshot": _snapshot,
 }

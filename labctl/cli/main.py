@@ -25,6 +25,7 @@ VERBS: tuple[str, ...] = (
     "discover",
     "graph",
     "render",
+    "compare",
     "deploy",
     "inspect",
     "exec",

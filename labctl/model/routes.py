@@ -126,6 +126,20 @@ class RouteComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTables:
+    """The routes of one network by node, in production's names. None for a node: it could not be asked.
+
+    management: prefixes of the management network; a route whose every next hop goes through one of
+    `management_interfaces` belongs to it as well. Saved to a file it is what a later lab is compared with.
+    """
+
+    routes: Mapping[str, tuple[Route, ...] | None]
+    management: tuple[str, ...] = ()
+    management_interfaces: frozenset[str] = frozenset({"eth0"})
+    adjacencies: tuple[Adjacency, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Convergence:
     """What waiting for quiet came to.
 

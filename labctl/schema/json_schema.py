@@ -133,7 +133,42 @@ def _allocation_table() -> Schema:
     return files.json_schema(AllocationTable)
 
 
+def _route_tables() -> Schema:
+    from labctl.model.routes import RouteTables
+    from labctl.schema import files
+
+    return files.json_schema(RouteTables)
+
+
 # ---- outputs
+
+
+def _compare() -> Schema:
+    hop = _object({"via": _TEXT, "interface": _TEXT})
+    number: Schema = {"type": ["integer", "null"]}
+    route = _object({"protocol": _TEXT, "distance": number, "metric": number, "next_hops": _list(hop)})
+    either = {"anyOf": [route, {"type": "null"}]}
+    difference = _object(
+        {
+            "node": _TEXT,
+            "prefix": _TEXT,
+            "kind": {"enum": ["missing", "extra", "protocol", "next-hops"]},
+            "reference": either,
+            "lab": either,
+            "reason": _TEXT,
+        }
+    )
+    return _versioned(
+        {
+            "verdict": {"enum": ["PASS", "FAIL", "UNKNOWN"]},
+            "compared": _COUNT,
+            "equal": _COUNT,
+            "nodes": _COUNT,
+            "differences": _list(difference),
+            "ignored": {"type": "object", "additionalProperties": _COUNT},
+            "unread": _list(_TEXT),
+        }
+    )
 
 
 def _discover() -> Schema:
@@ -246,7 +281,7 @@ def _validate() -> Schema:
     file = _object(
         {
             "file": _TEXT,
-            "kind": {"enum": ["", "allocation-table", "inventory", "lab", "snapshot"]},
+            "kind": {"enum": ["", "allocation-table", "inventory", "lab", "route-tables", "snapshot"]},
             "summary": _TEXT,
             "errors": _list(error),
             "warnings": _list(_object({"where": where, "message": _TEXT})),
@@ -274,6 +309,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
         "an allocation table (<lab>.alloc.yml, written by `labctl render`)",
         _allocation_table,
     ),
+    "compare": ("what `labctl compare --format json` prints", _compare),
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),
     "graph": ("what `labctl graph --format json` prints", _graph),
@@ -282,6 +318,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "lab": ("a lab file (*.clab.yml), as far as labctl reads it", _lab),
     "plan": ("what `labctl deploy --dry-run --format json` prints", _plan),
     "render": ("what `labctl render --format json` prints", _render),
+    "route-tables": ("what a lab routed by (`labctl compare --save`)", _route_tables),
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),
 }

@@ -1,0 +1,80 @@
+"""`labctl compare`: does this lab route like that one? The other is a running lab, or what one routed by earlier.
+
+Nothing is assumed of the two but that devices of the same production name are meant to be the same device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labctl.analyze import routes
+from labctl.app.graph import looks_like_a_file
+from labctl.linux import whole
+from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables
+from labctl.model.verdict import Verdict
+from labctl.run import observe
+from labctl.runtime.store import Instance
+from labctl.schema import files
+
+
+def compare(lab: str | None, reference: str, instance: Instance) -> RouteComparison:
+    """The lab's routes against those of `reference`: a running lab's name, or a file that `save` wrote."""
+    there = load(reference, instance)
+    return routes.compare(there, load(lab, instance))
+
+
+def load(source: str | None, instance: Instance) -> RouteTables:
+    """What a lab routes by now, or what the file says."""
+    if source is not None and looks_like_a_file(source):
+        return files.load(RouteTables, source)
+    return observe.tables(instance.find(source))
+
+
+def save(lab: str | None, path: str, instance: Instance) -> RouteTables:
+    """Write what the lab routes by now to a file that later labs can be compared with."""
+    found = load(lab, instance)
+    whole.write(path, files.dump(found).encode())
+    return found
+
+
+def verdict(comparison: RouteComparison) -> Verdict:
+    """FAIL for a difference; UNKNOWN when nothing, or not every node, could be compared."""
+    if comparison.differences:
+        return Verdict.FAIL
+    return Verdict.UNKNOWN if comparison.unread or not comparison.compared else Verdict.PASS
+
+
+def as_json(comparison: RouteComparison) -> dict[str, Any]:
+    """What `--format json` prints."""
+    return {
+        "version": 1,
+        "verdict": verdict(comparison).value,
+        "compared": comparison.compared,
+        "equal": comparison.equal,
+        "nodes": comparison.nodes,
+        "differences": [_difference(each) for each in comparison.differences],
+        "ignored": dict(comparison.ignored),
+        "unread": list(comparison.unread),
+    }
+
+
+def _difference(each: RouteDifference) -> dict[str, Any]:
+    return {
+        "node": each.node,
+        "prefix": each.prefix,
+        "kind": each.kind,
+        "reference": _route(each.production),
+        "lab": _route(each.shadow),
+        "reason": each.reason,
+    }
+
+
+def _route(route: Route | None) -> dict[str, Any] | None:
+    if route is None:
+        return None
+    return {
+        "protocol": route.protocol,
+        "distance": route.distance,
+        "metric": route.metric,
+        "next_hops": [{"via": h.via, "interface": h.interface} for h in sorted(route.next_hops)],
+    }

@@ -1,0 +1,58 @@
+"""`labctl compare`: the routes of a lab against those of another, or against a saved state."""
+
+from __future__ import annotations
+
+import typer
+
+from labctl.cli import out
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="compare")(compare)
+
+
+def compare(
+    source: str | None = typer.Argument(
+        None, metavar="[LAB]", help="The lab; default: the only running one."
+    ),
+    lab: str | None = out.LAB,
+    reference: str | None = typer.Option(
+        None, "--with", metavar="LAB|FILE", help="What to compare with: a running lab, or a saved state."
+    ),
+    save: str | None = typer.Option(
+        None, "--save", metavar="FILE", help="Save what the lab routes by, to compare with later."
+    ),
+    output: out.Format = out.FORMAT,
+) -> None:
+    """Compare a lab's routes with another lab's: prefix, protocol, set of next hops; exit 1 if any differs."""
+    from labctl.analyze.words import plural, share
+    from labctl.app import compare as app
+    from labctl.runtime.store import Instance
+
+    if (reference is None) == (save is None):
+        raise typer.BadParameter("give either --with LAB|FILE or --save FILE")
+    instance = Instance.here()
+    if save is not None:
+        found = app.save(source or lab, save, instance)
+        out.say(f"wrote the routes of {plural(len(found.routes), 'node')} to {save}")
+        return
+    assert reference is not None
+    comparison = app.compare(source or lab, reference, instance)
+    verdict = app.verdict(comparison)
+    if output is out.Format.JSON:
+        out.print_json(app.as_json(comparison))
+    elif comparison.differences:
+        out.print_table(
+            ("NODE", "PREFIX", "DIFFERENCE", "REFERENCE", "LAB", "LIKELY REASON"),
+            [
+                (d.node, d.prefix, d.kind, d.production or "no route", d.shadow or "no route", d.reason)
+                for d in comparison.differences
+            ],
+        )
+    for node in comparison.unread:
+        out.say(f"node {node}: one of the two could not be asked")
+    out.say(
+        f"{verdict.value}: {share(comparison.equal, comparison.compared)} of "
+        f"{plural(comparison.compared, 'route')} on {plural(comparison.nodes, 'node')} equal"
+    )
+    raise typer.Exit(verdict.exit)
