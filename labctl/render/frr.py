@@ -58,6 +58,9 @@ def _head(config: DeviceConfig) -> Iterator[str]:
     yield "frr defaults traditional"
     yield f"hostname {config.hostname}"
     yield "service integrated-vtysh-config"
+    # The kernel drops members of a nexthop group with their carrier and FRR 8 does not notice: after a cable is
+    # plugged back, equal-cost routes keep one path for ever. Routes that carry their own next hops do not have it.
+    yield "no zebra nexthop kernel enable"
     yield maybe_no(config.forwarding_v4, "ip forwarding")
     yield maybe_no(config.forwarding_v6, "ipv6 forwarding")
 

@@ -140,8 +140,11 @@ def _neighbor_family(family: NeighborFamily) -> Iterator[str]:
     yield maybe_no(family.send_large_community, "@ send-community large")
     yield maybe_no(family.soft_reconfiguration, "@ soft-reconfiguration inbound")
     yield "no @ allowas-in" if family.allowas_in is None else f"@ allowas-in {family.allowas_in}"
-    yield maybe_no(family.as_override, "@ as-override")
-    yield maybe_no(family.remove_private_as, "@ remove-private-AS")
+    # FRR refuses even the `no` of these two for an internal peer
+    if family.as_override:
+        yield "@ as-override"
+    if family.remove_private_as:
+        yield "@ remove-private-AS"
     if family.default_originate:
         yield f"@ default-originate{_with('route-map', family.default_originate_map)}"
     if family.weight is not None:

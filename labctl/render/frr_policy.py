@@ -9,6 +9,7 @@ from labctl.model.config import DeviceConfig
 from labctl.model.policy import (
     AccessEntry,
     AccessList,
+    Action,
     Afi,
     CommunityKind,
     CommunityList,
@@ -154,6 +155,8 @@ def _clauses(entry: RouteMapEntry) -> Iterator[str]:
         yield f"set {_set(action)}"
     if entry.call:
         yield f"call {entry.call}"
+    if entry.action is Action.DENY:
+        return  # FRR takes no `on-match` there, and drops all that was entered with it (see frr_limits)
     if entry.on_match is OnMatch.NEXT:
         yield "on-match next"
     elif entry.on_match is OnMatch.GOTO:
