@@ -195,7 +195,12 @@ class _Reader:
         except ValueError:
             if _HOST.fullmatch(said) and not re.fullmatch(r"[\d.]+", said):
                 return said
-        self._problems.add("bad-address", f"{said!r} is neither an address nor a host name", where=value.span)
+        self._problems.add(
+            "bad-address",
+            f"{said!r} is neither an address nor a host name",
+            where=value.span,
+            hint="write it like `192.0.2.1` or `core1.example.net`",
+        )
         return None
 
     def _access(
