@@ -177,19 +177,20 @@ def _unnumbered(draft: Draft, match: re.Match[str]) -> None:
     if match["asn"]:
         peer.set["remote_as"] = _remote_as(match["asn"])
     if match["group"]:
-        _join(draft, peer, match["group"])
+        peer.group = _known_group(draft, match["group"])
 
 
 @BGP.on(r"neighbor (?P<peer>\S+) peer-group (?P<group>\S+)")
 def _member(draft: Draft, match: re.Match[str]) -> None:
-    _join(draft, _reach(draft, match["peer"]), match["group"])
+    group = _known_group(draft, match["group"])
+    _reach(draft, match["peer"]).group = group
 
 
-def _join(draft: Draft, peer: PeerDraft, group: str) -> None:
+def _known_group(draft: Draft, group: str) -> str:
     known = _here(draft).peers.get(group)
     if known is None or not known.is_group:
         raise LabctlError("bad-config", f"no peer-group is called {group!r}", where=draft.where)
-    peer.group = group
+    return group
 
 
 @BGP.on(rf"{_PEER} description (?P<text>.+)")
@@ -425,15 +426,20 @@ _OTHER_FAMILY = Commands("bgp-other-family", swallow=None)
 _OTHER_FAMILY.unsupported("address-family", r"(?!router |interface |address-family |route-map |exit).+")
 BGP.unsupported("address-family", r"address-family .+", act=lambda _draft, _match: _OTHER_FAMILY)
 BGP.unsupported("dynamic-peers", r"bgp listen .+")
+#: Understood and not emulated: below an address family, and for the peer as a whole.
+_FAMILY_FEATURES = (
+    r"(no )?neighbor \S+ (addpath-\S+|attribute-unchanged|capability orf|maximum-prefix(-out)?|advertise-map|soo|encap|"
+    r"nexthop-local|allowas-in|default-originate|weight|accept-own|send-community|remove-private-AS|next-hop-self|"
+    r"route-map|disable-addpath-rx)( .*)?"
+)
 _PEER_FEATURES = (
-    r"(no )?neighbor \S+ (addpath-\S+|attribute-unchanged|capability|dont-capability-negotiate|graceful-\S+|"
-    r"maximum-prefix(-out)?|override-capability|path-attribute|port|role|sender-as-path-loop-detection|solo|"
-    r"strict-capability-match|tcp-mss|timers|version|x-shutdown|advertise-map|soo|encap|nexthop-local|allowas-in|"
-    r"bfd|local-as|default-originate|disable-\S+|weight|accept-own|as-loop|send-community|rpki|remote-as|next-hop-self|"
-    r"remove-private-AS|shutdown|password|ebgp-multihop|update-source|description|peer-group|route-map)( .*)?"
+    r"(no )?neighbor \S+ (capability|disable-\S+|dont-capability-negotiate|graceful-\S+|override-capability|"
+    r"path-attribute|port|role|sender-as-path-loop-detection|solo|strict-capability-match|tcp-mss|timers|version|"
+    r"as-loop|bfd|local-as|rpki|remote-as|shutdown|password|ebgp-multihop|update-source|description|peer-group)( .*)?"
 )
 BGP.unsupported(
     "bgp-feature",
+    _FAMILY_FEATURES,
     _PEER_FEATURES,
     r"(no )?bgp (always-compare-local-pref|as-path|bestpath|coalesce-time|conditional-advertisement|dampening|"
     r"deny|disable-ebgp-connected-route-check|fast-convergence|graceful-\S+|hard-administrative-reset|ipv6-auto-ra|"
@@ -444,7 +450,7 @@ BGP.unsupported(
 )
 FAMILY.unsupported(
     "bgp-feature",
-    _PEER_FEATURES,
+    _FAMILY_FEATURES,
     r"(no )?(bgp (dampening|nexthop|retain|redistribute-internal)|network|distance|redistribute|aggregate-address|"
     r"maximum-paths|import (vrf|vpn)|export vpn|rd|rt|route-target|label vpn|nexthop vpn|sid|table-map)( .*)?",
 )

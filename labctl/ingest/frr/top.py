@@ -157,7 +157,7 @@ TOP.irrelevant(
     r"no ip nht resolve-via-default",
     r"no ipv6 nht resolve-via-default",
     r"zebra nexthop-group keep .*",
-    r"zebra nexthop kernel enable",
+    r"(no )?zebra nexthop kernel enable",
     r"fpm .*",
     r"zebra kernel .*",
 )
