@@ -17,6 +17,7 @@ from typing import Any
 from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import SOURCES, Context, Reading, Unread, recognise
+from labctl.linux import netns
 from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
 from labctl.model.event import Emit, Event, ignore
@@ -120,7 +121,20 @@ def namespace(node: str) -> str:
         raise LabctlError(
             "unknown-node", f"lab {lab_name!r} has no node {node_name!r}", hint="nodes: " + ", ".join(known)
         )
-    return lab.node_ns(node_name)
+    if os.geteuid() != 0:
+        raise LabctlError(
+            "no-root",
+            "asking from inside a node needs root",
+            hint="run labctl as root, for example with sudo",
+        )
+    path = lab.node_ns(node_name)
+    if not netns.exists(path):
+        raise LabctlError(
+            "unknown-node",
+            f"node {node_name!r} of lab {lab_name!r} is not running",
+            hint="`labctl inspect` says why",
+        )
+    return path
 
 
 def as_json(topology: Topology) -> dict[str, Any]:

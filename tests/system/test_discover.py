@@ -228,8 +228,9 @@ def test_from_the_command_line_and_no_key_anywhere(production, tmp_path):
         assert secret not in done.stdout + done.stderr + written, name
 
 
+@pytest.mark.usefixtures("production")
 def test_no_such_lab_or_node():
-    for start, code in (("nowhere:nms", "no-lab"), ("nms", "bad-name")):
+    for start, code in (("nowhere:nms", "no-lab"), ("nms", "bad-name"), ("found:r9", "unknown-node")):
         done = labctl("discover", "x", "--from", start)
         assert done.stderr.startswith(f"error: {code}\n")
         assert done.returncode == CODES[code][0]
