@@ -1,0 +1,199 @@
+"""A deployed lab, measured: settled, a cable cut by the agent, traffic lost and rerouted, healed, judged, reported.
+
+Three FRR routers in a triangle and a host behind two of them; everything real but the clock's patience.
+"""
+
+import json
+import os
+import time
+from dataclasses import replace
+
+import pytest
+from labs import deployed, end, instance, node, nothing_left
+
+from labctl.agent import client
+from labctl.analyze import converge as analyze
+from labctl.analyze import routes
+from labctl.analyze.judge import Observed, judge
+from labctl.app import compare
+from labctl.model.effects import Direction, Down, Effect, HalfCable
+from labctl.model.lab import Bind, CableSpec, LabSpec
+from labctl.model.measure import shift
+from labctl.model.routes import NextHop
+from labctl.model.verdict import Act, RunMeta, Stamps, Verdict
+from labctl.probes.http import HttpFlow
+from labctl.probes.ping import PingFlow
+from labctl.probes.sampler import Sampler
+from labctl.report.folder import save
+from labctl.run import converge, observe
+from labctl.topo.graph import of_lab
+
+pytestmark = pytest.mark.root
+FRR = "labctl/frr"
+DAEMONS = (
+    'zebra=yes\nospfd=yes\nvtysh_enable=yes\nzebra_options="-A 127.0.0.1"\nospfd_options="-A 127.0.0.1"\n'
+)
+#: Cables of the triangle: port -> address. h1 is behind r1, h2 behind r2.
+CABLES = (
+    ("r1:eth1", "10.0.12.1/24", "r2:eth1", "10.0.12.2/24"),
+    ("r1:eth2", "10.0.13.1/24", "r3:eth1", "10.0.13.3/24"),
+    ("r2:eth2", "10.0.23.2/24", "r3:eth2", "10.0.23.3/24"),
+    ("r1:eth3", "10.1.0.1/24", "h1:eth1", "10.1.0.10/24"),
+    ("r2:eth3", "10.2.0.1/24", "h2:eth1", "10.2.0.10/24"),
+)
+CUT = "r1:eth1--r2:eth1"
+
+
+def frr_conf(n):
+    ports = "".join(
+        f"interface eth{i}\n ip ospf area 0\n ip ospf network point-to-point\n ip ospf hello-interval 1\n"
+        f" ip ospf dead-interval 3\n{' ip ospf passive' + chr(10) if i == 3 else ''}"
+        for i in (1, 2, 3)
+    )
+    return (
+        f"no zebra nexthop kernel enable\nhostname r{n}\n{ports}router ospf\n ospf router-id 10.255.0.{n}\n"
+    )
+
+
+def triangle(directory):
+    nodes = []
+    for n in (1, 2, 3):
+        (directory / f"r{n}.conf").write_text(frr_conf(n))
+        (directory / "daemons").write_text(DAEMONS)
+        binds = (
+            Bind(source=str(directory / f"r{n}.conf"), target="/etc/frr/frr.conf"),
+            Bind(source=str(directory / "daemons"), target="/etc/frr/daemons"),
+        )
+        nodes.append(node(f"r{n}", image=FRR, binds=binds))
+    hosts = [
+        node("h1", exec=("ip route add default via 10.1.0.1",)),
+        node("h2", exec=("ip route add default via 10.2.0.1",)),
+    ]
+    cables = tuple(CableSpec(a=end(a, x), z=end(z, y)) for a, x, z, y in CABLES)
+    return LabSpec(name="measured", nodes=(*hosts, *nodes), cables=cables)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    if os.geteuid():
+        pytest.skip("needs root: deploys a lab")
+    with pytest.MonkeyPatch.context() as patch:
+        here = instance(tmp_path_factory.mktemp("state"), patch)
+        with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
+            yield place
+        nothing_left(here)
+
+
+@pytest.fixture(scope="module")
+def start(lab):
+    return converge.wait_settled(observe.targets(lab), timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def seen(lab, start):
+    """The whole story, once: quiet, cut, quiet, heal, quiet."""
+    flows = (
+        PingFlow(lab.node_ns("h1"), "10.2.0.10", subject="h1 → h2"),
+        PingFlow(lab.node_ns("h1"), "10.1.0.1", subject="h1 → r1"),
+    )
+    web = HttpFlow(lab.node_ns("h1"), "10.2.0.10", subject="h1 → http://h2/")
+    cable = next(c.id for c in lab.need().lab.cables if str(c.id) == CUT)
+    effects = [Effect(id="cut", on=HalfCable(cable, way), change=Down()) for way in Direction]
+    zero = time.monotonic()
+    with (
+        converge.Watch(observe.targets(lab)) as watch,
+        Sampler(flows, interval_s=0.02) as pings,
+        Sampler((web,), interval_s=0.2) as requests,
+    ):
+        before = watch.settle(phase="before", timeout_s=60)
+        whole = watch.fibs()
+        asked = time.monotonic()
+        made = client.add(lab, "cut", effects, 120.0, owner=client.me())
+        try:
+            cut = watch.settle(phase="cut", since=asked, timeout_s=60)
+        finally:
+            heal = time.monotonic()
+            ended = client.clear(lab, "cut")
+        healed = watch.settle(phase="healed", since=heal, timeout_s=60)
+        again = watch.fibs()
+        tracks = [shift(t, -zero) for t in (*pings.stop(), *requests.stop())]
+
+    def stamps(requested, reply):
+        readings = reply["readings"]
+        return Stamps(
+            requested=requested - zero,
+            applied=max(r["applied"]["monotonic"] for r in readings) - zero,
+            read_back=max(r["read"]["monotonic"] for r in readings) - zero,
+        )
+
+    act = Act(
+        id="cut", what="cable cut", on=CUT, cable=cable, start=stamps(asked, made), end=stamps(heal, ended)
+    )
+    changed = [
+        c for n in whole for c in analyze.changes(n, whole[n], again[n], since=heal - zero, announced={})
+    ]
+    return Observed(
+        run=RunMeta(title="measured", lab="measured", runtime="runc", kernel="", started="", duration_s=1.0),
+        acts=(act,),
+        tracks=tuple(tracks),
+        convergence=tuple(_shifted(c, -zero) for c in (before, cut, healed)),
+        comparison=routes.compare(observe.tables(lab), observe.tables(lab)),
+        changed_after=tuple(changed),
+        topology=of_lab(lab.need().lab),
+    )
+
+
+def _shifted(seen, by):
+    moved = tuple(replace(c, t=c.t + by) for c in seen.route_changes)
+    return replace(seen, start=seen.start + by, route_changes=moved)
+
+
+def test_it_settles(start):
+    assert start.settled
+    assert (start.up, start.stuck, start.silent) == (6, (), ())
+
+
+def test_the_cut_moves_the_hosts_way_and_the_repair_brings_it_back(seen):
+    _, cut, healed = seen.convergence
+    assert cut.settled
+    assert healed.settled
+    assert (cut.up, healed.up) == (4, 6)
+    ways = {(c.node, c.prefix): (c.before, c.after) for c in cut.route_changes if c.before and c.after}
+    before, after = ways["r1", "10.2.0.0/24"]
+    assert before.next_hops == {NextHop("10.0.12.2", "eth1")}
+    assert after.next_hops == {NextHop("10.0.13.3", "eth2")}
+    assert seen.changed_after == ()
+
+
+def test_the_traffic_that_was_lost_is_the_traffic_that_went_that_way(seen):
+    report = judge(seen)
+    through, beside, web = report.flows
+    act = seen.acts[0]
+    window = max(through.windows, key=lambda w: w.lost)
+    assert window.recovered
+    assert act.start.requested <= window.first_lost
+    assert window.next_good is not None
+    assert act.end is not None
+    assert window.next_good < act.end.requested
+    assert beside.lost == 0
+    # h2 has no web server: refused is an answer of the network, and while the cable is cut there is none
+    assert {s.error for s in web.track.samples} >= {"connection refused"}
+
+
+def test_verdict_and_report(seen, tmp_path):
+    without_web = replace(seen, tracks=seen.tracks[:2])
+    report = judge(without_web)
+    assert report.verdict is Verdict.PASS, report.findings
+    assert report.headline.startswith(f"Cable cut ({CUT}): h1 → h2 was interrupted for ")
+    save(report, str(tmp_path))
+    assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "PASS"
+    assert (tmp_path / "report.html").stat().st_size < 250_000
+
+
+def test_a_lab_compared_with_its_own_saved_state_is_equal(lab, seen, tmp_path):
+    compare.save(lab.name, str(tmp_path / "saved.yml"), lab.instance)
+    result = compare.compare(lab.name, str(tmp_path / "saved.yml"), lab.instance)
+    assert result.differences == ()
+    assert result.unread == ()
+    assert result.nodes == 5
+    assert result.compared == result.equal == 19  # 5 networks of 3 routers, 2 routes of 2 hosts
