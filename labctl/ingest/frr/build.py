@@ -199,6 +199,7 @@ def _interfaces(draft: Draft) -> tuple[InterfaceConfig, ...]:
 
 def _interface(draft: Draft, name: str, found: InterfaceDraft) -> InterfaceConfig:
     kind = kind_of(name)
+    stated = _cleaned(draft, found.set)
     return InterfaceConfig(
         name=name,
         kind=kind,
@@ -206,8 +207,15 @@ def _interface(draft: Draft, name: str, found: InterfaceDraft) -> InterfaceConfi
         ipv6=tuple(dict.fromkeys(found.ipv6)),
         ospf=_ospf_interface(kind, found, draft.ospf, name) if draft.ospf else None,
         where=found.where,
-        **found.set,
+        **stated,
     )
+
+
+def _cleaned(draft: Draft, stated: Overrides) -> Overrides:
+    """People write keys into descriptions."""
+    if "description" not in stated:
+        return stated
+    return stated | {"description": draft.redactor.clean(stated["description"])}
 
 
 def _ospf_interface(
@@ -315,7 +323,7 @@ def _neighbor(draft: Draft, bgp: BgpDraft, name: str, peer: PeerDraft) -> BgpNei
         "connect_retry_s": 10 if datacenter else 120,
         "enforce_first_as": draft.version >= (9, 1),
     }
-    stated = (group.set if group else {}) | peer.set
+    stated = _cleaned(draft, (group.set if group else {}) | peer.set)
     return BgpNeighbor(
         peer=name,
         families=tuple(_neighbor_family(bgp, afi, peer, group) for afi in Afi),

@@ -509,3 +509,8 @@ def test_cumulus_files_of_the_corpus():
         "swp3": None,
     }
     assert summarize.ospf.areas[0].ranges[0].prefix == "174.0.0.0/8"
+
+
+def test_a_key_that_somebody_wrote_into_a_description():
+    text = "interface eth1\n description md5 key hunter5\n ip ospf message-digest-key 1 md5 hunter5\nrouter ospf\n"
+    assert config(text).interfaces[0].description == "md5 key <key 1>"
