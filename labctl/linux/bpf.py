@@ -96,12 +96,12 @@ class Program:
 
     def fetch_add(self, base: Reg, offset: int, value: Reg) -> None:
         """Atomically add 64 bits; `value` becomes what was there."""
-        self._add(_CLASS_STX | 0xC0 | 0x18, base, value, offset, _FETCH_ADD)
+        self._add(_CLASS_STX | 0xC0 | 0x18, base, value, offset, imm=_FETCH_ADD)
 
     def count(self, base: Reg, offset: int) -> None:
         """Add one to a 64-bit counter, atomically. Uses R1."""
         self.mov(Reg.R1, 1)
-        self._add(_CLASS_STX | 0xC0 | 0x18, base, Reg.R1, offset, 0)
+        self._add(_CLASS_STX | 0xC0 | 0x18, base, Reg.R1, offset)
 
     def jump(self, label: str) -> None:
         self._add(_CLASS_JMP, 0, label=label)
@@ -132,7 +132,7 @@ class Program:
         return b"".join(found)
 
     def _add(
-        self, opcode: int, to: int, value: int = 0, offset: int = 0, imm: int = 0, label: str = ""
+        self, opcode: int, to: int, value: int = 0, offset: int = 0, *, imm: int = 0, label: str = ""
     ) -> None:
         self._code.append((opcode, to | value << 4, offset, imm, label))
 

@@ -1,4 +1,9 @@
-"""An eBPF program as a traffic filter of a device: putting it there, swapping it, and finding out which one is there."""
+"""Filters of impairments: an eBPF program at a device (put there, swapped, found again), and a detour.
+
+A detour sends a *copy* of each frame out of another device and drops the original. What is dropped is off its sender's
+account: a frame that waits in a queue of the detour no longer counts as waiting in its sender's own, as it would not
+behind a real network card, and TCP does not hold back its next one (TCP small queues).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,22 @@ import socket
 import struct
 
 from labctl.linux import tc
-from labctl.linux.netlink import NLM_F_CREATE, Netlink, NetlinkError, attr, attrs, text, u32
+from labctl.linux.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    Netlink,
+    NetlinkError,
+    attr,
+    attrs,
+    nest,
+    text,
+    u32,
+)
 
 _FD, _NAME, _FLAGS, _ID = 6, 7, 8, 11
 _DIRECT_ACTION = 1
 _ONE = 1
+_SHOT, _EGRESS_MIRROR = 2, 2
 
 
 def attach(netlink: Netlink, index: int, program_fd: int, *, preference: int, name: str) -> None:
@@ -38,6 +54,20 @@ def attached(netlink: Netlink, index: int, *, preference: int) -> int | None:
             if number is not None:
                 return int(struct.unpack("=I", number)[0])
     return None
+
+
+def divert(netlink: Netlink, index: int, to: int, *, preference: int) -> None:
+    """Have every frame that arrives at `index` go on from `to`. `tc.filters` shows it like a redirect."""
+    selector = struct.pack("=BBBxHHhhI", 1, 0, 0, 0, 0, 0, 0, 0)
+    mirred = struct.pack("=IIiiiiI", 0, 0, _SHOT, 0, 0, _EGRESS_MIRROR, to)
+    action = nest(
+        1, attr(tc.TCA_ACT_KIND, b"mirred\0"), nest(tc.TCA_ACT_OPTIONS, attr(tc.TCA_MIRRED_PARMS, mirred))
+    )
+    options = nest(tc.TCA_OPTIONS, attr(tc.TCA_U32_SEL, selector), nest(tc.TCA_U32_ACT, action))
+    info = preference << 16 | socket.htons(tc.ETH_P_ALL)
+    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, 0, tc.INGRESS, info)
+    body += attr(tc.TCA_KIND, b"u32\0") + options
+    netlink.request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, what=f"divert {index} to {to}")
 
 
 def _message(index: int, preference: int) -> bytes:

@@ -97,8 +97,11 @@ def root(netlink: Netlink, index: int) -> Queue | None:
         options = values.get(tc.TCA_OPTIONS, b"")
         queue = dict(attrs(values.get(_STATS2, b""))).get(_STATS_QUEUE, bytes(20))
         waiting, _, dropped = struct.unpack_from("=3I", queue)
-        readers = {"tbf": _read_tbf, "netem": _read_netem}
-        read = readers[name](options) if name in readers else None
+        read: Tbf | Netem | None = None
+        if name == "tbf":
+            read = _read_tbf(options)
+        elif name == "netem":
+            read = _read_netem(options)
         return Queue(kind=name, handle=handle, options=read, waiting=waiting, dropped=dropped)
     return None
 

@@ -116,7 +116,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Reorder:
-    """Of every `gap`-th frame a fraction skips the delay and so overtakes what is under way."""
+    """A fraction of frames skips the delay and so overtakes what is under way; after one, `gap` - 1 frames do not."""
 
     fraction: float
     gap: int = 1
@@ -283,8 +283,8 @@ def describe(impairment: Impairment) -> str:
     if impairment.corrupt:
         found.append(f"{format_percent(impairment.corrupt)} corrupted")
     if impairment.reorder:
-        gap = f" of each {impairment.reorder.gap}th" if impairment.reorder.gap > 1 else ""
-        found.append(f"{format_percent(impairment.reorder.fraction)}{gap} overtake")
+        gap = f", gap {impairment.reorder.gap}" if impairment.reorder.gap > 1 else ""
+        found.append(f"{format_percent(impairment.reorder.fraction)} overtake{gap}")
     if impairment.rate:
         found.append(f"{format_rate(impairment.rate.bps)} (queue {impairment.rate.limit_bytes}B)")
     if impairment.mtu is not None:

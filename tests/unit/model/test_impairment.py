@@ -248,7 +248,7 @@ def test_words_say_everything_that_happens():
     )
     assert describe(everything) == (
         "10ms ±2ms (normal, may reorder), 3% loss, every 7th lost from 2, bursts (p 1%, r 25%, loss 0%/100%), "
-        "2% duplicated, 0.1% corrupted, 25% of each 5th overtake, 10Mbit (queue 62500B), nothing above 1400B, "
+        "2% duplicated, 0.1% corrupted, 25% overtake, gap 5, 10Mbit (queue 62500B), nothing above 1400B, "
         "no ospf-hello, 50% of ethertype 0x88cc lost, flows of bucket 1/4 lost"
     )
     assert describe(NEUTRAL) == "none"

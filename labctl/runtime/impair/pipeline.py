@@ -1,0 +1,333 @@
+"""From an impairment to what stands in the panel, and back.
+
+`ensure` builds from the far end to the near one: the last cord first, the detour's filter last, so that frames only
+ever enter a way that is whole. Taking down goes the other way round, and a cord is only removed when nothing waits in it
+(`reap`, later, if something still does). `read` follows the frames: gate, detour, cord by cord, until the receiver's
+panel side; an impairment that is not on that way does not count, however well it is set.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from labctl.errors import LabctlError
+from labctl.linux import classifier, offload, tc
+from labctl.linux.netlink import Netlink, VethEnd
+from labctl.linux.offload import Offload
+from labctl.linux.trial import Tried
+from labctl.model.impairment import NEUTRAL, Impairment
+from labctl.runtime.impair import choose, kernel
+from labctl.runtime.impair.base import (
+    DETOUR_PREFERENCES,
+    Half,
+    Installed,
+    Stage,
+    disagreement,
+    merge,
+)
+from labctl.runtime.impair.choose import Backend, Plan
+from labctl.runtime.impair.kernel import TbfStage, far, near
+from labctl.runtime.impair.netem import NetemStage
+from labctl.runtime.impair.wire import WireStage
+
+_MTU = 65535
+#: Stages in the order in which frames meet them, and the letter of their cords.
+_STAGES = ((Backend.TBF, "t"), (Backend.NETEM, "n"), (Backend.WIRE, "w"))
+#: What must be off at the sender so that frames come one by one and with their checksums.
+_OFFLOADS = (Offload.TX_CHECKSUM, Offload.TSO, Offload.GSO)
+_NOTE = "labctl-offloads:"
+#: A frame that was on its way when a detour was closed has arrived in it by then.
+_SETTLED_S = 0.01
+
+
+class Impairer:
+    """All half-cables of one panel. `directory` is where the wire's process has its socket and log."""
+
+    def __init__(
+        self,
+        panel: str | None,
+        directory: str,
+        *,
+        among: frozenset[Backend] | None = None,
+        can: Mapping[Backend, Tried] | None = None,
+    ) -> None:
+        self._netlink = Netlink(panel)
+        self._among = among
+        self._can = can
+        self.wire = WireStage(panel, directory)
+        self._stages: dict[Backend, Stage] = {
+            Backend.TBF: TbfStage(self._netlink),
+            Backend.NETEM: NetemStage(self._netlink),
+            Backend.WIRE: self.wire,
+        }
+        self._draining: dict[str, tuple[Half, float]] = {}  # by device_in; since when
+
+    def close(self) -> None:
+        self._netlink.close()
+        self.wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what is asked of it -----------------------------------------------------------------------------------
+
+    def check(self, impairment: Impairment) -> Plan:
+        """Who would do it; `kernel-missing` if nobody can. Touches no cable."""
+        if self._can is None:
+            self._can = choose.capabilities()
+        return choose.plan(tidy(impairment), self._can, self._among)
+
+    def ensure(self, half: Half, impairment: Impairment, *, until_boot: float | None = None) -> Installed:
+        """Make the half-cable do this, from whatever it does now. `until_boot`: what can end by itself then does."""
+        impairment = tidy(impairment)
+        if impairment.neutral:
+            return self.clear(half)
+        plan = self.check(impairment)
+        seed = impairment.seed if impairment.seed is not None else self._seed(half)
+        self._set_offloads(half, on=not impairment.per_frame)
+        first = self._build(half, plan, seed, until_boot)
+        self._gate(half, plan, seed, first, until_boot)
+        index = self._netlink.index(half.device_in)
+        if first is None:
+            self._open(index)
+        else:
+            tc.add_clsact(self._netlink, index)
+            self._point(index, self._netlink.index(first))
+        self._retire(half)
+        return self._installed(half, impairment, plan)
+
+    def clear(self, half: Half) -> Installed:
+        """The half-cable as it was deployed. What still waits in a detour leaves when it was to."""
+        link = self._netlink.link(half.device_in)
+        if link is not None:
+            self._open(link.index)
+            kernel.remove_gate(self._netlink, link.index)
+        self._retire(half)
+        self._set_offloads(half, on=True)
+        return self._installed(half, NEUTRAL, Plan(parts={}))
+
+    def read(self, half: Half) -> Impairment:
+        """What frames of the half-cable meet."""
+        parts, _, _ = self._walk(half)
+        return merge(parts)
+
+    def counts(self, half: Half) -> dict[str, int]:
+        """What was done to frames so far, by its cause."""
+        found: dict[str, int] = {}
+        link = self._netlink.link(half.device_in)
+        gated = kernel.read_gate(self._netlink, link.index) if link else None
+        if gated is not None:
+            found = {name: getattr(gated[3], name) for name in gated[3].__slots__}
+        for name, count in self.wire.counts(_cord(half, "w")).items():
+            found[f"wire_{name}" if gated is not None else name] = count
+        return found
+
+    def reap(self) -> bool:
+        """Remove detours that nobody uses any more; whether some still hold frames."""
+        for half, _ in list(self._draining.values()):
+            self._retire(half)
+        return bool(self._draining)
+
+    # -- building ----------------------------------------------------------------------------------------------
+
+    def _build(self, half: Half, plan: Plan, seed: int, until_boot: float | None) -> str | None:
+        """The cords, from the last to the first; the device that the detour leads to, None without one."""
+        target = half.device_out
+        first = None
+        self.wire.seed, self.wire.until = seed, until_boot
+        for backend, letter in reversed(_STAGES):
+            part = plan.parts.get(backend)
+            if part is None:
+                continue
+            cord = _cord(half, letter)
+            self._make_cord(cord)
+            seeded = part if backend is not Backend.NETEM else replace(part, seed=None)
+            self._stages[backend].ensure(half, cord, seeded)
+            if backend is not Backend.WIRE:
+                end = self._netlink.index(far(cord))
+                tc.add_clsact(self._netlink, end)
+                self._point(end, self._netlink.index(target))
+            first = target = near(cord)
+        return first
+
+    def _gate(self, half: Half, plan: Plan, seed: int, first: str | None, until_boot: float | None) -> None:
+        index = self._netlink.index(half.device_in)
+        part = plan.parts.get(Backend.GATE)
+        if part is None:
+            kernel.remove_gate(self._netlink, index)
+            return
+        out = self._netlink.index(first or half.device_out)
+        deadline_ns = 0 if until_boot is None else max(1, round(until_boot * 1e9))
+        kernel.ensure_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+
+    def _make_cord(self, cord: str) -> None:
+        if self._netlink.link(near(cord)) is None:
+            ends = (VethEnd(name=each, mtu=_MTU, noarp=True) for each in (near(cord), far(cord)))
+            self._netlink.create_veth(*ends, up=True)
+        for each in (near(cord), far(cord)):
+            self._netlink.set_link(each, up=True)
+
+    def _point(self, index: int, target: int) -> None:
+        """Have frames that arrive at a device leave by another, between two frames."""
+        high, low = DETOUR_PREFERENCES
+        there = {
+            each.preference: each.redirect
+            for each in tc.filters(self._netlink, index)
+            if each.preference in DETOUR_PREFERENCES
+        }
+        now = min(there, default=None)
+        if now is not None and there[now] == target:
+            for other in set(there) - {now}:
+                tc.remove_filter(self._netlink, index, preference=other)
+            return
+        if now == high:
+            tc.remove_filter(self._netlink, index, preference=low)
+            classifier.divert(self._netlink, index, target, preference=low)
+            tc.remove_filter(self._netlink, index, preference=high)
+            return
+        classifier.divert(self._netlink, index, target, preference=high)
+        tc.remove_filter(self._netlink, index, preference=low)
+
+    def _open(self, index: int) -> None:
+        """No detour: the stitch behind it takes over between two frames."""
+        for preference in reversed(DETOUR_PREFERENCES):
+            tc.remove_filter(self._netlink, index, preference=preference)
+
+    def _retire(self, half: Half) -> None:
+        """Remove the cords that frames no longer enter, a moment after the last one could and once they are empty.
+
+        What waits in one may still have the next before it, so the next one stays as well.
+        """
+        used = {cord for cord, _, _ in self._way(half)[0]}
+        _, since = self._draining.pop(half.device_in, (half, time.monotonic()))
+        for backend, letter in _STAGES:
+            cord = _cord(half, letter)
+            if cord in used or self._netlink.link(near(cord)) is None:
+                continue
+            stage = self._stages[backend]
+            if time.monotonic() - since < _SETTLED_S or stage.waiting(cord):
+                self._draining[half.device_in] = (half, since)
+                return
+            stage.remove(cord)
+            self._netlink.delete_link(near(cord))
+
+    # -- reading back ------------------------------------------------------------------------------------------
+
+    def _way(self, half: Half) -> tuple[list[tuple[str, Backend, Impairment]], str]:
+        """The cords that frames go through, with what each does to them; and what is wrong with the way."""
+        here, there = self._netlink.link(half.device_in), self._netlink.link(half.device_out)
+        if here is None or there is None:
+            return [], "a panel side is missing"
+        found: list[tuple[str, Backend, Impairment]] = []
+        target = self._target(here.index)
+        while target != there.index:
+            link = self._netlink.link(target) if target is not None else None
+            cord = link.name[:-1] if link else ""
+            backend = next((b for b, letter in _STAGES if cord == _cord(half, letter)), None)
+            end = self._netlink.link(far(cord)) if backend else None
+            if backend is None or end is None:
+                return found, f"frames go to {link.name}" if link else "frames go nowhere"
+            part = self._stages[backend].read(cord)
+            if part is None or (backend is Backend.WIRE and self.wire.out(cord) != half.device_out):
+                return found, f"nobody is at the end of the detour ({backend})"
+            found.append((cord, backend, part))
+            if backend is Backend.WIRE:
+                break
+            target = self._target(end.index)
+        return found, ""
+
+    def _walk(self, half: Half) -> tuple[list[Impairment], str, list[str]]:
+        """Parts on the way, what is wrong with it, and the known errors of what is on it."""
+        cords, broken = self._way(half)
+        parts = [part for _, _, part in cords]
+        errors = [self._stages[backend].known_error for _, backend, _ in cords]
+        link = self._netlink.link(half.device_in)
+        gated = kernel.read_gate(self._netlink, link.index) if link else None
+        if gated is not None and link is not None:
+            parts.append(gated[0])
+            errors.append(kernel.GATE_ERROR)
+            if gated[0].duplicate and gated[1] != self._target(link.index):
+                broken = broken or "duplicates leave by another way"
+        return parts, broken, errors
+
+    def _target(self, index: int) -> int | None:
+        """Where frames that arrive at a device leave: the redirect of the lowest preference."""
+        found = [f for f in tc.filters(self._netlink, index) if f.redirect is not None]
+        return min(found, key=lambda f: f.preference).redirect if found else None
+
+    def _installed(self, half: Half, requested: Impairment, plan: Plan) -> Installed:
+        parts, broken, errors = self._walk(half)
+        found = merge(parts)
+        return Installed(
+            found=found,
+            requested=requested,
+            choices=plan.choices,
+            known_errors=tuple(errors),
+            counts=self.counts(half),
+            draining=half.device_in in self._draining,
+            note=broken or disagreement(requested, found),
+        )
+
+    def _seed(self, half: Half) -> int:
+        """The seed that this half-cable draws from already, or a new one."""
+        found = self.read(half).seed
+        return found if found is not None else int.from_bytes(os.urandom(8), "big")
+
+    # -- the sender's offloads ---------------------------------------------------------------------------------
+
+    def _set_offloads(self, half: Half, *, on: bool) -> None:
+        """Off while frames count one by one; back to what the node had, which the panel side notes meanwhile."""
+        link = self._netlink.link(half.device_in)
+        if half.sender is None or link is None:
+            return
+        path, interface = half.sender
+        noted = link.alias.removeprefix(_NOTE) if link.alias.startswith(_NOTE) else None
+        if on:
+            if noted is None:
+                return
+            for each in _OFFLOADS:
+                if each.name in noted.split(","):
+                    _set_offload(path, interface, each, on=True)
+            self._netlink.set_link(link.index, alias="")
+            return
+        if noted is None:
+            had = [each.name for each in _OFFLOADS if offload.get_offload(path, interface, each)]
+            self._netlink.set_link(link.index, alias=_NOTE + ",".join(had))
+        for each in _OFFLOADS:
+            _set_offload(path, interface, each, on=False)
+
+
+def tidy(impairment: Impairment) -> Impairment:
+    """Without what is said and does nothing."""
+    jitter, reorder = impairment.jitter, impairment.reorder
+    return replace(
+        impairment,
+        jitter=jitter if jitter and jitter.spread_s else None,
+        reorder=reorder if reorder and reorder.fraction else None,
+        drops=tuple(match for match in impairment.drops if match.fraction),
+        bursts=tuple(burst for burst in impairment.bursts if burst.loss),
+    )
+
+
+def _set_offload(path: str | None, interface: str, which: Offload, *, on: bool) -> None:
+    try:
+        offload.set_offload(path, interface, which, on)
+    except OSError as error:
+        raise LabctlError(
+            "effect-not-taken", f"offload {which.name} of {interface} cannot be set: {error.strerror}"
+        ) from error
+
+
+def _cord(half: Half, letter: str) -> str:
+    """Its ends are called this with a 0 and a 1; a panel side's name leaves room for that."""
+    return f"{half.device_in}{letter}"
