@@ -113,14 +113,14 @@ def _summary(result: Discovered) -> None:
         out.say(render(warning).replace("error: ", "warning: ", 1))
     for unread in result.unread:
         out.say(render(unread.error))
-    _some("rows rejected", [f"{row.where}  {row.reason}" for row in result.rejected])
+    _some("row", "rejected", [f"{row.where}  {row.reason}" for row in result.rejected])
     lost = [
         line for account in result.accounts for line in account.of(LineClass.UNSUPPORTED, LineClass.UNKNOWN)
     ]
     _some(
-        "configuration lines that no lab will have", [f"{each.where}  {each.text.strip()}" for each in lost]
+        "configuration line", "that no lab will have", [f"{each.where}  {each.text.strip()}" for each in lost]
     )
-    _some("conflicts", [f"{c.kind}: {c.subject}: {c.resolution}" for c in topology.conflicts])
+    _some("conflict", "", [f"{c.kind}: {c.subject}: {c.resolution}" for c in topology.conflicts])
     if result.gone:
         out.say(f"no longer in any source, removed: {', '.join(result.gone)}")
     stale = [device.name for device in topology.devices if device.stale_since]
@@ -130,20 +130,27 @@ def _summary(result: Discovered) -> None:
     polled = sum(device.polled for device in topology.devices)
     both = sum(link.two_sided for link in topology.links)
     out.say(
-        f"read {sources}: {result.rows} neighbour rows; {polled} devices and {len(topology.devices) - polled} known only "
-        f"from them; {both} links confirmed by both ends, {len(topology.links) - both} by one; "
-        f"{len(topology.segments)} segments; {len(topology.conflicts)} conflicts"
+        f"read {sources}: {_count(result.rows, 'neighbour row')}; {_count(polled, 'device')} and "
+        f"{len(topology.devices) - polled} known only from them; {_count(both, 'link')} confirmed by both ends, "
+        f"{len(topology.links) - both} by one; {_count(len(topology.segments), 'segment')}; "
+        f"{_count(len(topology.conflicts), 'conflict')}"
     )
     if result.passed_over:
-        out.say(f"passed over {len(result.passed_over)} files that no source knows")
+        out.say(f"passed over {_count(len(result.passed_over), 'file')} that no source knows")
     if result.path:
         out.say(f"wrote {result.path}")
 
 
-def _some(what: str, lines: list[str]) -> None:
-    if lines:
-        out.say(f"{len(lines)} {what}:")
-        for line in lines[:MAX_SAID]:
-            out.say(f"  {line}")
-        if len(lines) > MAX_SAID:
-            out.say(f"  … and {len(lines) - MAX_SAID} more (all in the snapshot or --format json)")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _some(noun: str, which: str, lines: list[str]) -> None:
+    """The first lines of a list, under how many there are."""
+    if not lines:
+        return
+    out.say(f"{_count(len(lines), noun)} {which}".rstrip() + ":")
+    for line in lines[:MAX_SAID]:
+        out.say(f"  {line}")
+    if len(lines) > MAX_SAID:
+        out.say(f"  … and {len(lines) - MAX_SAID} more")

@@ -7,7 +7,26 @@ from ipaddress import ip_interface
 
 from labctl.model.topology import Conflict, Evidence, Interface, Link
 from labctl.names import CableId, PortId
+from labctl.topo.identity import Box
 from labctl.topo.links import Hypothesis
+
+
+def rejections(boxes: Sequence[Box]) -> list[Conflict]:
+    """Rows that were read and not understood, by device: nothing is left out in silence."""
+    return [
+        Conflict(
+            kind="rows-rejected",
+            subject=box.name,
+            said=tuple(
+                Evidence(source=seen.source, where=row.where, said=row.reason)
+                for seen in box.observations
+                for row in seen.rejected
+            ),
+            resolution="nothing was taken from them",
+        )
+        for box in boxes
+        if any(seen.rejected for seen in box.observations)
+    ]
 
 
 def losers(lost: Sequence[Hypothesis], chosen: Sequence[Hypothesis]) -> list[Conflict]:

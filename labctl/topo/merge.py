@@ -57,6 +57,7 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
         *resolved.conflicts,
         *off_segment,
         *shared,
+        *checks.rejections(resolved.boxes),
         *checks.losers(lost, chosen),
         *checks.one_sided(chosen),
         *checks.mismatches(links, interfaces),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from production import cables, config, device, interface, kinds, mac, merge, row
 
+from labctl.model.observation import Rejected
 from labctl.names import CableId, PortId
 from labctl.topo.links import WEIGHTS, Hypothesis, select
 
@@ -200,6 +201,13 @@ def test_mismatches_of_the_two_ends_are_reported():
     topology = merge(end(1, 2, mtu=1500, speed_bps=1e9, admin_up=True), end(2, 1, mtu=9000, speed_bps=1e10))
     assert kinds(topology) == ["mtu-mismatch", "speed-mismatch"]
     assert len(topology.links) == 1
+
+
+def test_rows_that_were_not_understood_are_listed_with_their_place():
+    refused = (Rejected(where="r1.snmprec:7", reason="names nobody"),)
+    (conflict,) = merge(device(1, 1, rejected=refused)).conflicts
+    assert (conflict.kind, conflict.subject) == ("rows-rejected", "r1")
+    assert [(e.where, e.said) for e in conflict.said] == [("r1.snmprec:7", "names nobody")]
 
 
 def test_different_subnets_on_one_cable_are_reported():

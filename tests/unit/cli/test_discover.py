@@ -1,0 +1,85 @@
+"""What a person sees: tables on stdout, what was read and what is doubtful on stderr, and the exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labctl.cli import main
+from labctl.errors import Exit
+
+WALKS = Path(__file__).parents[1] / "ingest" / "walks"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("r1", "r2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "frr.conf").write_text(
+            f"frr defaults traditional\nhostname {name}\ninterface eth1\n ip address 10.0.0.{name[1]}/30\n"
+        )
+    return tmp_path
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main.run(["discover", *words])
+    said = capsys.readouterr()
+    return stop.value.code or 0, said.out, said.err
+
+
+def test_tables_and_a_summary(here, capsys):
+    status, out, err = run(capsys, str(WALKS), "r1", "r2", "-n", "all")
+    assert status == Exit.PASS
+    assert "box1    yes     2" in out
+    assert "box1:eth1  box2:eth1  data  2      1.00" in out
+    assert "r1:eth1    r2:eth1    data  1      0.80" in out
+    assert err.endswith(
+        "read 2 snmpwalk, 2 frr: 2 neighbour rows; 4 devices and 0 known only from them; "
+        "1 link confirmed by both ends, 1 by one; 0 segments; 0 conflicts\nwrote topologies/all.yml\n"
+    )
+    assert (here / "topologies" / "all.yml").is_file()
+
+
+def test_json_and_nothing_else_on_stdout(capsys):
+    status, out, err = run(capsys, str(WALKS), "-f", "json", "--dry-run")
+    assert status == Exit.PASS
+    assert [link["two_sided"] for link in json.loads(out)["links"]] == [True]
+    assert "wrote" not in err
+
+
+def test_a_device_that_was_not_read_is_exit_4(here, capsys):
+    (here / "inventory.yml").write_text(
+        "devices:\n  r9: {address: 127.0.0.1, snmp: {community: c, port: 1, timeout: 0.1, retries: 0}}\n"
+    )
+    status, out, err = run(capsys, "inventory.yml", "r1", "r2", "-n", "all")
+    assert status == Exit.UNKNOWN
+    assert "r1:eth1" in out
+    assert "error: device-unreachable\n  inventory.yml:2:3  r9 did not answer" in err
+
+
+def test_a_lenient_run_warns(here, capsys):
+    (here / "walk.snmprec").write_text("1.3.6.1.2.1.1.5.0|4|sw\nnonsense\n")
+    status, _, err = run(capsys, "walk.snmprec", "-n", "sw")
+    assert status == Exit.BAD_INPUT
+    assert "error: bad-snmp-row\n  walk.snmprec:2  not `OID|TAG|VALUE`: 'nonsense'\n" in err
+    status, out, err = run(capsys, "walk.snmprec", "-n", "sw", "--lenient")
+    assert status == Exit.PASS
+    assert "sw" in out
+    assert "warning: bad-snmp-row\n  walk.snmprec:2  " in err
+    assert "1 row rejected:\n  walk.snmprec:2  " in err
+
+
+def test_long_lists_are_cut_and_say_where_the_rest_is(here, capsys):
+    rows = "".join(f"1.0.8802.1.1.2.1.4.1.1.7.0.{n}.1|4|eth{n}\n" for n in range(1, 31))
+    (here / "walk.snmprec").write_text(f"1.3.6.1.2.1.1.5.0|4|sw\n{rows}")
+    _, _, err = run(capsys, "walk.snmprec", "--dry-run", "--lenient")
+    assert "1 conflict:\n  neighbour-anonymous: sw: the row says nothing that identifies a device" in err
+
+
+def test_lines_of_configurations_that_no_lab_will_have_are_listed(here, capsys):
+    with (here / "r1" / "frr.conf").open("a") as file:
+        file.write("router rip\n version 2\n")
+    _, _, err = run(capsys, "r1", "--dry-run")
+    assert "configuration lines that no lab will have:\n  r1/frr.conf:" in err
