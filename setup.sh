@@ -33,6 +33,7 @@ END
     cat << 'END'
 user-mode-linux|linux.uml|a second kernel for tests: netem, cgroup v2, VRF
 kmod|modprobe|the second kernel loads its modules with it
+procps|sysctl|tests look at processes and set sysctls
 iputils-ping|ping|tests send pings through the cables they made
 tcpdump|tcpdump|tests look at what crosses a cable
 make|make|tests of the Makefile

@@ -116,6 +116,14 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             apart=False,
         ),
         _Item(
+            name="root directory",
+            why="containers replace it",
+            fix=".venv/bin/python tools/in_root.py bash",
+            work=primitives.root_directory,
+            needed_for=real,
+            apart=False,
+        ),
+        _Item(
             name="network namespaces",
             why="every node, and the patch panel",
             fix=kernel,

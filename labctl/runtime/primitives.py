@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from labctl.linux import cgroup, mounts, netns, proc, rooted, tc
+from labctl.linux import cgroup, mounts, netns, proc, rooted, rootns, tc
 from labctl.linux.netlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -46,6 +46,13 @@ def kernel() -> str:
     os.close(os.pidfd_open(os.getpid()))
     os.close(rooted.open_in("/", "proc"))
     return f"Linux {os.uname().release}"
+
+
+def root_directory() -> str:
+    """/ is the root of the mount namespace, which it is not in a chroot."""
+    if not rootns.at_root():
+        raise OSError("this is a chroot: runc starts no containers in one, and entering nodes would leave it")
+    return "/ is the root of its mount namespace"
 
 
 def namespaces() -> str:

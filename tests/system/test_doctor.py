@@ -16,6 +16,7 @@ pytestmark = pytest.mark.root
 NEEDED = {
     "root",
     "kernel",
+    "root directory",
     "network namespaces",
     "veth",
     "stitching",
