@@ -354,15 +354,17 @@ def _serials(rows: Rows) -> tuple[str, ...]:
 
 
 def _lldp(rows: Rows, managed: Rows, refused: list[Rejected]) -> list[Neighbour]:
-    """LLDP-MIB: (timeMark, localPortNum, remIndex), read from the end; of two timeMarks the later one counts."""
+    """LLDP-MIB: (timeMark, localPortNum, remIndex), read from the end.
+
+    A row whose timeMark moved while its columns were walked stands in the walk in two pieces: the later cells count.
+    """
     latest: dict[tuple[int, int], tuple[Oid, Row]] = {}
-    for index, row in rows.items():
+    for index, row in sorted(rows.items()):
         if not index:
             refused.append(_refuse(row, "an lldpRemTable row without an index"))
             continue
         key = (index[-2] if len(index) >= 2 else 0, index[-1])
-        if key not in latest or index > latest[key][0]:
-            latest[key] = (index, row)
+        latest[key] = (index, {**latest[key][1], **row} if key in latest else row)
     addresses = _management_addresses(managed)
     found: list[Neighbour] = []
     for key, (index, row) in sorted(latest.items()):

@@ -52,6 +52,13 @@ def test_of_two_time_marks_the_later_counts():
     assert only(observation).remote_port.text == "new"
 
 
+def test_a_row_whose_time_mark_moved_during_the_walk_is_one_row():
+    early = lldp("100.7.1", c7=None)
+    late = cells("lldpRemTable", {"200.7.1": {7: "eth1", 9: "r2"}})
+    row = only(seen(early, late))
+    assert (row.chassis.mac, row.remote_port.text, row.sys_name) == (SPELLED, "eth1", "r2")
+
+
 @pytest.mark.parametrize(
     ("subtype", "value", "kind", "text"),
     [

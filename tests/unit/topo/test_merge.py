@@ -277,6 +277,17 @@ def test_a_device_whose_configuration_alone_could_be_read_keeps_its_hardware_and
     assert (eth0.role, eth1.mac, eth1.addresses) == ("mgmt", mac(1, 2), ("10.0.0.1/30",))
 
 
+def test_a_segment_with_a_dead_member_stays():
+    def heard(me):
+        return [row(101, mac(n), "eth1", rem=n) for n in (1, 2, 3) if n != me]
+
+    before = merge(*(device(n, 1, heard(n)) for n in (1, 2, 3)))
+    after = merge(*(device(n, 1, heard(n)) for n in (1, 3)), kept=stale(before, "r2"), stale=["r2"])
+    assert [s.ports for s in after.segments] == [s.ports for s in before.segments]
+    alone = merge(device(1, 1), kept=stale(stale(before, "r2"), "r3"), stale=["r2", "r3"])
+    assert [s.ports for s in alone.segments] == [s.ports for s in before.segments]
+
+
 def test_two_dead_neighbours_keep_the_cable_between_them():
     before = merge(*ring(1, 2, 3))
     kept = stale(stale(before, "r2"), "r3")
