@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
 from labctl.model.policy import Action, UndefinedPolicies
 from labctl.model.snapshot import Snapshot
-from labctl.model.topology import Device, Interface, Role, Topology
+from labctl.model.topology import Device, Interface, Role, Segment, Topology
 from labctl.render.project import Note
 
 _DENY = UndefinedPolicies(
@@ -80,8 +80,13 @@ def _linked_ports(topology: Topology) -> tuple[dict[str, list[str]], dict[str, l
             (mgmt if link.role is Role.MGMT else data)[end.node].append(end.interface)
     for segment in topology.segments:
         for port in segment.ports:
-            data[port.node].append(port.interface)
+            (mgmt if segment.role is Role.MGMT else data)[port.node].append(port.interface)
     return data, mgmt
+
+
+def data_segments(topology: Topology) -> tuple[Segment, ...]:
+    """The segments that become part of the lab: it has a management network of its own."""
+    return tuple(segment for segment in topology.segments if segment.role is not Role.MGMT)
 
 
 def ports_of(device: Rendered) -> tuple[str, ...]:

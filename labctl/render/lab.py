@@ -27,7 +27,7 @@ from labctl.model.snapshot import Snapshot
 from labctl.model.topology import Role
 from labctl.names import PortId, derived_mac
 from labctl.render.allocation import AllocationTable, Ports, allocate
-from labctl.render.devices import Rendered, ports_of, rendered_devices
+from labctl.render.devices import Rendered, data_segments, ports_of, rendered_devices
 from labctl.render.frr import render_daemons, render_frr
 from labctl.render.frr_limits import frr_limits
 from labctl.render.project import Note, Surroundings, project
@@ -70,7 +70,7 @@ def allocation(snapshot: Snapshot, options: RenderOptions, known: AllocationTabl
         Ports(device=each.name, ports=ports_of(each), lo=_lo(each.config))
         for each in rendered_devices(snapshot, found)
     ]
-    segments = [segment.name for segment in snapshot.topology.segments]
+    segments = [segment.name for segment in data_segments(snapshot.topology)]
     return allocate(options.name, devices, segments, known=known, mgmt_subnet=options.mgmt_subnet)
 
 
@@ -109,7 +109,7 @@ class _Render:
                 kind=NodeKind.BRIDGE,
                 labels=_label(s.name, self._table.segments[s.name]),
             )
-            for s in self._snapshot.topology.segments
+            for s in data_segments(self._snapshot.topology)
         ]
         self._problems.stop()
         spec = LabSpec(
@@ -145,7 +145,7 @@ class _Render:
 
     def _segments(self) -> Iterator[CableSpec]:
         used = 0
-        for segment in self._snapshot.topology.segments:
+        for segment in data_segments(self._snapshot.topology):
             bridge = self._table.segments[segment.name]
             for port in segment.ports:
                 if not self._usable(port) or port in self._cabled:
