@@ -183,7 +183,7 @@ def _of_flow(flow: Flow, acts: Sequence[Act], expect: Expect) -> Iterable[Findin
 def _of_window(flow: Flow, window: LossWindow, acts: Sequence[Act], expect: Expect) -> Finding:
     limit = expect.max_outage_s
     others = len([w for w in flow.windows if w is not window])
-    text = f"{flow.lost} of {flow.sent} lost; longest outage {outage(window)}"
+    text = f"{flow.lost:,} of {flow.sent:,} lost; longest outage {outage(window)}"
     if others:
         text += f"; {plural(others, 'shorter one')}"
     if not acts:

@@ -35,10 +35,16 @@ def onset(report: Report) -> Window | None:
     """The seconds around the first failure, wide enough for the longest outage; None when that is nearly all."""
     if not report.acts or not report.flows:
         return None
-    begin = report.acts[0].window.start
-    ends = [w.next_good or w.last_lost for f in report.flows for w in f.windows if begin <= w.last_lost]
-    reroute = [c.t for p in report.convergence for c in p.route_changes if begin <= c.t < begin + 30]
-    last = max([begin + 0.4, *(e for e in ends if e < begin + 60), *reroute])
+    begin, until = report.acts[0].window.start, report.acts[0].window.end
+    healing = begin + 30 if until is None else until
+    ends = [
+        w.next_good or w.last_lost
+        for f in report.flows
+        for w in f.windows
+        if begin <= w.last_lost and w.first_lost < healing
+    ]
+    reroute = [c.t for p in report.convergence for c in p.route_changes if begin <= c.t < healing]
+    last = max([begin + 0.2, *ends, *reroute])
     span = (last - begin) * 1.5
     full = whole(report)
     if span * 3 > (full.duration or 0.0):

@@ -196,6 +196,43 @@ def _discover() -> Schema:
     )
 
 
+def _report() -> Schema:
+    """The frame that programs hold on to; the parts grow with labctl and are described in docs/architecture.md."""
+    verdict: Schema = {"enum": ["PASS", "FAIL", "UNKNOWN"]}
+    seconds: Schema = {"type": ["number", "null"]}
+    numbers: Schema = {"type": "array", "items": {"type": ["number", "null"]}}
+    finding = _object(
+        {"verdict": verdict, "subject": _TEXT, "summary": _TEXT, "seen": _list(_TEXT)}, extra=True
+    )
+    stamps = _object({"requested": {"type": "number"}, "applied": seconds, "read_back": seconds})
+    ended = {"anyOf": [stamps, {"type": "null"}]}
+    act = _object({"id": _TEXT, "what": _TEXT, "on": _TEXT, "start": stamps, "end": ended}, extra=True)
+    samples = _object({"seq": numbers, "sent": numbers, "value": numbers, "error": {"type": "object"}})
+    track = _object(
+        {"series": {"type": "object"}, "interval_s": {"type": "number"}, "samples": samples}, extra=True
+    )
+    window = _object(
+        {"first_lost": {"type": "number"}, "last_lost": {"type": "number"}, "lost": _COUNT}, extra=True
+    )
+    flow = _object(
+        {"track": track, "windows": _list(window), "sent": _COUNT, "lost": _COUNT, "late": _COUNT}, extra=True
+    )
+    return _versioned(
+        {
+            "kind": {"const": "report"},
+            "verdict": verdict,
+            "headline": _TEXT,
+            "run": {"type": "object"},
+            "findings": _list(finding),
+            "acts": _list(act),
+            "flows": _list(flow),
+            "convergence": _list({"type": "object"}),
+            "comparison": {"type": ["object", "null"]},
+        },
+        extra=True,
+    )
+
+
 def _graph() -> Schema:
     port = _object({"device": _TEXT, "port": _TEXT})
     cut: Mapping[str, Schema] = {"single_point_of_failure": _BOOL, "cuts_off": _list(_TEXT)}
@@ -318,6 +355,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "lab": ("a lab file (*.clab.yml), as far as labctl reads it", _lab),
     "plan": ("what `labctl deploy --dry-run --format json` prints", _plan),
     "render": ("what `labctl render --format json` prints", _render),
+    "report": ("report.json, the record of a run", _report),
     "route-tables": ("what a lab routed by (`labctl compare --save`)", _route_tables),
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),

@@ -25,6 +25,8 @@ def graph(topology: Topology, *, management: bool = False) -> nx.MultiGraph:
         if management or link.role is not Role.MGMT:
             g.add_edge(link.a.node, link.b.node, key=str(link.id), link=link)
     for segment in sorted(topology.segments, key=lambda s: s.name):
+        if segment.role is Role.MGMT and not management:
+            continue
         name = SEGMENT + segment.name
         g.add_node(name, segment=segment)
         for port in sorted(segment.ports):
@@ -38,7 +40,6 @@ def of_lab(lab: LabSpec) -> Topology:
     ports: dict[str, set[str]] = {n.name: set() for n in lab.nodes if n.name not in bridges}
     members: dict[str, list[PortId]] = {b: [] for b in sorted(bridges)}
     links: list[Link] = []
-    said = Evidence(source="lab", where=lab.source, said="")
     for cable in lab.cables:
         for end in cable.ends:
             ports.setdefault(end.port.node, set()).add(end.port.interface)
@@ -50,7 +51,7 @@ def of_lab(lab: LabSpec) -> Topology:
         elif z.node in bridges and a.node not in bridges:
             members[z.node].append(a)
         else:
-            links.append(Link(a=a, b=z, two_sided=True, confidence=1.0, evidence=(said,)))
+            links.append(Link(a=a, b=z, two_sided=True, confidence=1.0, evidence=_said(lab, f"{a}, {z}")))
     kinds = {n.name: n.image or str(n.kind) for n in lab.nodes}
     devices = tuple(
         Device(
@@ -63,5 +64,13 @@ def of_lab(lab: LabSpec) -> Topology:
         for name in sorted(ports)
         if name not in bridges
     )
-    segments = tuple(Segment(name=b, ports=tuple(sorted(p)), evidence=(said,)) for b, p in members.items())
+    segments = tuple(
+        Segment(name=b, ports=tuple(sorted(p)), evidence=_said(lab, f"node {b} of kind bridge"))
+        for b, p in members.items()
+    )
     return Topology(name=lab.name, devices=devices, links=tuple(links), segments=segments)
+
+
+def _said(lab: LabSpec, what: str) -> tuple[Evidence, ...]:
+    """The lab file is all the evidence there is; a lab made in memory has none."""
+    return (Evidence(source="lab file", where=lab.source, said=what),) if lab.source else ()

@@ -1,8 +1,11 @@
 import json
 
+import jsonschema
+
 import reports
 from labctl.report import record, text
 from labctl.report.folder import save
+from labctl.schema import json_schema
 
 
 def test_equal_reports_are_equal_bytes():
@@ -12,6 +15,7 @@ def test_equal_reports_are_equal_bytes():
 def test_everything_is_in_it_once_in_plain_json():
     value = json.loads(record.write(reports.report()))
     assert (value["version"], value["kind"], value["verdict"]) == (1, "report", "PASS")
+    jsonschema.validate(value, json_schema.schema("report"), jsonschema.Draft202012Validator)
     assert value["acts"][0]["cable"] == "a-core1:eth3--a-edge1:eth1"
     samples = value["flows"][0]["track"]["samples"]
     assert len(samples["seq"]) == len(samples["sent"]) == len(samples["value"]) == 1750
@@ -26,7 +30,7 @@ def test_the_text_ends_with_the_verdict():
     assert lines[-1] == "verdict: PASS"
     assert lines[-2].startswith("Cable cut (a-core1:eth3--a-edge1:eth1): client1 → web1 was interrupted")
     assert (
-        "  ✓ PASS     client1 → web1                         15 of 1750 lost; longest outage 280 to 320 ms"
+        "  ✓ PASS     client1 → web1                         15 of 1,750 lost; longest outage 280 to 320 ms"
         in lines
     )
 

@@ -26,6 +26,14 @@ def test_the_whole_run_and_the_seconds_that_matter():
     assert onset.duration < 2
 
 
+def test_what_the_healing_changed_is_not_part_of_the_zoom():
+    phase = reports.cut_phase()
+    late = replace(phase, route_changes=(*phase.route_changes, replace(phase.route_changes[0], t=82.0)))
+    onset = timeline.onset(reports.report(convergence=(late,)))
+    assert onset is not None
+    assert onset.end < 72
+
+
 def test_no_zoom_into_what_is_nearly_all():
     report = reports.report(tracks=(reports.track("c → w", ((70.0, 81.0),)),))
     assert timeline.onset(report) is None
