@@ -105,8 +105,11 @@ class Panel:
 
     def create(self) -> None:
         """Everything of a new lab: namespaces, bridges, cables, management network; all panel sides down."""
-        allow_many_files()
         self.create_namespaces()
+        self.wire()
+
+    def wire(self) -> None:
+        """Bridges, cables and management network, in namespaces that are there."""
         for node in self.lab.nodes:
             if node.kind is NodeKind.BRIDGE:
                 self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
@@ -116,6 +119,7 @@ class Panel:
 
     def create_namespaces(self) -> None:
         """The panel's namespace and one for each node, ready for devices."""
+        allow_many_files()
         netns.prepare(self.place.ns_dir)
         netns.create(self.place.panel_ns)
         for key, value in PANEL_SYSCTLS.items():
@@ -193,6 +197,10 @@ class Panel:
             with contextlib.suppress(FileNotFoundError):
                 found[name] = {link.name: link.up for link in self._node(name).links()}
         return found
+
+    def links(self, node: str) -> list[Link]:
+        """Every device in a node's namespace."""
+        return self._node(node).links()
 
     def stitched(self, cable: CableSpec) -> bool:
         """Whether both redirects of a cable are in place (a stub or a segment port: its one end is)."""
