@@ -22,7 +22,7 @@ from labctl.model.routing import (
 )
 from labctl.render.frr_bgp import bgp
 from labctl.render.frr_policy import ip, policies
-from labctl.render.words import key, maybe_no
+from labctl.render.words import key, maybe_no, one_line
 
 
 def render_frr(config: DeviceConfig) -> str:
@@ -56,7 +56,7 @@ def render_daemons(config: DeviceConfig) -> str:
 
 def _head(config: DeviceConfig) -> Iterator[str]:
     yield "frr defaults traditional"
-    yield f"hostname {config.hostname}"
+    yield f"hostname {one_line(config.hostname)}"
     yield "service integrated-vtysh-config"
     # The kernel drops members of a nexthop group with their carrier and FRR 8 does not notice: after a cable is
     # plugged back, equal-cost routes keep one path for ever. Routes that carry their own next hops do not have it.
@@ -68,7 +68,7 @@ def _head(config: DeviceConfig) -> Iterator[str]:
 def _interface(interface: InterfaceConfig) -> Iterator[str]:
     yield f"interface {interface.name}"
     if interface.description:
-        yield f" description {interface.description}"
+        yield f" description {one_line(interface.description)}"
     for address in interface.ipv4:
         yield f" ip address {address}"
     for address in interface.ipv6:

@@ -12,7 +12,7 @@ from labctl.model.routing import (
     NeighborFamily,
     NextHopSelf,
 )
-from labctl.render.words import key, maybe_no
+from labctl.render.words import key, maybe_no, one_line
 
 
 def bgp(config: BgpConfig) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _neighbor(neighbor: BgpNeighbor) -> Iterator[str]:
     else:
         yield f"{peer} remote-as {neighbor.remote_as}"
     if neighbor.description:
-        yield f"{peer} description {neighbor.description}"
+        yield f"{peer} description {one_line(neighbor.description)}"
     if neighbor.local_as:
         flags = " no-prepend" * neighbor.local_as.no_prepend + " replace-as" * neighbor.local_as.replace_as
         yield f"{peer} local-as {neighbor.local_as.asn}{flags}"

@@ -22,6 +22,7 @@ from labctl.model.policy import (
     SetAction,
     SetKind,
 )
+from labctl.render.words import one_line
 
 MATCH_WORDS: dict[MatchKind, str] = {
     MatchKind.PREFIX_LIST_V4: "ip address prefix-list",
@@ -108,7 +109,7 @@ def ip(afi: Afi) -> str:
 def _prefix_list(found: PrefixList) -> Iterator[str]:
     head = f"{ip(found.afi)} prefix-list {found.name}"
     if found.description:
-        yield f"{head} description {found.description}"
+        yield f"{head} description {one_line(found.description)}"
     for entry in found.entries:
         yield f"{head} seq {entry.seq} {entry.action} {entry.prefix}{_bounds(entry)}"
 
@@ -147,7 +148,7 @@ def _route_map(found: RouteMap) -> Iterator[str]:
 
 def _clauses(entry: RouteMapEntry) -> Iterator[str]:
     if entry.description:
-        yield f"description {entry.description}"
+        yield f"description {one_line(entry.description)}"
     for match in entry.matches:
         exact = " exact-match" if match.exact else ""
         yield f"match {MATCH_WORDS[match.kind]} {' '.join(match.values)}{exact}"

@@ -12,3 +12,8 @@ def maybe_no(flag: bool, words: str) -> str:
 def key(token: KeyToken) -> str:
     """What stands in a lab for a production secret: equal tokens, equal keys. At most 8 bytes, for OSPF's sake."""
     return f"key{token}"
+
+
+def one_line(text: str) -> str:
+    """Free text as it may stand in a configuration: no line break gets out of its line."""
+    return " ".join(text.split())

@@ -450,7 +450,7 @@ def test_shown_configuration_ends_with_end():
     assert (error.code, error.where.line) == ("config-truncated", 6)
 
 
-@pytest.mark.parametrize("stem", ["bad-config", "config-truncated", "bad-address-frr"])
+@pytest.mark.parametrize("stem", ["bad-config-frr", "config-truncated-frr", "bad-address-frr"])
 def test_error_texts(stem):
     here = Path(__file__).parents[2] / "errors"
     with pytest.raises(LabctlError) as caught:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from config_strategies import KEYS, configs
@@ -59,3 +60,11 @@ def test_daemons_are_those_that_the_configuration_needs():
     bfd = read("interface eth1\n ip ospf bfd\nrouter ospf\nrouter bgp 65001\n").config
     assert "bfdd=yes\n" in render_daemons(bfd)
     assert "bgpd=yes\n" in render_daemons(bfd)
+
+
+def test_no_line_break_gets_out_of_a_description():
+    config = read("interface eth1\n description x\n").config
+    (port,) = config.interfaces
+    broken = replace(config, interfaces=(replace(port, description="x\n!\nrouter bgp 1\n"),))
+    assert " description x ! router bgp 1\n" in render_frr(broken)
+    assert read(render_frr(broken)).config.bgp is None
