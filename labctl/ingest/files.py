@@ -16,10 +16,8 @@ from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import Walk
 
 MAX_ROWS_SAID: Final = 20  # bad rows of one file that are listed one by one
-_FRR: Final = re.compile(
-    rb"^(frr (version|defaults) |service integrated-vtysh-config|router (bgp|ospf|isis) ?|hostname \S+$)",
-    re.MULTILINE,
-)
+#: Other vendors' configurations look much alike; FRR's name themselves.
+_FRR: Final = re.compile(rb"^(frr (version|defaults) |service integrated-vtysh-config)", re.MULTILINE)
 #: Files that lie beside a Linux box's `ip-addr.json` and belong to it.
 _ANCHOR: Final = "ip-addr.json"
 
@@ -88,7 +86,8 @@ class FrrFile:
     def claims(self, path: str, head: bytes) -> bool:
         if os.path.exists(os.path.join(os.path.dirname(path), _ANCHOR)):
             return False
-        return b"\0" not in head and _FRR.search(head) is not None
+        named = os.path.basename(path) == "frr.conf"
+        return b"\0" not in head and (named or _FRR.search(head) is not None)
 
     def read(self, path: str, context: Context) -> Reading:
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -78,11 +78,12 @@ SOURCES: Registry[Source] = Registry(
         "linux": "labctl.ingest.files:LINUX",
         "snmprec": "labctl.ingest.files:SNMPREC",
         "snmpwalk": "labctl.ingest.files:SNMPWALK",
+        "suzieq": "labctl.ingest.suzieq:SUZIEQ",
     },
 )
 
 #: Asked first and in this order; sources from elsewhere after them.
-_ORDER: Final = ("linux", "snmprec", "snmpwalk", "inventory", "frr")
+_ORDER: Final = ("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "frr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,5 +97,6 @@ def _differences(a: Interface, b: Interface) -> list[tuple[str, str, str]]:
 
 
 def _networks(interface: Interface) -> set[str]:
+    """IPv4 subnets; a borrowed /32 (an unnumbered interface) is none."""
     networks = (ip_interface(address).network for address in interface.addresses)
-    return {str(network) for network in networks if network.version == 4}
+    return {str(network) for network in networks if network.version == 4 and network.prefixlen < 32}

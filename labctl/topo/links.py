@@ -32,6 +32,7 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "cdp contradicted": 0.50,
     "kept contradicted": 0.50,  # of the earlier snapshot, and a port of it reports somebody else now
     "subnet narrow": 0.80,  # /30, /31, /126, /127
+    "subnet silent": 0.50,  # narrow, and both devices listen for neighbours and hear nobody on these ports
     "subnet wide": 0.60,  # any other subnet with exactly two members
 }
 CERTAIN: Final = 1 - 1e-9
@@ -152,36 +153,36 @@ def hypotheses_of(
 
 
 def add_subnets(
-    found: Sequence[Subnet], hypotheses: dict[CableId, Hypothesis], used: set[PortId]
+    found: Sequence[Subnet], hypotheses: dict[CableId, Hypothesis], used: set[PortId], speaks: set[str]
 ) -> list[Segment]:
-    """Two members speak for a cable; more, when no neighbour row says otherwise, for a segment."""
+    """Two members speak for a cable; more, when no neighbour row says otherwise, for a segment.
+
+    Two members that both listen for neighbours and hear nobody there are not joined directly: in a narrow subnet that
+    is a doubt, in a wide one there is a switch in between.
+    """
     wired = {port for cable in hypotheses for port in (cable.a, cable.z)} | used
     joined = {frozenset((cable.a.node, cable.z.node)) for cable in hypotheses}
-    segments: list[Segment] = []
+    segments: dict[tuple[PortId, ...], Segment] = {}
     for subnet in found:
         if any(port in used for port in subnet.ports):
             continue
         if subnet.aggregate and frozenset(port.node for port in subnet.ports) in joined:
             continue  # the members of the aggregate are the cables
-        if len(subnet.ports) == 2:
+        silent = all(port.node in speaks and port not in wired for port in subnet.ports)
+        if len(subnet.ports) == 2 and (subnet.narrow or not silent):
             cable = CableId.of(*subnet.ports)
             hypothesis = hypotheses.setdefault(cable, Hypothesis(cable))
-            weight = WEIGHTS["subnet narrow" if subnet.narrow else "subnet wide"]
-            hypothesis.subnet = max(hypothesis.subnet, weight)
+            how = "silent" if silent else "narrow" if subnet.narrow else "wide"
+            hypothesis.subnet = max(hypothesis.subnet, WEIGHTS[f"subnet {how}"])
             hypothesis.evidence.append(subnet.evidence)
         elif not any(port in wired for port in subnet.ports):
-            same = next((s for s in segments if s.ports == subnet.ports), None)
-            if same is not None:
-                segments.remove(same)
-            before = same.evidence if same else ()
-            segments.append(
-                Segment(
-                    name=same.name if same else f"segment-{subnet.network}",
-                    ports=subnet.ports,
-                    evidence=(*before, subnet.evidence),
-                )
+            before = segments.get(subnet.ports)
+            segments[subnet.ports] = Segment(
+                name=before.name if before else f"segment-{subnet.network}",
+                ports=subnet.ports,
+                evidence=(*(before.evidence if before else ()), subnet.evidence),
             )
-    return segments
+    return list(segments.values())
 
 
 def add_kept(kept: Topology, gone: frozenset[str], hypotheses: dict[CableId, Hypothesis]) -> None:

@@ -24,6 +24,7 @@ from labctl.topo.links import (
     kept_segments,
     placed,
     select,
+    speakers,
 )
 from labctl.topo.resolve import Resolved, resolve
 from labctl.topo.segments import find_segments
@@ -46,7 +47,7 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
     segments, used, off_segment = find_segments(claims, resolved)
     hypotheses = hypotheses_of(claims, used, resolved)
     found_subnets, shared = subnets(devices)
-    segments += add_subnets(found_subnets, hypotheses, used)
+    segments += add_subnets(found_subnets, hypotheses, used, speakers(resolved))
     if kept is not None:
         add_kept(kept, gone, hypotheses)
         segments += kept_segments(kept, gone, segments)

@@ -141,6 +141,18 @@ def test_two_routers_behind_a_switch_are_not_joined_by_their_subnet():
     assert topology.conflicts == ()
 
 
+@pytest.mark.parametrize(("length", "links", "segments"), [(30, [WEIGHTS["subnet silent"]], 0), (24, [], 1)])
+def test_two_devices_that_listen_and_hear_nobody_are_not_joined_directly(length, links, segments):
+    def listening(number):
+        return device(number, 1, addresses=[(1, f"10.0.0.{number}/{length}")])
+
+    topology = merge(listening(1), listening(2))
+    assert [link.confidence for link in topology.links] == links
+    assert len(topology.segments) == segments
+    deaf = merge(listening(1), device(2, 1, lldp=False, addresses=[(1, f"10.0.0.2/{length}")]))
+    assert len(deaf.links) == 1
+
+
 def test_a_subnet_that_contradicts_a_cable_is_reported():
     one = device(1, 2, [row(101, mac(2), "eth1")], addresses=[(1, "10.0.0.1/30")])
     two = device(2, 2, [row(101, mac(1), "eth1")])
@@ -201,6 +213,12 @@ def test_mismatches_of_the_two_ends_are_reported():
     topology = merge(end(1, 2, mtu=1500, speed_bps=1e9, admin_up=True), end(2, 1, mtu=9000, speed_bps=1e10))
     assert kinds(topology) == ["mtu-mismatch", "speed-mismatch"]
     assert len(topology.links) == 1
+
+
+def test_an_address_that_unnumbered_ports_borrow_is_no_mismatch():
+    one = device(1, 1, [row(101, mac(2), "eth1")], addresses=[(1, "10.255.0.1/32")])
+    two = device(2, 1, [row(101, mac(1), "eth1")], addresses=[(1, "10.255.0.2/32")])
+    assert kinds(merge(one, two)) == []
 
 
 def test_rows_that_were_not_understood_are_listed_with_their_place():

@@ -1,0 +1,177 @@
+"""A network as SuzieQ recorded it, exported to CSV: `lldp.csv`, and beside it `interfaces.csv` and `device.csv`.
+
+SuzieQ normalises what devices said: a peer's port is a name, or, where the device sent something else, an ifIndex or a
+MAC. Which port those mean only the peer's own interfaces tell, so the whole directory is the input.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from typing import Final
+
+from labctl.errors import LabctlError, Span
+from labctl.ingest.sources import Context, Reading
+from labctl.model.observation import (
+    AddressRow,
+    Ident,
+    IdKind,
+    InterfaceRow,
+    Neighbour,
+    Observation,
+    Walk,
+    parse_mac,
+)
+
+#: SuzieQ's interface types that ifType knows.
+TYPES: Final = {
+    "loopback": 24,
+    "bond": 161,
+    "vlan": 136,
+    "bridge": 209,
+    "subinterface": 135,
+    "vxlan": 131,
+    "vtep": 131,
+    "gre": 131,
+}
+#: An index of our own for interfaces that SuzieQ has none of; no device's ifIndex is this large.
+NO_INDEX: Final = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Suzieq:
+    """Claims `lldp.csv` by its header, and reads its neighbours in the directory with it."""
+
+    def claims(self, path: str, head: bytes) -> bool:
+        return os.path.basename(path) == "lldp.csv" and head.startswith(b"hostname,ifname,peerHostname,")
+
+    def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
+        directory = os.path.dirname(path)
+        interfaces, addresses = _interfaces(os.path.join(directory, "interfaces.csv"))
+        neighbours: dict[str, list[Neighbour]] = defaultdict(list)
+        for row, where in _rows(path):
+            names = {each.name: each.index for each in interfaces[row["hostname"]]}
+            neighbours[row["hostname"]].append(_neighbour(row, names.get(row["ifname"]), where))
+        polled = {
+            row["hostname"]: row for row, _ in _rows(os.path.join(directory, "device.csv"), optional=True)
+        }
+        return Reading(
+            observations=[
+                Observation(
+                    key=name,
+                    source="suzieq",
+                    address=polled.get(name, {}).get("address", ""),
+                    sys_name=name,
+                    sys_descr=_description(polled.get(name, {})),
+                    interfaces=tuple(interfaces[name]),
+                    neighbours=tuple(neighbours[name]),
+                    addresses=tuple(addresses[name]),
+                    walks=(Walk(table="lldp", rows=len(neighbours[name]), complete=True, where=path),),
+                    where=f"{path} {name}",
+                )
+                for name in sorted({*interfaces, *neighbours})
+            ]
+        )
+
+
+def _description(device: dict[str, str]) -> str:
+    return " ".join(device[key] for key in ("vendor", "model", "os", "version") if device.get(key))
+
+
+def _interfaces(path: str) -> tuple[dict[str, list[InterfaceRow]], dict[str, list[AddressRow]]]:
+    """Interfaces and addresses by host name."""
+    interfaces: dict[str, list[InterfaceRow]] = defaultdict(list)
+    addresses: dict[str, list[AddressRow]] = defaultdict(list)
+    for row, where in _rows(path):
+        host = row["hostname"]
+        index = _number(row["ifindex"]) or NO_INDEX + len(interfaces[host])
+        speed = _number(row["speed"])
+        interfaces[host].append(
+            InterfaceRow(
+                index=index,
+                name=row["ifname"],
+                alias=row["description"],
+                type=TYPES.get(row["type"]),
+                mac=parse_mac(row["macaddr"]),
+                mtu=_number(row["mtu"]),
+                speed_bps=speed * 1e6 if speed else None,
+                admin_up=row["adminState"] == "up",
+                oper_up=row["state"] == "up",
+                where=where,
+            )
+        )
+        for column in ("ipAddressList", "ip6AddressList"):
+            addresses[host] += [
+                AddressRow(if_index=index, address=ip_interface(each), where=where)
+                for each in json.loads(row[column] or "[]")
+            ]
+    return interfaces, addresses
+
+
+def _neighbour(row: dict[str, str], port: int | None, where: str) -> Neighbour:
+    return Neighbour(
+        protocol="lldp",
+        port=port,
+        port_is_index=True,
+        index=(port or 0,),
+        remote_port=_peer_port(row),
+        sys_name=row["peerHostname"],
+        addresses=(row["mgmtIP"],) if _is_address(row["mgmtIP"]) else (),
+        where=where,
+    )
+
+
+def _peer_port(row: dict[str, str]) -> Ident | None:
+    mac, index = parse_mac(row["peerMacaddr"]), _number(row["peerIfindex"])
+    if row["peerIfname"] not in ("", "-"):
+        return Ident(IdKind.NAME, row["peerIfname"])
+    if mac:
+        return Ident(IdKind.MAC, mac, mac)
+    return Ident(IdKind.LOCAL, str(index)) if index else None
+
+
+def _number(said: str) -> int | None:
+    """A whole number, however the export wrote it; nothing for zero, which SuzieQ writes for unknown."""
+    try:
+        return int(float(said)) or None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_address(said: str) -> bool:
+    try:
+        ip_interface(said)
+    except ValueError:
+        return False
+    return bool(said)
+
+
+def _rows(path: str, *, optional: bool = False) -> Iterator[tuple[dict[str, str], str]]:
+    """Rows and their places."""
+    try:
+        file = open(path, encoding="utf-8", newline="")  # noqa: SIM115  (closed below)
+    except OSError as error:
+        if optional and isinstance(error, FileNotFoundError):
+            return
+        reason = (error.strerror or str(error)).lower()
+        raise LabctlError(
+            "file-not-found",
+            f"cannot read the file: {reason}",
+            where=Span(path),
+            hint="a recorded network is a directory with lldp.csv and interfaces.csv",
+        ) from None
+    with file:
+        reader = csv.DictReader(file, restval="")
+        reader.fieldnames  # noqa: B018  (reads the header)
+        start = reader.line_num + 1
+        for row in reader:
+            yield row, f"{path}:{start}"
+            start = reader.line_num + 1  # a quoted field may hold line ends
+
+
+SUZIEQ = Suzieq()
