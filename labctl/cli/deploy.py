@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from labctl.cli import out
-from labctl.errors import LabctlError
+from labctl.errors import Exit, LabctlError
+
+if TYPE_CHECKING:
+    from labctl.runtime.store import LabDir
 
 
 def register(app: typer.Typer) -> None:
@@ -22,14 +27,20 @@ def deploy(
     ),
     name: str | None = typer.Option(None, "--name", "-n", help="A name for the lab instead of the file's."),
     lenient: bool = typer.Option(False, "--lenient", help="Accept keys of older containerlab versions."),
+    wait: bool = typer.Option(
+        False, "--wait", "-w", help="Return when routing has settled; exit 4 if it has not."
+    ),
+    timeout: str = typer.Option("120s", "--timeout", help="How long to wait for that."),
     dry_run: bool = out.DRY_RUN,
     output: out.Format = out.FORMAT,
 ) -> None:
     """Build the lab of a file: all of it, or nothing."""
+    from labctl import units
     from labctl.app import deploy as app
     from labctl.cli.inspect import show
     from labctl.runtime.store import Instance
 
+    patience = units.duration(timeout)
     instance = Instance.here()
     request = app.Request(
         file=file,
@@ -44,10 +55,27 @@ def deploy(
         plan = app.deploy(request, instance, progress)
     finally:
         progress.close()
-    if not dry_run:
-        show([instance.lab(plan.lab.name)], output)
-    else:
+    if dry_run:
         _show_plan(plan, output)
+        return
+    place = instance.lab(plan.lab.name)
+    show([place], output)
+    if wait:
+        _wait(place, patience)
+
+
+def _wait(place: LabDir, timeout_s: float) -> None:
+    from labctl.app import ready
+
+    progress = out.Progress()
+    try:
+        seen = ready.wait(place, timeout_s=timeout_s, emit=progress)
+    finally:
+        progress.close()
+    for line in ready.told(seen):
+        out.say(line)
+    if not seen.settled:
+        raise typer.Exit(Exit.UNKNOWN)
 
 
 def _show_plan(plan: object, output: out.Format) -> None:

@@ -5,6 +5,7 @@ Three FRR routers in a triangle and a host behind two of them; everything real b
 
 import json
 import os
+import re
 import time
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from labctl.agent import client
 from labctl.analyze import converge as analyze
 from labctl.analyze import routes
 from labctl.analyze.judge import Observed, judge
-from labctl.app import compare
+from labctl.app import compare, ready
 from labctl.model.effects import Direction, Down, Effect, HalfCable
 from labctl.model.lab import Bind, CableSpec, LabSpec
 from labctl.model.measure import shift
@@ -86,7 +87,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def start(lab):
-    return converge.wait_settled(observe.targets(lab), timeout_s=120)
+    return ready.wait(lab, timeout_s=120)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,12 @@ def _shifted(seen, by):
 def test_it_settles(start):
     assert start.settled
     assert (start.up, start.stuck, start.silent) == (6, (), ())
+
+
+def test_waiting_for_a_deployed_lab_tells_what_came_of_it(start):
+    first, *rest = ready.told(start)
+    assert re.fullmatch(r"routing settled after [0-9.]+ m?s: 6 adjacencies up", first)
+    assert rest == []
 
 
 def test_the_cut_moves_the_hosts_way_and_the_repair_brings_it_back(seen):
