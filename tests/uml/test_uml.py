@@ -38,6 +38,25 @@ def test_it_runs_tests_and_hands_back_their_verdict():
     assert none.code == 5
 
 
+#: Suites that must hold on this kernel too, control groups version 2 above all. `make test` runs the first.
+SUITES = (
+    "test_runc.py",
+    *(
+        pytest.param(f"test_{name}.py", marks=pytest.mark.soak)
+        for name in ("panel", "restart", "heal", "node_images")
+    ),
+)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_labs_run_on_this_kernel_too(suite):
+    if not os.path.isdir(os.path.join(umlkernel.images_directory(), "refs")):
+        pytest.skip(f"needs the images of `make images` (none in {umlkernel.images_directory()})")
+    ended = umlkernel.run_pytest(f"tests/system/{suite}")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout
+
+
 def test_one_that_hangs_is_ended_with_all_its_processes(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(umlkernel.BootFailed, match="no end of sleep 600 within 6 s"):
