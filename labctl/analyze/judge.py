@@ -229,7 +229,7 @@ def _of_convergence(seen: Convergence) -> Finding:
         )
     else:
         verdict = Verdict.UNKNOWN
-        text = f"still changing after {seconds(seen.waited_s)}"
+        text = f"had not settled after {seconds(seen.waited_s)}"
     end = seen.start + seen.took_s
     return Finding(
         verdict=verdict,

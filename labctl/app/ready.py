@@ -22,7 +22,7 @@ def told(seen: Convergence) -> Iterator[str]:
     if seen.settled:
         yield f"routing settled after {seconds(seen.took_s)}: {up} up"
     else:
-        yield f"routing still changes after {seconds(seen.waited_s)}: {up} up"
+        yield f"routing has not settled after {seconds(seen.waited_s)}: {up} up"
     for adjacency in seen.stuck:
         yield f"not up: {adjacency}"
     for daemon in seen.silent:

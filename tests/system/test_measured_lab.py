@@ -17,6 +17,7 @@ from labctl.analyze import converge as analyze
 from labctl.analyze import routes
 from labctl.analyze.judge import Observed, judge
 from labctl.app import compare, ready
+from labctl.cli import main
 from labctl.model.effects import Direction, Down, Effect, HalfCable
 from labctl.model.lab import Bind, CableSpec, LabSpec
 from labctl.model.measure import shift
@@ -26,7 +27,7 @@ from labctl.probes.http import HttpFlow
 from labctl.probes.ping import PingFlow
 from labctl.probes.sampler import Sampler
 from labctl.report.folder import save
-from labctl.run import converge, observe
+from labctl.run import converge, destroy, observe
 from labctl.topo.graph import of_lab
 
 pytestmark = pytest.mark.root
@@ -204,3 +205,37 @@ def test_a_lab_compared_with_its_own_saved_state_is_equal(lab, seen, tmp_path):
     assert result.unread == ()
     assert result.nodes == 5
     assert result.compared == result.equal == 19  # 5 networks of 3 routers, 2 routes of 2 hosts
+
+
+LAB = """\
+name: two
+topology:
+  nodes:
+    h1: {kind: linux, image: labctl/base}
+    h2: {kind: linux, image: labctl/base}
+  links:
+    - endpoints: ["h1:eth1", "h2:eth1"]
+"""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [("1s", 4, "routing has not settled after "), ("60s", 0, "routing settled after 0 s: 0 adjacencies up")],
+)
+def test_the_wait_of_deploy_and_its_exit_status(tmp_path, monkeypatch, capsys, case):
+    """Quiet takes five seconds; within one, nobody can say that it has settled. The lab stays either way."""
+    timeout, status, said = case
+    if os.geteuid():
+        pytest.skip("needs root: deploys a lab")
+    here = instance(tmp_path / "state", monkeypatch)
+    (tmp_path / "two.clab.yml").write_text(LAB)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main.run(["deploy", str(tmp_path / "two.clab.yml"), "--wait", "--timeout", timeout])
+        assert int(stop.value.code or 0) == status
+        assert said in capsys.readouterr().err
+        assert here.lab_exists("two")
+    finally:
+        if here.lab_exists("two"):
+            destroy.destroy(here.lab("two"))
+    nothing_left(here)

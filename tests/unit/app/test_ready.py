@@ -15,7 +15,7 @@ def test_what_is_stuck_is_listed_and_what_did_not_settle_is_said():
         silent=("r2: bgpd",),
     )
     assert list(told(seen)) == [
-        "routing still changes after 2 min 0 s: 1 adjacency up",
+        "routing has not settled after 2 min 0 s: 1 adjacency up",
         "not up: ospf r1 to 10.0.0.2 on eth1: ExStart/DR",
         "does not answer: r2: bgpd",
     ]
