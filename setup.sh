@@ -10,6 +10,7 @@ cd "$(dirname "$0")"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive
 
+sudo=
 say() { echo "setup: $*" >&2; }
 fail() { say "$1"; exit 6; }
 
@@ -17,6 +18,22 @@ quietly() { # its output is of interest only when it fails
     local output status=0
     output=$("$@" < /dev/null 2>&1) || status=$?
     [ "$status" = 0 ] || { echo "$output" >&2; fail "\`$*\` failed"; }
+}
+
+# Packages may bring services (FRR does): none is started while we install, and those that are ours to mask stay so.
+policy=/usr/sbin/policy-rc.d
+without_services() {
+    case " ${missing[*]} " in
+        *" frr "*) [ -z "$(type -P systemctl)" ] || quietly $sudo systemctl mask frr.service ;;
+    esac
+    if [ ! -e $policy ]; then
+        trap with_services EXIT
+        printf '#!/bin/sh\n# made by labctl setup\nexit 101\n' | $sudo tee $policy > /dev/null
+        $sudo chmod 755 $policy
+    fi
+}
+with_services() {
+    if grep -qs 'made by labctl setup' $policy; then $sudo rm -f $policy; fi
 }
 
 # package | what it brings, a command or file that shows it is there | why
@@ -36,6 +53,7 @@ kmod|modprobe|the second kernel loads its modules with it
 procps|sysctl|tests look at processes and set sysctls
 iputils-ping|ping|tests send pings through the cables they made
 tcpdump|tcpdump|tests look at what crosses a cable
+frr|vtysh|tests with FRR outside of containers; its service is not started, now or later
 make|make|tests of the Makefile
 git|git|tests of what is in the repository
 END
@@ -59,7 +77,7 @@ present() {
 }
 
 system_packages() {
-    local missing=() package shown why sudo=
+    local missing=() package shown why
     while IFS='|' read -r package shown why; do
         present "$shown" && continue
         [ ${#missing[@]} -gt 0 ] || say "these Debian packages are missing and will be installed:"
@@ -75,7 +93,9 @@ system_packages() {
     # A run that was interrupted inside dpkg is finished first.
     quietly $sudo dpkg --configure -a
     quietly $sudo apt-get update -q
+    without_services
     quietly $sudo apt-get install -qy --no-install-recommends "${missing[@]}"
+    with_services
     while IFS='|' read -r package shown why; do
         present "$shown" || fail "$package is installed but brought no usable \`$shown\`"
     done < <(packages "$1")
