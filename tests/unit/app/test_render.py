@@ -10,7 +10,7 @@ import pytest
 from labctl.app.render import Request, render, render_snapshot
 from labctl.errors import LabctlError
 from labctl.model.config import InterfaceConfig
-from labctl.model.topology import Link
+from labctl.model.topology import Link, Role, Segment
 from labctl.names import PortId
 from labctl.runtime.store import Instance
 from labctl.schema import clab, files
@@ -208,3 +208,20 @@ def test_a_port_that_is_claimed_twice_gets_one_cable(tmp_path, instance):
     ports = [str(end.port) for cable in result.lab.cables for end in cable.ends]
     assert ports.count("core-a:eth1") == 1
     assert any(n.kind == "skipped" and "has a cable already" in n.text for n in result.notes)
+
+
+def test_a_segment_of_the_management_network_is_left_out(tmp_path, instance):
+    snapshot = files.load_snapshot(SMALL)
+    ports = (
+        PortId("core-a", "GigabitEthernet0/3"),
+        PortId("core-b", "GigabitEthernet0/3"),
+        PortId("nms", "eth0"),
+    )
+    segments = (*snapshot.topology.segments, Segment(name="oob", ports=ports, role=Role.MGMT))
+    result = render_snapshot(
+        replace(snapshot, topology=replace(snapshot.topology, segments=segments)),
+        Request(file=str(SMALL), out=str(tmp_path)),
+        instance=instance,
+    )
+    assert [n.name for n in result.lab.nodes if n.kind == "bridge"] == ["10.0.1.0-24"]
+    assert "GigabitEthernet0/3" not in (tmp_path / "small" / "core-a" / "frr.conf").read_text()
