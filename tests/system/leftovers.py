@@ -175,6 +175,17 @@ class Decoy:
         self.veth = "dc" + self.name[6:]
 
     def __enter__(self):
+        self.process = None
+        try:
+            self._make()
+            until(self._sleeps, "the decoy sleeps")
+            until(self._settled, "the decoy's link has settled")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self):
         os.makedirs(self.mount)
         subprocess.run(["mount", "-t", "tmpfs", self.name, self.mount], check=True)
         for path in self.files:
@@ -193,16 +204,21 @@ class Decoy:
             ["nsenter", f"--net={self.pin}", "sleep", "3600"], start_new_session=True
         )
         cgroup.attach(f"{self.name}/inner", self.process.pid)
-        until(self._sleeps, "the decoy sleeps")
-        return self
+
+    def _settled(self):
+        """The kernel notices up to a second later that nobody is at the other end."""
+        argv = ["nsenter", f"--net={self.pin}", "ip", "-j", "link", "show", "p0"]
+        shown = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+        return json.loads(shown)[0]["operstate"] in ("DOWN", "LOWERLAYERDOWN")
 
     def _sleeps(self):
         pid = self.process.pid
         return read(f"/proc/{pid}/comm") == "sleep\n" and "State:\tS" in read(f"/proc/{pid}/status")
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
         cgroup.delete(self.name)
         subprocess.run(["ip", "link", "del", self.veth], check=False)
         netns.delete(self.pin)

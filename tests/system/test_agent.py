@@ -109,10 +109,14 @@ def test_levels_are_right_after_more_events_than_the_socket_holds(pair):
 
 
 def test_a_port_that_is_deleted_or_renamed_takes_the_light_from_the_other_end(pair):
+    ip(pair.place, "r1", "link", "set", "eth1", "down")  # older kernels rename only what is down
     ip(pair.place, "r1", "link", "set", "eth1", "name", "elsewhere")
+    ip(pair.place, "r1", "link", "set", "elsewhere", "up")
     pair.settled()
     assert not pair.carrier(R2)
+    ip(pair.place, "r1", "link", "set", "elsewhere", "down")
     ip(pair.place, "r1", "link", "set", "elsewhere", "name", "eth1")
+    ip(pair.place, "r1", "link", "set", "eth1", "up")
     pair.settled()
     assert pair.carrier(R2)
     ip(pair.place, "r1", "link", "del", "eth1")

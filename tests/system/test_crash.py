@@ -210,9 +210,9 @@ def crash(tmp_path, seed, measured, number):
             recover(bench, rng, kind)
             until(lambda: not leftovers.of(bench.instance, bench.specs), "a clean machine", 10)
         except BaseException as error:
-            error.add_note(
-                f"seed {seed}, point {number} ({kind}): {leftovers.of(bench.instance, bench.specs)}"
-            )
+            error.add_note(f"seed {seed}, point {number} ({kind})")
+            for what, things in leftovers.of(bench.instance, bench.specs).items():
+                error.add_note(f"{len(things)} {what}: {things[:5]}")
             subprocess.run(
                 [sys.executable, "-m", "labctl", "destroy", "--all", "--yes"], env=bench.env, check=False
             )
