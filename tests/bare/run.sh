@@ -64,21 +64,25 @@ groups() { # directories of one group in all hierarchies
 }
 
 clean_up() {
-    local directory
+    local directory file
     trap - EXIT
-    if [ -n "$inside" ]; then # with it ends everything in its process namespace
-        kill -KILL "$inside" 2> /dev/null && wait "$inside" 2> /dev/null
-        sleep 0.5
-    fi || true
-    for directory in $(groups "$group"); do
-        if [ -d "$directory" ]; then
-            find "$directory" -depth -type d -exec rmdir {} + || say "LEFT: $directory"
-        fi
+    if [ -n "$inside" ]; then kill -KILL "$inside" 2> /dev/null || true; fi # and with it its process namespace
+    for _ in $(seq 50); do
+        for directory in $(groups "$group"); do # a frozen process does not die
+            for file in $(find "$directory" -name freezer.state 2> /dev/null); do echo THAWED > "$file" || true; done
+            for file in $(find "$directory" -name cgroup.freeze 2> /dev/null); do echo 0 > "$file" || true; done
+            find "$directory" -depth -type d -exec rmdir {} + 2> /dev/null || true
+        done
+        left=$(for directory in $(groups "$group"); do [ ! -d "$directory" ] || echo "$directory"; done)
+        [ -n "$left" ] || break
+        sleep 0.2
     done
+    [ -z "$left" ] || say "LEFT: $left"
     if grep -q " $root" /proc/self/mountinfo; then say "LEFT: mounts below $root"; fi
     if [ -n "${LABCTL_BARE_KEEP:-}" ]; then say "the root is kept in $root"; else rm -rf --one-file-system "$root"; fi
 }
 
+{ # read as a whole, so that editing this file does not change a run
 if [ "${1:-}" = --inside ]; then
     shift
     enter "$@"
@@ -91,7 +95,7 @@ fi
 cd "$(dirname "$0")/../.."
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/labctl-bare.XXXXXX")
 group=labctl-bare-$$
-inside=
+inside= left=
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -131,3 +135,5 @@ inside=$!
 wait "$inside"
 inside=
 say "done: $*, each twice"
+exit
+}
