@@ -26,6 +26,7 @@ from labctl.model.effects import Direction, Down, Effect, HalfCable
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.measure import Track, shift
 from labctl.model.routes import Convergence, Fib, RouteChange, RouteComparison
+from labctl.model.snapshot import Snapshot
 from labctl.model.topology import Topology
 from labctl.model.verdict import Act, Phase, Report, RunMeta, Stamps
 from labctl.names import CableId
@@ -115,7 +116,7 @@ def demo(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
         shadow = _deploy(rendered.file, instance, emit)
         copied = _settled(shadow, "shadow", request, emit)
     with clock.phase("comparing the shadow's routes with production's", emit):
-        comparison = routes.compare(observe.tables(production), observe.tables(shadow))
+        comparison = _compare(production, shadow, found.snapshot)
         emit(Event(kind="compared", text=f"{comparison.equal} of {comparison.compared} routes are equal"))
     with clock.phase(f"cutting {request.cable} in the shadow", emit):
         broken = _break(shadow, request, emit)
@@ -179,6 +180,13 @@ def _wait_for_neighbours(place: LabDir, emit: Emit) -> None:
         time.sleep(1.0)
     if wanted:  # discovery will say what it misses
         emit(Event(kind="neighbours", text=f"no LLDP yet on {', '.join(sorted(wanted))}"))
+
+
+def _compare(production: LabDir, shadow: LabDir, snapshot: Snapshot) -> RouteComparison:
+    """Every device whose configuration was read; the management station is known by its neighbours only."""
+    real = observe.tables(production)
+    read = {name: said for name, said in real.routes.items() if name in snapshot.configs}
+    return routes.compare(replace(real, routes=read), observe.tables(shadow))
 
 
 def _summary(found: discover.Discovered) -> str:
