@@ -54,8 +54,6 @@ procps|sysctl|tests look at processes and set sysctls
 iputils-ping|ping|tests send pings through the cables they made
 tcpdump|tcpdump|tests look at what crosses a cable
 frr|vtysh|tests with FRR outside of containers; its service is not started, now or later
-make|make|tests of the Makefile
-git|git|tests of what is in the repository
 END
 }
 
