@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 import soaking
 import umlkernel
@@ -9,6 +10,11 @@ import umlkernel
 #: `LABCTL_TEST_SEED=7 make test` repeats a run; without it the sample is the same every time.
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
 SOAK = os.environ.get("LABCTL_SOAK") == "1"
+
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("labctl", deadline=None)
+hypothesis.settings.load_profile("labctl")
 
 
 def pytest_configure(config):
