@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labctl.model.topology import Link, Role, Topology
+from labctl.model.topology import Link, Role, Segment, Topology
 from labctl.names import PortId
 from labctl.report.svg import aspect
 from labctl.topo.cuts import Cut, Cuts, cuts
@@ -49,7 +49,7 @@ def _terminal(topology: Topology, width: int) -> Iterator[str]:
             notes = ["no second way"] if str(link.id) in bridges else []
             notes += [] if link.two_sided else ["known from one side only"]
             yield f"  {link.a!s:>{left}} ── {link.b!s:<{right}}  {', '.join(notes)}".rstrip()
-    for segment in topology.segments:
+    for segment in _segments(topology):
         yield f"  segment {segment.name}: {', '.join(str(p) for p in sorted(segment.ports))}"
 
 
@@ -140,7 +140,7 @@ def dot(topology: Topology) -> str:
         style += [] if link.two_sided else ["style=dashed"]
         ends = [f"taillabel={_quoted(link.a.interface)}", f"headlabel={_quoted(link.b.interface)}"]
         lines.append(f"  {_quoted(link.a.node)} -- {_quoted(link.b.node)} [{', '.join(ends + style)}];")
-    for segment in topology.segments:
+    for segment in _segments(topology):
         name = _quoted(SEGMENT + segment.name)
         lines.append(f"  {name} [shape=point, xlabel={_quoted(segment.name)}];")
         lines += [
@@ -160,7 +160,7 @@ def mermaid(topology: Topology) -> str:
         stroke = "---" if link.two_sided else "-.-"
         ports = _entity(f"{link.a.interface} to {link.b.interface}")
         lines.append(f'  {number[link.a.node]} {stroke}|"{ports}"| {number[link.b.node]}')
-    for i, segment in enumerate(topology.segments):
+    for i, segment in enumerate(_segments(topology)):
         lines.append(f'  s{i}(("{_entity(segment.name)}"))')
         lines += [f'  s{i} ---|"{_entity(p.interface)}"| {number[p.node]}' for p in sorted(segment.ports)]
     single = [number[c.what] for c in found.devices]
@@ -200,7 +200,7 @@ def as_json(topology: Topology) -> dict[str, Any]:
             for link in _links(topology)
         ],
         "segments": [
-            {"name": s.name, "ports": [_port(p) for p in sorted(s.ports)]} for s in topology.segments
+            {"name": s.name, "ports": [_port(p) for p in sorted(s.ports)]} for s in _segments(topology)
         ],
         "parts": [list(part) for part in found.parts],
     }
@@ -214,6 +214,10 @@ def _links(topology: Topology) -> list[Link]:
     return sorted(
         (each for each in topology.links if each.role is not Role.MGMT), key=lambda each: str(each.id)
     )
+
+
+def _segments(topology: Topology) -> list[Segment]:
+    return [each for each in topology.segments if each.role is not Role.MGMT]
 
 
 def _names(topology: Topology) -> list[str]:

@@ -7,7 +7,8 @@ markup that goes in unescaped are the pictures drawn by `svg` and `timeline`, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -23,7 +24,8 @@ from labctl.model.topology import Evidence
 from labctl.model.verdict import Act, Report
 from labctl.report import svg, timeline
 
-ROWS = 40  # of route changes a phase; all of them are in the JSON
+ROWS, ROWS_LATER = 24, 8  # of groups of route changes, first phase and others; all changes are in the JSON
+TOGETHER_S = 0.02  # changes of one device within this time and of the same kind are one row
 
 
 def write(report: Report) -> bytes:
@@ -88,12 +90,46 @@ def _broken(report: Report) -> Iterator[tuple[Act, str, tuple[Evidence, ...]]]:
             yield act, str(link.id), link.evidence
 
 
-def _changes(report: Report) -> Iterator[tuple[Convergence, tuple[RouteChange, ...], int]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Route changes that are one event: same device, same moment, same way before and after."""
+
+    t: float
+    node: str
+    before: str
+    after: str
+    prefixes: tuple[str, ...]
+    lost: bool
+
+
+def _changes(report: Report) -> Iterator[tuple[Convergence, list[Moved], int]]:
     """The phases of the failure; what happened while the lab started is not what the report is about."""
     begin = report.acts[0].start.requested if report.acts else 0.0
+    first = True
     for phase in report.convergence:
         if phase.route_changes and phase.start >= begin:
-            yield phase, phase.route_changes[:ROWS], max(0, len(phase.route_changes) - ROWS)
+            rows = grouped(phase.route_changes)
+            room = ROWS if first else ROWS_LATER
+            yield phase, rows[:room], sum(len(row.prefixes) for row in rows[room:])
+            first = False
+
+
+def grouped(changes: Sequence[RouteChange]) -> list[Moved]:
+    """Forty prefixes that move together are one row, in the order of time."""
+    rows: list[Moved] = []
+    latest: dict[tuple[str, str, str], int] = {}
+    for change in changes:
+        key = (change.node, _way(change.before), _way(change.after))
+        at = latest.get(key)
+        if at is not None and change.t - rows[at].t <= TOGETHER_S:
+            rows[at] = replace(rows[at], prefixes=(*rows[at].prefixes, change.prefix))
+            continue
+        latest[key] = len(rows)
+        lost = change.after is None or not (change.after.next_hops or change.after.kind)
+        rows.append(
+            Moved(t=change.t, node=key[0], before=key[1], after=key[2], prefixes=(change.prefix,), lost=lost)
+        )
+    return rows
 
 
 def _since(t: float | None, start: float) -> str:

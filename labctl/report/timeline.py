@@ -32,11 +32,12 @@ def whole(report: Report) -> Window:
 
 
 def onset(report: Report) -> Window | None:
-    """The seconds around the first failure, wide enough for the longest outage; None when that is nearly all."""
+    """The time around the first failure, wide enough for its outages; None when that is nearly the whole run."""
     if not report.acts or not report.flows:
         return None
-    begin, until = report.acts[0].window.start, report.acts[0].window.end
-    healing = begin + 30 if until is None else until
+    act = report.acts[0]
+    begin = act.window.start
+    healing = act.end.requested if act.end else begin + 30
     ends = [
         w.next_good or w.last_lost
         for f in report.flows
@@ -44,7 +45,7 @@ def onset(report: Report) -> Window | None:
         if begin <= w.last_lost and w.first_lost < healing
     ]
     reroute = [c.t for p in report.convergence for c in p.route_changes if begin <= c.t < healing]
-    last = max([begin + 0.2, *ends, *reroute])
+    last = max([begin + 0.2, *(ends or reroute)])
     span = (last - begin) * 1.5
     full = whole(report)
     if span * 3 > (full.duration or 0.0):
@@ -131,9 +132,20 @@ def _flow_row(flow: Flow, scale: _Scale, y: float) -> list[str]:
         f'<line class="good" x1="{scale(shown[0].sent):.1f}" y1="{y}" x2="{scale(shown[-1].sent):.1f}" y2="{y}"/>'
     )
     if len(shown) <= EACH_SAMPLE:
-        dots = "".join(f"M{scale(s.sent):.1f},{y:.0f}h.01" for s in shown if s.value is not None)
-        ticks = "".join(f"M{scale(s.sent):.1f},{y - 8:.0f}v16" for s in shown if s.value is None)
-        out += [f'<path class="dots" d="{dots}"/>', f'<path class="lost" d="{ticks}"/>']
+        late_s = flow.track.late_s
+        kinds = {
+            "dots": [s for s in shown if s.value is not None and s.value <= late_s],
+            "late": [s for s in shown if s.value is not None and s.value > late_s],
+            "lost": [s for s in shown if s.value is None],
+        }
+        for kind, samples in kinds.items():
+            mark = "".join(
+                f"M{scale(s.sent):.1f},{y - 8:.0f}v16"
+                if kind == "lost"
+                else f"M{scale(s.sent):.1f},{y:.0f}h.01"
+                for s in samples
+            )
+            out += [f'<path class="{kind}" d="{mark}"/>'] if mark else []
     for window in flow.windows:
         end = window.last_lost + flow.track.interval_s
         if end < scale.start or window.first_lost > scale.end:

@@ -25,7 +25,7 @@ _TIERS = (
 
 
 def layout(g: nx.MultiGraph) -> dict[str, Point]:
-    """A point for every node. Parts that are not connected lie side by side, the largest first."""
+    """A point for every node. Parts that are not connected lie side by side, single devices in rows below."""
     simple = nx.Graph()
     simple.add_nodes_from(sorted(g.nodes))
     simple.add_edges_from(sorted(tuple(sorted((u, v))) for u, v in g.edges() if u != v))
@@ -33,12 +33,18 @@ def layout(g: nx.MultiGraph) -> dict[str, Point]:
     places: dict[str, Point] = {}
     right = 0.0
     for part in parts:
+        if len(part) == 1:
+            continue
         piece = simple.subgraph(part)
         found = _tiered(piece) or _by_stress(piece)
         left, top, width, _ = box(found.values())
         for node, (x, y) in found.items():
             places[node] = (x - left + right, y - top)
         right += width + 1.5
+    _, _, wide, high = box(places.values())
+    in_a_row, below = max(4, round(wide) + 1), high + 1.0 if places else 0.0
+    for i, (single,) in enumerate(p for p in parts if len(p) == 1):
+        places.setdefault(single, (float(i % in_a_row), below + i // in_a_row))
     return places
 
 

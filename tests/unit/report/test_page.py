@@ -124,14 +124,27 @@ def test_a_run_in_which_nothing_was_done_is_a_page_too():
 
 def test_a_long_list_is_cut_and_says_so():
     phase = reports.cut_phase()
-    many = replace(phase, route_changes=phase.route_changes * 10)
+    one = phase.route_changes[1]
+    many = replace(phase, route_changes=tuple(replace(one, t=70.0 + i / 10) for i in range(40)))
     html, _, text = parsed(reports.report(convergence=(many,)))
-    assert "and 60 more in report.json" in text
+    assert "cable cut: 40 route changes" in text
+    assert "and 16 more route changes in report.json" in text
     differences = (reports.DIFFERENCE,) * 55
     comparison = replace(reports.observed().comparison, equal=169, differences=differences)
     _, _, text = parsed(reports.report(comparison=comparison))
     assert "and 15 more in report.json" in text
     assert len(html) < 250_000
+
+
+def test_prefixes_that_move_together_are_one_row():
+    first, *rest = reports.cut_phase().route_changes
+    rows = page.grouped((first, *(replace(c, t=70.01) for c in rest), replace(rest[0], t=70.5)))
+    assert [(r.node, len(r.prefixes), r.lost) for r in rows] == [
+        ("a-edge1", 1, True),
+        ("a-core1", 9, False),
+        ("a-core1", 1, False),
+    ]
+    assert rows[1].before == "ospf via 10.1.0.7 on eth3"
 
 
 def test_a_name_that_the_template_does_not_get_is_an_error():

@@ -76,6 +76,14 @@ def test_single_samples_in_a_short_window():
     assert lost.get("d").count("M") == 15
 
 
+def test_a_late_answer_is_neither_an_answer_in_time_nor_a_loss():
+    track = reports.track("c → w", ((70.1, 70.2),))
+    samples = tuple(replace(s, value=1.5) if 70.3 <= s.sent < 70.39 else s for s in track.samples)
+    tree = drawn(reports.report(tracks=(replace(track, samples=samples),)), Window(start=70.0, end=70.5))
+    marks = {kind: of_class(tree, kind)[0].get("d").count("M") for kind in ("dots", "late", "lost")}
+    assert marks == {"dots": 16, "late": 5, "lost": 5}
+
+
 def test_every_flow_has_a_row_even_without_samples_there():
     report = reports.report(tracks=(reports.track("a → b"), reports.track("c → d", start=10, end=20)))
     tree = drawn(report, Window(start=60.0, end=90.0))

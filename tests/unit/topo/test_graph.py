@@ -25,6 +25,10 @@ def test_management_links_join_nothing_unless_asked_for():
     topology = Topology(name="t", links=(link("a:0--sw:1", role=Role.MGMT), link("a:1--b:1")))
     assert set(graph(topology)) == {"a", "b"}
     assert set(graph(topology, management=True)) == {"a", "b", "sw"}
+    lan = Segment(name="oob", ports=(PortId("a", "0"), PortId("b", "0")), role=Role.MGMT)
+    apart = Topology(name="t", devices=(device("a"), device("b")), segments=(lan,))
+    assert set(graph(apart)) == {"a", "b"}
+    assert set(graph(apart, management=True)) == {"a", "b", "segment:oob"}
 
 
 def test_members_of_a_segment_are_joined_through_it():

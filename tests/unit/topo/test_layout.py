@@ -31,6 +31,12 @@ def test_no_two_devices_in_one_place():
     assert all(math.dist(p, q) > 0.2 for i, p in enumerate(points) for q in points[i + 1 :])
 
 
+def test_devices_without_a_link_lie_in_a_row_below():
+    places = layout(multigraph([("a", "b")], nodes=["x", "y"]))
+    assert places["x"][1] == places["y"][1] > max(places["a"][1], places["b"][1])
+    assert layout(multigraph([], nodes=["x", "y"])) == {"x": (0.0, 0.0), "y": (1.0, 0.0)}
+
+
 def test_a_chain_lies_flat():
     places = layout(multigraph([(f"n{i}", f"n{i + 1}") for i in range(6)]))
     _, _, width, height = box(places.values())
