@@ -514,3 +514,42 @@ def test_cumulus_files_of_the_corpus():
 def test_a_key_that_somebody_wrote_into_a_description():
     text = "interface eth1\n description md5 key hunter5\n ip ospf message-digest-key 1 md5 hunter5\nrouter ospf\n"
     assert config(text).interfaces[0].description == "md5 key <key 1>"
+
+
+SAMPLE = [
+    *(GROUPS + SECRETS).splitlines(),
+    "ip route 10.2.0.0 255.255.0.0 10.0.0.2 eth1 tag 5 7",
+    "access-list 10 permit 10.0.0.0 0.0.0.255",
+    "ip prefix-list P permit 10.0.0.0/8 ge 16 le 24",
+    " area 2 range 10.2.0.0/16 cost 5",
+    " network 10.0.0.0 0.0.255.255 area 1",
+    " redistribute static metric 5 route-map M",
+    " aggregate-address 10.0.0.0/8 as-set summary-only route-map M",
+    " set community 65001:1 no-export additive",
+    " distance ospf intra-area 1 external 3",
+]
+CONTEXTS = [GROUPS, "router ospf\n", "interface eth1\n", "route-map M permit 10\n", ""]
+words = st.sampled_from(
+    ["", "0", "-1", "10.0.0.0/33", "::", "/", "999999999999", "\u00e9", "any", "default", "none"]
+)
+
+
+damage = st.lists(st.tuples(st.sampled_from(SAMPLE), st.integers(0, 8), words), max_size=12)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(CONTEXTS), damage)
+def test_damaged_lines_are_accounted_for_or_refused_and_nothing_else(context, damaged):
+    lines = context.splitlines()
+    for line, at, word in damaged:
+        parts = line.split()
+        parts[at : at + 1] = [word]
+        lines.append(f" {' '.join(parts)}" if line.startswith(" ") else " ".join(parts))
+    try:
+        account = parsed("\n".join(lines)).account
+    except LabctlError as error:
+        places = [each.where.line for each in error.each]
+    else:
+        places = [line.where.line for line in account.lines]
+        assert len(places) == sum(1 for line in lines if line.strip())
+    assert all(0 < place <= len(lines) for place in places)
