@@ -171,10 +171,13 @@ class Impairer:
         kernel.ensure_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
 
     def _make_cord(self, cord: str) -> None:
+        """The far end goes up first: a device that comes up with carrier can send at once, one that gets carrier later
+        only when the kernel's link watcher has got round to it, and until then it swallows what it is given.
+        """
         if self._netlink.link(near(cord)) is None:
             ends = (VethEnd(name=each, mtu=_MTU, noarp=True) for each in (near(cord), far(cord)))
-            self._netlink.create_veth(*ends, up=True)
-        for each in (near(cord), far(cord)):
+            self._netlink.create_veth(*ends)
+        for each in (far(cord), near(cord)):
             self._netlink.set_link(each, up=True)
 
     def _point(self, index: int, target: int) -> None:

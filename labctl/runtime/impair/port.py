@@ -88,7 +88,7 @@ class Batch:
         self._control_view = memoryview(self._controls)
 
     def read(self, sock_fd: int) -> Iterator[tuple[float, bytes]]:
-        """(age in seconds, virtio header and frame) of the frames that wait, at most a batch; empty if none do."""
+        """(time of arrival by the monotonic clock, virtio header and frame) of frames that wait, at most a batch."""
         self._headers[:] = self._fresh
         count = _recvmmsg(sock_fd, ctypes.c_void_p(self._at), _MANY, socket.MSG_DONTWAIT, None)
         if count <= 0:
@@ -96,7 +96,8 @@ class Batch:
             if count == 0 or code in (errno.EAGAIN, errno.ENETDOWN, errno.EINTR):
                 return
             raise OSError(code, os.strerror(code))
-        now = time.time_ns()
+        # In this order: if we lose the processor between the two, frames seem to have come late, never early.
+        real, now = time.time_ns(), time.monotonic()
         view, offset = self._view, 0
         lengths = self._lengths.iter_unpack(self._header_view[: count * _HEADER])
         notes = self._notes.iter_unpack(self._control_view[: count * _CONTROL])
@@ -107,8 +108,8 @@ class Batch:
             offset += _SLOT
             if status & _VLAN_VALID:
                 frame = with_tag(frame, tag, tag_type)
-            age = (now - seconds * 1_000_000_000 - nanoseconds) * 1e-9 if kind == _SO_TIMESTAMPNS else 0.0
-            yield (age if 0.0 <= age < 1.0 else 0.0), frame
+            age = (real - seconds * 1_000_000_000 - nanoseconds) * 1e-9 if kind == _SO_TIMESTAMPNS else 0.0
+            yield now - (age if 0.0 <= age < 1.0 else 0.0), frame
 
     @property
     def size(self) -> int:

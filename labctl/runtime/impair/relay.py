@@ -147,25 +147,24 @@ class Relay:
             line.change(NEUTRAL, line.seed, None)
         plain = line.fates is None and line.held is None and line.impairment.rate is None
         for _ in range(_TURN):
-            now = time.monotonic()
             before = line.number
             if plain:
-                _take_plain(line, batch, fd, now + line.impairment.delay_s)
+                _take_plain(line, batch, fd)
             else:
-                for age, frame in batch.read(fd):
-                    _take_one(line, frame, now - age)
+                for came, frame in batch.read(fd):
+                    _take_one(line, frame, came)
             if line.number - before < batch.size:
                 return
             if line.queue or line.heaped:
                 _give(line)
 
 
-def _take_plain(line: Line, batch: Batch, fd: int, due: float) -> None:
+def _take_plain(line: Line, batch: Batch, fd: int) -> None:
     """The short way for a line that only delays: most lines, and the one that has to be fast."""
-    append, number, last = line.queue.append, line.number, line.last_due
-    for age, frame in batch.read(fd):
+    append, number, last, delay = line.queue.append, line.number, line.last_due, line.impairment.delay_s
+    for came, frame in batch.read(fd):
         number += 1
-        at = due - age
+        at = came + delay
         if at < last:  # noqa: PLR1730  (max() is a call for every frame)
             at = last
         last = at
