@@ -14,6 +14,7 @@ from labctl.ingest.frr.draft import BgpDraft, Draft, InterfaceDraft, OspfDraft, 
 from labctl.ingest.frr.interface import kind_of
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
 from labctl.model.policy import (
+    NOWHERE,
     AccessList,
     Action,
     Afi,
@@ -189,7 +190,8 @@ def _policies(draft: Draft) -> dict[str, Any]:
 
 
 def _first(entries: Any) -> Span:
-    first: Span = min(entry.where for entry in entries)
+    """Where a policy begins; one whose every entry was wrong has no place, and is not built in the end."""
+    first: Span = min((entry.where for entry in entries), default=NOWHERE)
     return first
 
 
