@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import LabctlError, Problems, Span, render
@@ -17,14 +17,28 @@ from labctl.schema import files, yaml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAME = st.text("abcXYZ019/.-", min_size=1, max_size=6)
-st.register_type_strategy(str, TEXT)
-st.register_type_strategy(PortId, st.builds(PortId, NAME, st.text("eth/.:0", min_size=1, max_size=6)))
-st.register_type_strategy(
-    Span,
-    st.builds(Span, st.sampled_from(["", "a.conf", "dir/r1:x.cfg"]))
-    | st.builds(Span, st.just("a.conf"), st.integers(1, 99), st.integers(0, 9)),
+PORT = st.builds(PortId, NAME, st.text("eth/.:0", min_size=1, max_size=6))
+SPAN = st.builds(Span, st.sampled_from(["", "a.conf", "dir/r1:x.cfg"])) | st.builds(
+    Span, st.just("a.conf"), st.integers(1, 99), st.integers(0, 9)
 )
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FINITE = st.floats(allow_nan=False, allow_infinity=False)  # nothing of the model is infinite
+SLOW = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking something this large takes minutes
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_values_look_like():
+    """For `st.from_type` here; afterwards as usual again."""
+    for kind, strategy in ((str, TEXT), (float, FINITE), (PortId, PORT), (Span, SPAN)):
+        st.register_type_strategy(kind, strategy)
+    yield
+    for kind, strategy in ((str, st.text()), (float, st.floats())):
+        st.register_type_strategy(kind, strategy)
+
 
 SMALL = Snapshot(
     topology=Topology(
@@ -97,8 +111,9 @@ def test_a_snapshot_on_disk(tmp_path):
 
 
 @SLOW
-@given(snapshot=st.from_type(Snapshot))
-def test_any_snapshot_is_read_back_the_same(snapshot):
+@given(data=st.data())
+def test_any_snapshot_is_read_back_the_same(data):
+    snapshot = data.draw(st.from_type(Snapshot))  # here: the fixture above has run
     text = files.dump(snapshot)
     again = files.parse(Snapshot, text, file="t.yml")
     assert again == snapshot
