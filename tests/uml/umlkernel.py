@@ -115,7 +115,7 @@ def _boot(exchange, memory, timeout_s):
         text=True,
         errors="replace",
         start_new_session=True,  # the kernel is several processes
-        env={**os.environ, "TMPDIR": "/dev/shm" if os.access("/dev/shm", os.W_OK) else exchange},
+        env={**os.environ, "TMPDIR": _memory_place(exchange)},
     )
     try:
         console, _ = process.communicate(timeout=timeout_s)
@@ -127,6 +127,14 @@ def _boot(exchange, memory, timeout_s):
         process.communicate()
         raise
     return console
+
+
+def _memory_place(otherwise):
+    """Where the kernel may keep its memory as a file that it executes from; containers mount /dev/shm noexec."""
+    for place in ("/dev/shm", "/tmp"):
+        if os.access(place, os.W_OK) and not os.statvfs(place).f_flag & os.ST_NOEXEC:
+            return place
+    return otherwise
 
 
 def _read(exchange, name):
