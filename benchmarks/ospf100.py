@@ -18,7 +18,7 @@ import time
 
 from labctl.app import deploy
 from labctl.app.images import ensure
-from labctl.linux import mounts, netns, proc
+from labctl.linux import cgroup, mounts, netns, proc
 from labctl.model.lab import Bind, CableSpec, End, LabSpec, NodeSpec
 from labctl.names import PortId
 from labctl.run import destroy
@@ -170,6 +170,7 @@ def naive(root, here, spec):
         for name, home in homes:
             subprocess.run(["runc", "--root", f"{root}/runc", "delete", "--force", name], check=False)
             mounts.unmount_below(home)
+        cgroup.destroy("labctl-bench")
     return up / SAMPLE, (time.perf_counter() - began) / SAMPLE
 
 
