@@ -36,32 +36,39 @@ _LIMIT = 1 << 20
 
 
 class Priority:
-    """Before all ordinary processes while there is time to sleep between frames, one of them when there is not.
+    """Before all ordinary processes while it has little to do, one of them while it has much.
 
-    A frame that is due must not wait for the time slice of somebody else's computation; but a relay that never sleeps
+    A frame that is due must not wait for the time slice of somebody else's computation; but a relay that hardly sleeps
     would take a processor away from everybody, the nodes that it serves included.
     """
 
-    _BUSY_S = 0.02
+    _WINDOW_S, _MUCH, _LITTLE = 0.02, 0.7, 0.5
 
     def __init__(self) -> None:
         self._first = False
-        self._slept = time.monotonic()
-        self.slept()
+        self._began = time.monotonic()
+        self._asleep = 0.0
+        self._set(first=True)
 
-    def slept(self) -> None:
-        self._slept = time.monotonic()
-        if not self._first:
-            self._set(os.SCHED_FIFO, 1)
-            self._first = True
+    def slept(self, seconds: float) -> None:
+        self._asleep += seconds
 
-    def worked(self) -> None:
-        if self._first and time.monotonic() - self._slept > self._BUSY_S:
-            self._set(os.SCHED_OTHER, 0)
-            self._first = False
+    def look(self) -> None:
+        """Now and then: how much of the last while was work?"""
+        now = time.monotonic()
+        passed = now - self._began
+        if passed < self._WINDOW_S:
+            return
+        busy = 1 - self._asleep / passed
+        self._began, self._asleep = now, 0.0
+        if self._first and busy > self._MUCH:
+            self._set(first=False)
+        elif not self._first and busy < self._LITTLE:
+            self._set(first=True)
 
-    @staticmethod
-    def _set(policy: int, priority: int) -> None:
+    def _set(self, *, first: bool) -> None:
+        self._first = first
+        policy, priority = (os.SCHED_FIFO, 1) if first else (os.SCHED_OTHER, 0)
         with contextlib.suppress(OSError):  # a container may not; then it is one of many
             os.sched_setscheduler(0, policy, os.sched_param(priority))
 
@@ -79,14 +86,13 @@ class Worker:
     def run(self) -> None:
         relay, priority = self._relay, Priority()
         while not self._stopping:
-            wait = self._wait(relay.next_due())
             sources: list[Relay | socket.socket] = [relay, self._listener, *self._clients]
-            ready, _, _ = select.select(sources, [], [], 0)
-            if not ready and wait != 0:
-                ready, _, _ = select.select(sources, [], [], wait)
-                priority.slept()
-            priority.worked()
-            relay.turn()
+            before = time.monotonic()
+            ready, _, _ = select.select(sources, [], [], self._wait(relay.next_due()))
+            priority.slept(time.monotonic() - before)
+            if relay.turn():
+                priority.slept(relay.gather())
+            priority.look()
             for each in ready:
                 if each is self._listener:
                     self._accept()

@@ -145,9 +145,9 @@ DELAYS = {"1ms": 0.001, "10ms": 0.01, "100ms": 0.1}
 
 @each_backend({name: Impairment(delay_s=d) for name, d in DELAYS.items()}, soak={"100ms"})
 def test_delay(made, record, backend, impairment):
-    """The median is what was asked within half a millisecond; a busy machine gets three tries at a quiet moment."""
+    """The median is what was asked within half a millisecond; a busy machine gets a few tries at a quiet moment."""
     _, installed = install(made, backend, impairment)
-    for _ in range(3):
+    for _ in range(5):
         got = flood(made, 1000, pps=1000)
         late = sorted(delay - impairment.delay_s for delay in got.delays)
         p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
@@ -168,26 +168,40 @@ SHAPES = {
 
 @each_backend(SHAPES, soak={"pareto", "normal"})
 def test_jitter_has_its_shape(made, record, backend, impairment):
+    """Quantiles of what was measured are those of the table; a busy machine gets a few tries at a quiet moment."""
     _, installed = install(made, backend, impairment)
-    n = 2000
-    got = flood(made, n, pps=1000)
-    assert got.lost == 0
-    found = sorted(got.delays)
-    table = chance.quantiles(impairment.jitter.distribution)
-    off = []
+    for _ in range(5):
+        got = flood(made, 2000, pps=1000)
+        assert got.lost == 0
+        assert any(b < a for a, b in itertools.pairwise(got.numbers)), "jitter that may reorder does"
+        off, wrong = quantiles_off(impairment, sorted(got.delays))
+        if not wrong:
+            break
+    record(backend, impairment, installed.found, f"quantiles off by {off} ms")
+    assert not wrong
+
+
+def quantiles_off(impairment, found):
+    """How far five quantiles are off (in ms, to print), and those that are further than chance takes them.
+
+    A quantile of n draws is off by at most five deviations in rank; in time that is what the table has between those
+    ranks, and half a millisecond (a whole one on a kernel that is itself a process) for being late.
+    """
+    n, table = len(found), chance.quantiles(impairment.jitter.distribution)
+    late = 0.001 if UML else 0.0005
+
+    def asked(share):
+        place = int(min(0.9999, max(0.0, share)) * len(table))
+        return impairment.delay_s + impairment.jitter.spread_s * table[place]
+
+    wrong, off = [], []
     for q in (0.1, 0.25, 0.5, 0.75, 0.9):
-        asked = impairment.delay_s + impairment.jitter.spread_s * table[int(q * len(table))]
-        # how far a quantile of n draws lies from its own: five deviations in rank, in the values of the table
-        ranks = 5 * (n * q * (1 - q)) ** 0.5
-        low, high = (
-            impairment.delay_s
-            + impairment.jitter.spread_s * table[int(max(0, min(0.9999, r / n)) * len(table))]
-            for r in (n * q - ranks, n * q + ranks)
-        )
-        assert low - 0.0002 <= found[int(q * n)] <= high + 0.0007, f"quantile {q}"
-        off.append(f"{(found[int(q * n)] - asked) * 1e3:+.2f}")
-    record(backend, impairment, installed.found, f"quantiles off by {' '.join(off)} ms")
-    assert any(b < a for a, b in itertools.pairwise(got.numbers)), "jitter that may reorder does"
+        spread = 5 * (q * (1 - q) / n) ** 0.5
+        measured = found[int(q * n)]
+        off.append(f"{(measured - asked(q)) * 1e3:+.2f}")
+        if not asked(q - spread) - 0.0002 <= measured <= asked(q + spread) + late:
+            wrong.append(q)
+    return " ".join(off), wrong
 
 
 @each_backend({"10ms": Impairment(delay_s=0.02, jitter=Jitter(spread_s=0.01, keep_order=True))})
@@ -218,16 +232,18 @@ def test_rate(made, record, backend, impairment):
     first, last = got.arrivals[0] + 0.3, got.arrivals[-1] - 0.3
     inside = sum(s for s, at in zip(got.sizes, got.arrivals, strict=True) if first <= at < last)
     measured = inside * 8 / (last - first)
-    queue = max(got.delays) * rate / 8
+    wait = statistics.median(got.delays)
     record(
         backend,
         impairment,
         installed.found,
-        f"{measured / 1e6:.3f} Mbit/s, longest wait {max(got.delays) * 1e3:.1f} ms",
+        f"{measured / 1e6:.3f} Mbit/s, median wait {wait * 1e3:.1f} ms",
     )
     assert abs(measured - rate) <= 0.05 * rate
     assert got.lost > 0, "a queue that is full loses"
-    assert queue <= 1.2 * impairment.rate.limit_bytes + 4 * size + rate / 8 * 0.005
+    assert wait == pytest.approx(impairment.rate.limit_bytes * 8 / rate, rel=0.15), (
+        "a full queue is what one waits for"
+    )
 
 
 # -- selective -------------------------------------------------------------------------------------------------
