@@ -8,7 +8,7 @@
 # The root is a chroot with its own mount, process and control group namespaces; when this script ends, however it ends,
 # its processes and mounts are gone, and what is left on the disk is removed and reported. LABCTL_BARE_KEEP=1 keeps the
 # root for a look inside. The network is the machine's, for the package mirrors; how to reach those (proxies, pip's
-# settings, certificate bundles) is taken over from the environment.
+# settings, certificate bundles) is taken over from the environment, and so is ARGS for make.
 set -euo pipefail
 
 say() { echo "bare: $*" >&2; }
