@@ -115,7 +115,8 @@ class ProbeSpec:
 class Expectation:
     """Something that must hold. measure/limit: e.g. measure="max_outage", op="<=", limit=1.5 (seconds, fractions).
 
-    probe: the id it is about; empty for what concerns the lab ("settled", "adjacencies", "leftovers").
+    measure: a key of `labctl.model.measures.MEASURES`. probe: the id it is about; empty for what concerns the lab
+    ("settled_within", "adjacencies", "leftovers"). within_s: it may take so long after the last step until it holds.
     """
 
     measure: str
@@ -239,6 +240,7 @@ class PlannedFault:
     targets: Targets
     spans: tuple[TimedEffect, ...]
     for_s: float
+    where: Span | None = field(default=None, compare=False)  # of the step in the scenario file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +257,31 @@ PlanStep: TypeAlias = PlannedFault | WaitStep | CheckStep | PlannedSequence | Pl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A time in which nodes that still run lose each other: `parts` are the groups without a way between them.
+
+    start_s, end_s: of the run, at the earliest and at the latest (they differ by what "until settled" may take).
+    """
+
+    start_s: float
+    end_s: float
+    faults: tuple[str, ...]  # ids
+    parts: tuple[tuple[str, ...], ...]  # the largest first
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """The blast radius on the graph. `unknown`: what a graph cannot know, in words."""
+
+    links: tuple[CableId, ...] = ()
+    nodes: tuple[str, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    max_unreachable_pairs: int = 0  # at one instant
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A scenario, resolved for one lab and one seed."""
 
@@ -267,3 +294,6 @@ class Plan:
     during: tuple[Expectation, ...] = ()
     after: tuple[Expectation, ...] = ()
     stop_when: tuple[StopRule, ...] = ()
+    predicted: Predicted = field(default_factory=Predicted)
+    min_s: float = 0.0  # length of the timeline if routing settles at once
+    max_s: float = 0.0  # and if every wait takes its timeout
