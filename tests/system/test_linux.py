@@ -339,17 +339,31 @@ def test_a_frozen_group_stands_still_and_goes_on(group):
         assert select.select([said], [], [], 20)[0], "it counts again"
 
 
-# It forks as fast as it can: killing one by one would never end.
-FORKS = "import os, time\nwhile True:\n    if os.fork() == 0: os.setsid(); time.sleep(0.01)\n    else: time.sleep(0.002)"
+#: Stops itself, so that it is in its group (and under its limit) before its first fork.
+WAIT = "import os, signal, time\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+# It forks all the time, and would end by itself: killing one by one never catches up with it.
+FORKS = WAIT + (
+    "end = time.monotonic() + 20\n"
+    "while time.monotonic() < end:\n"
+    "    try:\n        child = os.fork()\n    except BlockingIOError:\n        time.sleep(0.01); continue\n"
+    "    if child == 0: os.setsid(); time.sleep(0.01)\n"
+    "    else: time.sleep(0.002)\n"
+)
 
 
 def test_a_group_that_forks_all_the_time_is_killed_whole(group):
-    cgroup.limit(group, pids=200)
+    cgroup.limit(group, pids=100)
     with process(group, FORKS) as first:
+        release(first)
         until(lambda: len(cgroup.pids(group)) > 50, "many processes")
         cgroup.kill(group)
         assert cgroup.pids(group) == []
         first.wait(10)
+
+
+def release(stopped):
+    until(lambda: "T" in _state(stopped.pid), "it waits")
+    os.kill(stopped.pid, signal.SIGCONT)
 
 
 def test_a_frozen_group_is_killed_and_removed(group):
@@ -362,23 +376,16 @@ def test_a_frozen_group_is_killed_and_removed(group):
 
 
 def test_limits_hold_and_are_lifted(group):
-    cgroup.limit(group, pids=5)
-    waiting = (  # so that it is in the group before its first fork
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGSTOP)\n"
-        "try:\n    for _ in range(20):\n        if os.fork() == 0: time.sleep(60)\n"
+    script = WAIT + (
+        "try:\n    for _ in range(20):\n        if os.fork() == 0: time.sleep(60); os._exit(0)\n"
         "    print('no limit', flush=True)\nexcept BlockingIOError: print('limited', flush=True)\ntime.sleep(60)"
     )
-    with process(group, waiting) as forker:
-        until(lambda: "T" in _state(forker.pid), "it waits")
-        os.kill(forker.pid, signal.SIGCONT)
-        assert forker.stdout.readline() == "limited\n"
-        cgroup.kill(group)
-    cgroup.limit(group)
-    with process(group, waiting) as forker:
-        until(lambda: "T" in _state(forker.pid), "it waits")
-        os.kill(forker.pid, signal.SIGCONT)
-        assert forker.stdout.readline() == "no limit\n"
-        cgroup.kill(group)
+    for pids, said in ((5, "limited\n"), (None, "no limit\n")):
+        cgroup.limit(group, pids=pids)
+        with process(group, script) as forker:
+            release(forker)
+            assert forker.stdout.readline() == said
+            cgroup.kill(group)
 
 
 def _state(pid):
