@@ -90,8 +90,10 @@ def destroy(path: str, *, timeout_s: float = 15.0) -> int:
 def delete_if_empty(path: str) -> None:
     """Remove the group where it has no children and no processes."""
     for place in directories(path):
-        with contextlib.suppress(OSError):
-            os.rmdir(place)
+        if any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(place)):
+            continue
+        with contextlib.suppress(OSError):  # somebody has just entered it or made a child
+            _rmdir(place, 0.2)
 
 
 def attach(path: str, pid: int) -> None:

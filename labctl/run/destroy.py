@@ -53,8 +53,8 @@ def remove(place: LabDir) -> Removed:
     RUNTIMES[runtime](place.instance).remove(place.name)
     unmounted = mounts.unmount_below(place.path)
     cgroup.destroy(place.cgroup)
+    cgroup.delete_if_empty(place.instance.cgroup)  # before the record goes: nothing else names it
     place.remove()
-    cgroup.delete_if_empty(place.instance.cgroup)
     return Removed(lab=place.name, nodes=nodes, processes=processes, mounts=unmounted)
 
 
