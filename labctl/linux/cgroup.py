@@ -90,8 +90,9 @@ def destroy(path: str, *, timeout_s: float = 15.0) -> int:
 def delete_if_empty(path: str) -> None:
     """Remove the group where it has no children and no processes."""
     for place in directories(path):
-        if any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(place)):
-            continue
+        with os.scandir(place) as entries:
+            if any(entry.is_dir(follow_symlinks=False) for entry in entries):
+                continue
         with contextlib.suppress(OSError):  # somebody has just entered it or made a child
             _rmdir(place, 0.2)
 

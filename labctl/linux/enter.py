@@ -142,7 +142,11 @@ def _start(
     except ProcessLookupError:
         raise Gone from None
 
+    starter = os.getpid()
+
     def enter() -> None:
+        if report is None:
+            _die_with(starter)
         for file in procs:
             fd = os.open(file, os.O_WRONLY)
             os.write(fd, b"0")
@@ -179,6 +183,13 @@ def _start(
         raise
     finally:
         os.close(pidfd)
+
+
+def _die_with(starter: int) -> None:
+    """Whatever ends the starter, even while the command is being started, ends the command."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != starter:
+        os._exit(125)
 
 
 def _stay_outside(child: int, report: int | None) -> None:
