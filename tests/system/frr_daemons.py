@@ -30,9 +30,8 @@ class Router:
             if daemon == "bfdd":
                 argv += ["--bfdctl", f"{self.directory}/bfdd.sock"]
             subprocess.run(self._inside(*argv), check=True, capture_output=True, text=True)
-            while not os.path.exists(
-                f"{self.directory}/zserv.api"
-            ):  # who does not find it asks again in 10 s
+            # a daemon that does not find zebra's socket asks again in ten seconds
+            while not os.path.exists(f"{self.directory}/zserv.api"):
                 time.sleep(0.01)
 
     def stop(self):
@@ -42,9 +41,7 @@ class Router:
                     pid = int(file.read())
                 os.kill(
                     pid, signal.SIGKILL
-                )  # the namespace goes with them; a graceful stop takes ten seconds
-                while os.path.exists(f"/proc/{pid}"):
-                    time.sleep(0.01)
+                )  # a graceful stop takes ten seconds, and the namespace goes anyway
 
     def vtysh(self, *argv):
         common = ("vtysh", "--vty_socket", self.directory, "--config_dir", self.directory)

@@ -178,7 +178,7 @@ def test_a_whole_configuration_comes_back_from_running_daemons():
 
 
 @settings(
-    max_examples=60 if SOAK else 4,
+    max_examples=200 if SOAK else 12,
     derandomize=not SOAK,
     deadline=None,
     suppress_health_check=list(HealthCheck),

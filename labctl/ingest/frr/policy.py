@@ -123,9 +123,17 @@ def _add_match(draft: Draft, condition: Match) -> None:
     _put(draft, replace(entry, matches=tuple(sorted((*others, condition), key=lambda m: m.kind))))
 
 
+#: Actions of which an entry has one: the later replaces the earlier, as with two of one kind.
+_SLOTS = {
+    SetKind.COMMUNITY_ADD: SetKind.COMMUNITY,
+    SetKind.LARGE_COMMUNITY_ADD: SetKind.LARGE_COMMUNITY,
+    SetKind.AS_PATH_PREPEND_LAST: SetKind.AS_PATH_PREPEND,
+}
+
+
 def _add_set(draft: Draft, action: SetAction) -> None:
     entry = _entry(draft)
-    others = [s for s in entry.sets if s.kind is not action.kind]
+    others = [s for s in entry.sets if _SLOTS.get(s.kind, s.kind) is not _SLOTS.get(action.kind, action.kind)]
     _put(draft, replace(entry, sets=tuple(sorted((*others, action), key=lambda s: s.kind))))
 
 

@@ -553,3 +553,14 @@ def test_damaged_lines_are_accounted_for_or_refused_and_nothing_else(context, da
         places = [line.where.line for line in account.lines]
         assert len(places) == sum(1 for line in lines if line.strip())
     assert all(0 < place <= len(lines) for place in places)
+
+
+def test_of_two_actions_on_one_attribute_the_later_counts():
+    text = (
+        "route-map M permit 10\n set community 1:1\n set community 1:2 additive\n set as-path prepend 5 5\n"
+    )
+    entry = config(f"{text} set as-path prepend last-as 3\n").route_maps[0].entries[0]
+    assert {s.kind: s.values for s in entry.sets} == {
+        SetKind.COMMUNITY_ADD: ("1:2",),
+        SetKind.AS_PATH_PREPEND_LAST: ("3",),
+    }

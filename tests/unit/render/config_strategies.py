@@ -193,6 +193,12 @@ def ospf_areas(draw):
     )
 
 
+def says_something(area):
+    """An area is in a configuration only for settings of its own."""
+    settings = (area.kind is not AreaKind.NORMAL, area.auth is not Auth.NONE, area.ranges, area.virtual_links)
+    return any((*settings, area.filter_in, area.filter_out))
+
+
 @st.composite
 def ospf_ranges(draw):
     how = draw(st.sampled_from(("plain", "cost", "instead", "hidden")))
@@ -231,7 +237,7 @@ def ospf_processes(draw, *, by_interface):
         networks=()
         if by_interface
         else draw(some(st.builds(OspfNetwork, prefix=prefix4(), area=areas), key=lambda n: n.prefix)),
-        areas=draw(some(ospf_areas(), key=lambda a: a.id)),
+        areas=draw(some(ospf_areas().filter(says_something), key=lambda a: a.id)),
         redistribute=draw(redistributed("bgp", ospf=True)),
         default_originate=draw(opt(default)),
     )
@@ -279,7 +285,8 @@ def neighbors(draw, peer):
     unnumbered = peer.startswith("eth")
     remote = draw(st.sampled_from(("internal", "external")) | asns)
     ibgp = remote == "internal"
-    ttl_security = draw(opt(st.integers(1, 254))) if remote == "external" else None
+    ttl_security = draw(opt(st.integers(1, 254))) if remote == "external" and not unnumbered else None
+    far = remote == "external" and ttl_security is None and not unnumbered
     return BgpNeighbor(
         peer=peer,
         unnumbered=unnumbered,
@@ -288,9 +295,7 @@ def neighbors(draw, peer):
         description=draw(st.just("") | texts),
         shutdown=draw(flags),
         update_source="" if unnumbered else draw(st.just("") | v4 | st.just("lo")),
-        ebgp_multihop=draw(st.integers(2, 255))
-        if remote == "external" and ttl_security is None and draw(flags)
-        else 1,
+        ebgp_multihop=draw(st.integers(2, 255)) if far and draw(flags) else 1,
         ttl_security_hops=ttl_security,
         connected_check=unnumbered or draw(flags),
         passive=draw(flags),
@@ -330,7 +335,7 @@ def bgp_families(draw, afi):
             some(
                 st.builds(
                     BgpAggregate,
-                    prefix=prefixes(afi),
+                    prefix=prefixes(afi).filter(lambda p: int(p.partition("/")[2]) < 31),
                     as_set=flags,
                     summary_only=flags,
                     route_map=policy_names,
@@ -422,6 +427,12 @@ def sets(draw, kind):
     return SetAction(kind=kind, values=tuple(draw(value) for value in SET_VALUES.get(kind, ())))
 
 
+SET_KINDS = some(
+    st.sampled_from(SetKind),
+    key=lambda kind: kind.removesuffix("-add").removesuffix("-last"),  # FRR takes one of these
+)
+
+
 @st.composite
 def entries(draw, seq):
     action = draw(actions)
@@ -433,7 +444,7 @@ def entries(draw, seq):
         matches=tuple(
             draw(matches(kind)) for kind in sorted(draw(st.sets(st.sampled_from(MatchKind), max_size=3)))
         ),
-        sets=tuple(draw(sets(kind)) for kind in sorted(draw(st.sets(st.sampled_from(SetKind), max_size=3)))),
+        sets=tuple(draw(sets(kind)) for kind in sorted(draw(SET_KINDS))),
         on_match=on_match,
         goto=seq + 7 if on_match is OnMatch.GOTO else None,
         call=draw(st.just("") | st.just("Called")),
@@ -543,7 +554,7 @@ def configs(draw):
         forwarding_v4=draw(flags),
         forwarding_v6=draw(flags),
         interfaces=tuple(draw(interfaces(port, ospf=ospf, by_interface=by_interface)) for port in ports),
-        static_routes=draw(some(statics())),
+        static_routes=draw(some(statics(), key=lambda r: r.prefix)),
         ospf=draw(ospf_processes(by_interface=by_interface)) if ospf else None,
         bgp=draw(bgp_processes()) if bgp else None,
         route_maps=draw(some(route_maps(), size=2, key=lambda m: m.name)),
