@@ -17,6 +17,7 @@ from typing import Any
 from labctl.agent import clock, codec, ledger, mirror
 from labctl.agent.clock import Stamp
 from labctl.agent.codec import Lease, Owner
+from labctl.agent.impairs import Impairs
 from labctl.agent.mirror import Side
 from labctl.agent.watch import Watch
 from labctl.errors import LabctlError, did_you_mean
@@ -28,6 +29,7 @@ from labctl.model.effects import (
     Down,
     Effect,
     HalfCable,
+    Impaired,
     NodeRef,
     Resource,
     Setting,
@@ -76,6 +78,7 @@ class Agent:
         self.generation = 0  # counts changes of the set of watches
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.corrections = 0  # panel sides changed
+        self.impairs = Impairs(place)
         self._runtime: Runtime | None = None
         self._load()
 
@@ -84,6 +87,7 @@ class Agent:
             watch.close()
         self.watches.clear()
         self.panel = None
+        self.impairs.close()
         self.ledger.close()
 
     # -- the lab and its namespaces ----------------------------------------------------------------------------
@@ -213,6 +217,7 @@ class Agent:
         self.clear(orphans, "owner")
         if self.off_base:
             self._settle(list(self.off_base))
+        self.impairs.reap()
         return [*ids, *orphans]
 
     def next_wake_s(self) -> float | None:
@@ -221,6 +226,8 @@ class Agent:
         wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
         if self.off_base:
             wakes.append(RETRY_S)
+        if self.impairs.next_wake_s is not None:
+            wakes.append(self.impairs.next_wake_s)
         return min(wakes, default=None)
 
     def unplug(self, node: str, lease_s: float) -> list[Reading]:
@@ -251,16 +258,24 @@ class Agent:
         self._load()
         for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
             watch.dump()
+        self.impairs.forget()
         return self.settle()
+
+    def wire_died(self) -> None:
+        """The process that serves impairments in user space has ended: start another, and bring its lines back."""
+        self._settle(self.impairs.worker_died())
 
     def settle(self, *, every_node: bool = False) -> list[str]:
         """Bring everything to its setting; what was changed.
 
-        Of nodes only those that a lease has ever named, unless the ledger cannot be trusted to know.
+        Of nodes and impairments only those that a lease has ever named, unless the ledger cannot be trusted to know.
         """
         changed = [f"carrier of {port}" for port in self.level(self.sides)]
         linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
         nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
+        cables = {HalfCable(cable.id, d) for cable in self.record.lab.cables for d in Direction}
+        halves = sorted(cables if every_node else cables.intersection(self.ledger.touched))
+        changed += [str(each.on) for each in self._settle(halves) if each.changed]
         return changed + [f"node {each.on}" for each in self._settle(nodes) if each.changed]
 
     def heal(self, *, everything: bool) -> dict[str, Any]:
@@ -301,20 +316,36 @@ class Agent:
     def _settle_half(self, half: HalfCable) -> Reading:
         sides = self._by_half.get(half, [])
         try:
-            changed = self.level(sides)
+            changed = bool(self.level(sides))
+            impaired = self.impairs.ensure(
+                self.record, half, self.settings[half].impairment, self._until(half)
+            )
             applied = clock.now()
             wrong = [said for side in sides if (said := self._disagrees(side))]
-        except OSError as error:
+            if impaired is not None:
+                changed = changed or impaired.changed
+                wrong += [impaired.note] if impaired.note else []
+        except (OSError, LabctlError) as error:
             now = clock.now()
             return Reading(on=half, applied=now, read=now, changed=False, taken=False, note=str(error))
         return Reading(
             on=half,
             applied=applied,
             read=clock.now(),
-            changed=bool(changed),
+            changed=changed,
             taken=not wrong,
             note="; ".join(wrong) or ("" if sides else "nobody receives at this end"),
         )
+
+    def _until(self, half: HalfCable) -> float | None:
+        """When the last lease that impairs the half-cable is over: what can end by itself then does."""
+        leases = self.ledger.active.values()
+        ends = [
+            each.deadline_boot
+            for each in leases
+            if any(effect.on == half and isinstance(effect.change, Impaired) for effect in each.effects)
+        ]
+        return max(ends, default=None)
 
     def _disagrees(self, side: Side) -> str:
         """What of this side, read from the kernel now, is not as it should be; empty if all is."""
@@ -388,6 +419,18 @@ class Agent:
                         f"{on.cable} ends in a bridge: it cannot lose its light in one direction only",
                         hint="cut both directions",
                     )
+        self._check_impairments([lease_id], effects)
+
+    def _check_impairments(self, ending: Collection[str], effects: Sequence[Effect]) -> None:
+        """What has no meaning together, or what nothing on this machine can do, is refused before it is on disk."""
+        halves = [each.on for each in effects if isinstance(each.change, Impaired)]
+        if not halves:
+            return
+        staying = [e for i, lease in self.ledger.active.items() if i not in ending for e in lease.effects]
+        settings = settle(self.record.lab, [*staying, *effects])
+        for half in halves:
+            if isinstance(half, HalfCable):
+                self.impairs.check(self.record, half, settings[half].impairment)
 
     def _no_resource(self, name: str) -> LabctlError:
         lab = self.record.lab

@@ -37,6 +37,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._inputs: dict[socket.socket, bytes] = {}
         self._owners: dict[str, int] = {}  # lease id -> pidfd
+        self._wire: tuple[int, int] | None = None  # pid and pidfd of the wire's process
         self._generation = -1
         self._stopping = False
         self._listener = _listen(agent.place.agent_dir)
@@ -50,6 +51,7 @@ class Server:
         while not self._stopping:
             self._register()
             self._watch_owners()
+            self._watch_wire()
             ready = [key.data for key, _ in self._selector.select(self._timeout())]
             if ("guard", "") in ready:
                 return self._become_guard()
@@ -60,6 +62,8 @@ class Server:
                     self._accept()
                 elif kind == "client":
                     self._read(client)
+            if ("wire", "") in ready:
+                self._agent.wire_died()
             self._agent.end_expired()
             if not os.path.exists(self._agent.place.record_file):
                 return guard.NOTHING_LEFT
@@ -97,6 +101,18 @@ class Server:
                     fd = os.pidfd_open(lease.owner.pid)
                     self._owners[lease.id] = fd
                     self._selector.register(fd, selectors.EVENT_READ, ("owner", lease.id))
+
+    def _watch_wire(self) -> None:
+        """The wire closes when it dies, so that its lines are dead until somebody starts it again."""
+        wanted = self._agent.impairs.worker
+        if wanted == self._wire:
+            return
+        if self._wire is not None:
+            with contextlib.suppress(KeyError, ValueError, OSError):
+                self._selector.unregister(self._wire[1])
+        if wanted is not None:
+            self._selector.register(wanted[1], selectors.EVENT_READ, ("wire", ""))
+        self._wire = wanted
 
     # -- requests ----------------------------------------------------------------------------------------------
 

@@ -93,7 +93,10 @@ class Impairer:
         if impairment.neutral:
             return self.clear(half)
         plan = self.check(impairment)
-        seed = impairment.seed if impairment.seed is not None else self._seed(half)
+        before = self.read(half)
+        seed = impairment.seed if impairment.seed is not None else before.seed
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "big")
         self._set_offloads(half, on=not impairment.per_frame)
         first = self._build(half, plan, seed, until_boot)
         self._gate(half, plan, seed, first, until_boot)
@@ -104,17 +107,22 @@ class Impairer:
             tc.add_clsact(self._netlink, index)
             self._point(index, self._netlink.index(first))
         self._retire(half)
-        return self._installed(half, impairment, plan)
+        return self._installed(half, impairment, plan, changed=bool(disagreement(impairment, before)))
 
     def clear(self, half: Half) -> Installed:
         """The half-cable as it was deployed. What still waits in a detour leaves when it was to."""
         link = self._netlink.link(half.device_in)
-        if link is not None:
-            self._open(link.index)
-            kernel.remove_gate(self._netlink, link.index)
-        self._retire(half)
+        if link is None:
+            return Installed(changed=False)
+        opened = self._open(link.index)
+        ungated = kernel.remove_gate(self._netlink, link.index)
         self._set_offloads(half, on=True)
-        return self._installed(half, NEUTRAL, Plan(parts={}))
+        self._retire(half)
+        draining = half.device_in in self._draining
+        if not (opened or ungated or draining):
+            return Installed(changed=False)
+        installed = self._installed(half, NEUTRAL, Plan(parts={}))
+        return replace(installed, changed=opened or ungated)
 
     def read(self, half: Half) -> Impairment:
         """What frames of the half-cable meet."""
@@ -201,21 +209,28 @@ class Impairer:
         classifier.divert(self._netlink, index, target, preference=high)
         tc.remove_filter(self._netlink, index, preference=low)
 
-    def _open(self, index: int) -> None:
-        """No detour: the stitch behind it takes over between two frames."""
-        for preference in reversed(DETOUR_PREFERENCES):
+    def _open(self, index: int) -> bool:
+        """No detour: the stitch behind it takes over between two frames. Whether there was one."""
+        found = [
             tc.remove_filter(self._netlink, index, preference=preference)
+            for preference in reversed(DETOUR_PREFERENCES)
+        ]
+        return any(found)
 
     def _retire(self, half: Half) -> None:
         """Remove the cords that frames no longer enter, a moment after the last one could and once they are empty.
 
         What waits in one may still have the next before it, so the next one stays as well.
         """
+        cords = [(backend, _cord(half, letter)) for backend, letter in _STAGES]
+        cords = [each for each in cords if self._netlink.link(near(each[1])) is not None]
+        if not cords:
+            self._draining.pop(half.device_in, None)
+            return
         used = {cord for cord, _, _ in self._way(half)[0]}
         _, since = self._draining.pop(half.device_in, (half, time.monotonic()))
-        for backend, letter in _STAGES:
-            cord = _cord(half, letter)
-            if cord in used or self._netlink.link(near(cord)) is None:
+        for backend, cord in cords:
+            if cord in used:
                 continue
             stage = self._stages[backend]
             if time.monotonic() - since < _SETTLED_S or stage.waiting(cord):
@@ -268,7 +283,7 @@ class Impairer:
         found = [f for f in tc.filters(self._netlink, index) if f.redirect is not None]
         return min(found, key=lambda f: f.preference).redirect if found else None
 
-    def _installed(self, half: Half, requested: Impairment, plan: Plan) -> Installed:
+    def _installed(self, half: Half, requested: Impairment, plan: Plan, *, changed: bool = True) -> Installed:
         parts, broken, errors = self._walk(half)
         found = merge(parts)
         return Installed(
@@ -277,14 +292,10 @@ class Impairer:
             choices=plan.choices,
             known_errors=tuple(errors),
             counts=self.counts(half),
+            changed=changed,
             draining=half.device_in in self._draining,
             note=broken or disagreement(requested, found),
         )
-
-    def _seed(self, half: Half) -> int:
-        """The seed that this half-cable draws from already, or a new one."""
-        found = self.read(half).seed
-        return found if found is not None else int.from_bytes(os.urandom(8), "big")
 
     # -- the sender's offloads ---------------------------------------------------------------------------------
 

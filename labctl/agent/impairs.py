@@ -1,0 +1,149 @@
+"""Impairments of a lab's half-cables, on behalf of the agent: names to panel devices, levels to `runtime.impair`.
+
+The agent asks for a level and gets a word on whether it is there. What is skipped is only what is known to be so: a
+half-cable that was found neutral by this process and that nobody asks to be otherwise. After a restart nothing is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from labctl.errors import LabctlError
+from labctl.model.effects import Direction, HalfCable
+from labctl.model.impairment import NEUTRAL, Impairment
+from labctl.model.lab import NodeKind
+from labctl.runtime.impair import Half, Impairer, Installed
+from labctl.runtime.store import LabDir, Record
+
+#: How soon a closed detour is looked at again.
+REAP_S = 0.02
+
+
+class Impairs:
+    """All half-cables of one lab. Opens nothing before the first impairment."""
+
+    def __init__(self, place: LabDir) -> None:
+        self._place = place
+        self._impairer: Impairer | None = None
+        self._known: dict[HalfCable, Impairment] = {}
+        self._draining = False
+        self._worker: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        if self._impairer is not None:
+            self._impairer.close()
+            self._impairer = None
+        self._forget_worker()
+
+    def forget(self) -> None:
+        """Namespaces or devices may be others now: look at everything again."""
+        self._known.clear()
+        if self._impairer is not None:
+            self._impairer.close()
+            self._impairer = None
+
+    def check(self, record: Record, half: HalfCable, impairment: Impairment) -> None:
+        """Raise what would make it fail, before anything is touched: no backend, or no cable that can have it."""
+        if impairment.neutral:
+            return
+        self._half(record, half)
+        self._open().check(impairment)
+
+    def ensure(
+        self, record: Record, half: HalfCable, impairment: Impairment, until_boot: float | None
+    ) -> Installed | None:
+        """Bring a half-cable to its impairment; None when there was nothing to do."""
+        if (
+            self._known.get(half, None if impairment.neutral else NEUTRAL) == impairment
+            and impairment.neutral
+        ):
+            return None
+        try:
+            place = self._half(record, half)
+        except LabctlError:
+            if impairment.neutral:  # a stub or a bridge: nothing can be there
+                self._known[half] = NEUTRAL
+                return None
+            raise
+        installed = self._open().ensure(place, impairment, until_boot=until_boot)
+        if installed.taken:
+            self._known[half] = impairment
+        else:
+            self._known.pop(half, None)
+        self._draining = self._draining or installed.draining
+        self._watch_worker()
+        return installed
+
+    def counts(self, record: Record, half: HalfCable) -> dict[str, int]:
+        """What was done to the frames of a half-cable, by cause."""
+        return self._open().counts(self._half(record, half))
+
+    def reap(self) -> None:
+        """Take away detours that have run empty."""
+        if self._draining and self._impairer is not None:
+            self._draining = self._impairer.reap()
+
+    @property
+    def next_wake_s(self) -> float | None:
+        return REAP_S if self._draining else None
+
+    @property
+    def worker(self) -> tuple[int, int] | None:
+        """Pid of the wire's process and a descriptor that becomes readable when it ends; None when nothing needs it."""
+        return self._worker
+
+    def worker_died(self) -> list[HalfCable]:
+        """Its lines are dead; these half-cables have to be brought to their impairments again."""
+        self._forget_worker()
+        impaired = [half for half, impairment in self._known.items() if not impairment.neutral]
+        for half in impaired:
+            del self._known[half]
+        return impaired
+
+    def _watch_worker(self) -> None:
+        if self._impairer is None:
+            return
+        who = self._impairer.wire.identity() if any(not i.neutral for i in self._known.values()) else None
+        if (who and who.pid) == (self._worker and self._worker[0]):
+            return
+        self._forget_worker()
+        if who is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._worker = (who.pid, os.pidfd_open(who.pid))
+
+    def _forget_worker(self) -> None:
+        if self._worker is not None:
+            pid, fd = self._worker
+            os.close(fd)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            self._worker = None
+
+    def _open(self) -> Impairer:
+        if self._impairer is None:
+            self._impairer = Impairer(self._place.panel_ns, self._place.agent_dir)
+        return self._impairer
+
+    def _half(self, record: Record, half: HalfCable) -> Half:
+        """The panel devices of a half-cable: where its frames come in, and where they go out."""
+        lab = record.lab
+        bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
+        if {half.cable.a.node, half.cable.z.node} & bridges:
+            raise LabctlError(
+                "effect-not-taken",
+                f"{half.cable} ends in a bridge: it can be cut, but not impaired",
+                hint="impair a cable between two nodes",
+            )
+        cable = lab.cable(half.cable)
+        if cable.z is None:
+            raise LabctlError("effect-not-taken", f"{half.cable} is a stub: nobody receives at its end")
+        one, other = half.cable.a, half.cable.z
+        sender, receiver = (one, other) if half.direction is Direction.A_TO_Z else (other, one)
+        return Half(
+            panel=self._place.panel_ns,
+            device_in=record.devices[str(sender)],
+            device_out=record.devices[str(receiver)],
+            sender=(self._place.node_ns(sender.node), sender.interface),
+            frame_bytes=cable.mtu + 18,
+        )

@@ -1,0 +1,177 @@
+"""Impairments as the agent keeps them: under leases, on disk first, brought back by whoever is left."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from impair_field import flood
+from rig import lab, rig, until
+
+from labctl.agent import client, protocol
+from labctl.errors import LabctlError, render
+from labctl.linux import cgroup, proc
+from labctl.linux.netlink import Netlink
+from labctl.model.effects import Direction, Effect, HalfCable, Impaired
+from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Protocol
+from labctl.runtime.impair import Half, Impairer
+
+pytestmark = pytest.mark.root
+
+ERRORS = os.path.join(os.path.dirname(__file__), "..", "..", "errors")
+
+
+class Cable:
+    """A rig with one cable a:eth1--z:eth1, as `flood` wants it, and what is on it, read by other eyes than the agent's."""
+
+    def __init__(self, running):
+        self.place = running.place
+        self.cable = running.spec.cables[0].id
+        devices = running.place.need().devices
+        self._sides = {"a": devices["a:eth1"], "z": devices["z:eth1"]}
+
+    def path(self, name):
+        return self.place.node_ns(name)
+
+    def effect(self, impairment, name="a", direction=Direction.A_TO_Z):
+        return Effect(id="x", on=HalfCable(self.cable, direction), change=Impaired(impairment))
+
+    def add(self, lease_id, *impairments, lease_s=60):
+        return client.add(self.place, lease_id, [self.effect(each) for each in impairments], lease_s)
+
+    def found(self):
+        half = Half(panel=self.place.panel_ns, device_in=self._sides["a"], device_out=self._sides["z"])
+        with Impairer(self.place.panel_ns, self.place.agent_dir) as impairer:
+            return impairer.read(half)
+
+    def devices(self):
+        with Netlink(self.place.panel_ns) as panel:
+            return sorted(link.name for link in panel.links())
+
+
+@pytest.fixture
+def cable(tmp_path):
+    with rig(tmp_path, lab(("a:eth1", "z:eth1"), name="impaired")) as running:
+        for node in "az":
+            running.set_admin(
+                running.spec.cables[0].a.port if node == "a" else running.spec.cables[0].z.port, True
+            )
+        running.settled()
+        for node in "az":
+            until(lambda node=node: running.link(node).link("eth1").oper_up, f"{node} can send")
+        yield Cable(running)
+
+
+def test_leases_compose_and_their_end_leaves_what_was(cable):
+    before = cable.devices()
+    cable.add("one", Impairment(delay_s=0.01))
+    cable.add("two", Impairment(delay_s=0.02, loss=0.5))
+    assert cable.found() == Impairment(delay_s=0.03, loss=0.5, seed=cable.found().seed)
+    client.clear(cable.place, "one")
+    assert cable.found().delay_s == 0.02
+    got = flood(cable, 1000, pps=2000)
+    assert 350 < got.lost < 650
+    assert min(got.delays) > 0.0195
+    client.clear(cable.place, "two")
+    assert cable.found() == Impairment()
+    until(lambda: cable.devices() == before, "the detour is taken down when it is empty")
+    got = flood(cable, 1000, pps=2000)
+    assert (got.lost, got.duplicated) == (0, 0)
+
+
+def test_a_lease_ends_by_itself(cable):
+    cable.add("short", Impairment(delay_s=0.01, drops=(Match(protocol=Protocol.LLDP),)), lease_s=0.5)
+    assert len(flood(cable, 20, ("lldp",), pps=1000).numbers) == 0
+    until(lambda: cable.found() == Impairment(), "the lease is over")
+    assert len(flood(cable, 20, ("lldp",), pps=1000).numbers) == 20
+
+
+def test_a_killed_wire_is_started_again(cable):
+    cable.add("slow", Impairment(delay_s=0.01))
+    who = _wire(cable)
+    proc.kill(who, signal.SIGKILL)
+    until(
+        lambda: _wire(cable) not in (None, who) and cable.found().delay_s == 0.01,
+        "another wire serves the line",
+    )
+    assert len(flood(cable, 100, pps=1000).numbers) == 100
+
+
+def test_a_killed_agent_leaves_the_wire_to_the_next(cable):
+    """The frames do not notice; the lease is kept by the agent that comes after."""
+    cable.add("slow", Impairment(delay_s=0.01), lease_s=4)
+    wire, agent = _wire(cable), client.ask(cable.place, "status")["pid"]
+    os.kill(agent, signal.SIGKILL)
+    assert len(flood(cable, 100, pps=1000).numbers) == 100
+    until(lambda: client.alive(cable.place), "the guard starts an agent")
+    assert client.ask(cable.place, "status")["pid"] != agent
+    assert _wire(cable) == wire
+    assert cable.found().delay_s == 0.01
+    until(lambda: cable.found() == Impairment(), "the lease is over")
+
+
+def test_everybody_killed_at_once_is_healed(cable):
+    cable.add("all", Impairment(delay_s=0.01, loss=0.1, mtu=1000))
+    cgroup.kill(cable.place.agent_cgroup)
+    assert not client.alive(cable.place)
+    client.start(cable.place)
+    until(lambda: cable.found().delay_s == 0.01, "what the ledger says is back")
+    client.ask(cable.place, "heal", all=True)
+    assert cable.found() == Impairment()
+    assert len(flood(cable, 100, pps=1000).numbers) == 100
+
+
+def test_what_somebody_removed_is_put_back_by_heal(cable):
+    cable.add("slow", Impairment(loss=0.5))
+    half = Half(panel=cable.place.panel_ns, device_in=cable._sides["a"], device_out=cable._sides["z"])
+    with Impairer(cable.place.panel_ns, cable.place.agent_dir) as impairer:
+        impairer.clear(half)
+    healed = client.ask(cable.place, "heal", all=False)
+    assert healed["put_back"] == [str(HalfCable(cable.cable, Direction.A_TO_Z))]
+    assert cable.found().loss == 0.5
+    assert client.ask(cable.place, "heal", all=False)["put_back"] == []
+
+
+def test_what_does_not_compose_is_refused_before_it_is_on_disk(cable):
+    cable.add("one", Impairment(delay_s=0.1, jitter=Jitter(spread_s=0.01)))
+    with pytest.raises(LabctlError) as caught:
+        cable.add("two", Impairment(jitter=Jitter(spread_s=0.01, distribution=Distribution.NORMAL)))
+    assert caught.value.code == "faults-do-not-compose"
+    assert [lease["id"] for lease in client.leases(cable.place)] == ["one"]
+    assert cable.found().jitter == Jitter(spread_s=0.01)
+
+
+def test_the_text_of_faults_that_do_not_compose(cable):
+    with open(os.path.join(ERRORS, "faults-do-not-compose.json"), encoding="utf-8") as file:
+        request = json.loads(file.read().replace('"r1:', '"a:').replace('"r2:', '"z:'))
+    with pytest.raises(LabctlError) as caught:
+        client.ask(
+            cable.place, request["op"], **{k: v for k, v in request.items() if k not in ("op", "version")}
+        )
+    with open(os.path.join(ERRORS, "faults-do-not-compose.txt"), encoding="utf-8") as file:
+        assert render(caught.value) + "\n" == file.read()
+    assert protocol.VERSION == request["version"]
+
+
+def test_a_cable_into_a_segment_says_that_it_cannot(tmp_path):
+    spec = lab(("a:eth1", "b1:eth1"), ("z:eth1", "b1:eth2"), bridges=("b1",), name="segment")
+    with rig(tmp_path, spec) as running:
+        half = HalfCable(spec.cables[0].id, Direction.A_TO_Z)
+        effects = [
+            Effect(id="x", on=HalfCable(half.cable, each), change=Impaired(Impairment(loss=0.5)))
+            for each in Direction
+        ]
+        with pytest.raises(LabctlError, match="ends in a bridge: it can be cut, but not impaired"):
+            client.add(running.place, "x", effects, 60)
+
+
+def _wire(cable):
+    for pid in cgroup.pids(cable.place.agent_cgroup):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"impair.worker" in file.read():
+                    return proc.identity(pid)
+        except FileNotFoundError:
+            time.sleep(0)
+    return None
