@@ -7,6 +7,7 @@ written, whatever dashes it holds. Decoding trusts nothing: anything that is not
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,21 +15,40 @@ from typing import Any
 
 from labctl.model import impairment_codec
 from labctl.model.effects import (
+    ACTS_ON,
+    AdminDown,
     Change,
+    ConfigRef,
+    Configured,
+    CpuLimit,
     Direction,
     Down,
     Effect,
     Frozen,
     HalfCable,
     Impaired,
+    Killed,
     NodeRef,
+    Off,
+    PortRef,
+    ProcessRef,
     Resource,
+    Stopped,
 )
 from labctl.names import CableId, PortId
 
-_CHANGES: Mapping[str, type[Change]] = {"down": Down, "frozen": Frozen, "impaired": Impaired}
+_CHANGES: Mapping[str, type[Change]] = {
+    "admin-down": AdminDown,
+    "configured": Configured,
+    "cpu": CpuLimit,
+    "down": Down,
+    "frozen": Frozen,
+    "impaired": Impaired,
+    "killed": Killed,
+    "off": Off,
+    "stopped": Stopped,
+}
 _NAMES: Mapping[type[Change], str] = {kind: name for name, kind in _CHANGES.items()}
-_TOUCHES: Mapping[type[Change], type[Resource]] = {Down: HalfCable, Frozen: NodeRef, Impaired: HalfCable}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +61,29 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The effects of one fault and how long they may last: until the deadline, or the end of their owner."""
+    """The effects of one fault and how long they may last: until the deadline, or the end of their owner.
+
+    windows: one (from, until) on CLOCK_BOOTTIME an effect, of a fault that comes and goes; none: all of them, always.
+    """
 
     id: str
     effects: tuple[Effect, ...]
     deadline_boot: float  # CLOCK_BOOTTIME
     deadline_wall: float  # the same instant for people; never compared
     owner: Owner | None = None
+    windows: tuple[tuple[float, float], ...] = ()
+
+    def at(self, boot: float) -> tuple[Effect, ...]:
+        """Those that are there at this moment."""
+        if not self.windows:
+            return self.effects
+        pairs = zip(self.effects, self.windows, strict=True)
+        return tuple(effect for effect, (start, end) in pairs if start <= boot < end)
+
+    @property
+    def edges(self) -> frozenset[float]:
+        """When an effect begins or ends."""
+        return frozenset(itertools.chain.from_iterable(self.windows))
 
 
 def resource(on: Resource) -> dict[str, Any]:
@@ -56,11 +92,23 @@ def resource(on: Resource) -> dict[str, Any]:
             return {"a": str(on.cable.a), "z": str(on.cable.z), "direction": on.direction.value}
         case NodeRef():
             return {"node": on.node}
+        case ProcessRef():
+            return {"node": on.node, "process": on.name}
+        case PortRef():
+            return {"port": str(on.port)}
+        case ConfigRef():
+            return {"config": on.node}
 
 
 def parse_resource(value: Mapping[str, Any]) -> Resource:
+    if "process" in value:
+        return ProcessRef(_text(value, "node"), _text(value, "process"))
     if "node" in value:
         return NodeRef(_text(value, "node"))
+    if "port" in value:
+        return PortRef(_port(_text(value, "port")))
+    if "config" in value:
+        return ConfigRef(_text(value, "config"))
     a, z = (_port(_text(value, end)) for end in ("a", "z"))
     cable = CableId.of(a, z)
     if cable.a != a:
@@ -70,8 +118,15 @@ def parse_resource(value: Mapping[str, Any]) -> Resource:
 
 def effect(value: Effect) -> dict[str, Any]:
     found = resource(value.on) | {"change": _NAMES[type(value.change)]}
-    if isinstance(value.change, Impaired):
-        found["impairment"] = impairment_codec.encode(value.change.impairment)
+    match value.change:
+        case Impaired():
+            found["impairment"] = impairment_codec.encode(value.change.impairment)
+        case CpuLimit():
+            found["cores"] = value.change.cores
+        case Killed() if value.change.restart:
+            found["restart"] = value.change.restart
+        case Configured():
+            found["lines"] = list(value.change.lines)
     return found
 
 
@@ -82,19 +137,36 @@ def parse_effect(lease_id: str, value: Any) -> Effect:
     if name not in _CHANGES:
         raise ValueError(f"unknown change {name!r}")
     on = parse_resource(value)
-    if not isinstance(on, _TOUCHES[_CHANGES[name]]):
+    if not isinstance(on, ACTS_ON[_CHANGES[name]]):
         raise ValueError(f"change {name!r} does not apply to {on}")  # noqa: TRY004
     return Effect(id=lease_id, on=on, change=_change(name, value))
 
 
 def _change(name: str, value: Mapping[str, Any]) -> Change:
     match name:
-        case "down":
-            return Down()
-        case "frozen":
-            return Frozen()
-        case _:
+        case "impaired":
             return Impaired(impairment_codec.decode(value.get("impairment")))
+        case "cpu":
+            return CpuLimit(number(value, "cores"))
+        case "killed":
+            return Killed(_text(value, "restart") if "restart" in value else "")
+        case "configured":
+            lines = value.get("lines")
+            if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+                raise ValueError("lines is not a list of texts")
+            return Configured(tuple(lines))
+        case _:
+            return _PLAIN[name]
+
+
+#: Changes without settings.
+_PLAIN: Mapping[str, Change] = {
+    "admin-down": AdminDown(),
+    "down": Down(),
+    "frozen": Frozen(),
+    "off": Off(),
+    "stopped": Stopped(),
+}
 
 
 def lease(value: Lease) -> dict[str, Any]:
@@ -105,17 +177,19 @@ def lease(value: Lease) -> dict[str, Any]:
         "deadline_boot": value.deadline_boot,
         "deadline_wall": value.deadline_wall,
         "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
-    }
+    } | ({"windows": [list(each) for each in value.windows]} if value.windows else {})
 
 
 def parse_lease(value: Mapping[str, Any]) -> Lease:
     lease_id = _text(value, "id")
+    effects = parse_effects(lease_id, value.get("effects"))
     return Lease(
         id=lease_id,
-        effects=parse_effects(lease_id, value.get("effects")),
+        effects=effects,
         deadline_boot=number(value, "deadline_boot"),
         deadline_wall=number(value, "deadline_wall"),
         owner=parse_owner(value.get("owner")),
+        windows=parse_windows(value.get("windows"), len(effects)),
     )
 
 
@@ -123,6 +197,23 @@ def parse_effects(lease_id: str, value: Any) -> tuple[Effect, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("effects is not a list of at least one")
     return tuple(parse_effect(lease_id, each) for each in value)
+
+
+def parse_windows(value: Any, count: int) -> tuple[tuple[float, float], ...]:
+    """As many (start, end) as there are effects, or none."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) != count:
+        raise ValueError(f"windows is not a list of {count}")
+    found = []
+    for each in value:
+        if not isinstance(each, list) or len(each) != 2:
+            raise ValueError("a window is not [start, end]")
+        start, end = (number({"window": edge}, "window") for edge in each)
+        if not start < end:
+            raise ValueError(f"a window from {start} to {end} has no length")
+        found.append((start, end))
+    return tuple(found)
 
 
 def parse_owner(value: Any) -> Owner | None:

@@ -2,7 +2,7 @@
 
 The one idea: a fault never does and undoes. It contributes an `Effect` to a set while it is active, and every
 resource's desired `Setting` is a fold over the effects that touch it: *down wins, freeze wins*, delays add, losses
-compose 1-(1-p)(1-q), rates take the minimum. The fold does not depend on order and is idempotent, and with no effects
+compose 1-(1-p)(1-q), rates and CPU shares take the minimum, pushed configurations unite. The fold does not depend on order and is idempotent, and with no effects
 it is the lab's base state; so overlapping faults, retries, dry-runs and healing after a crash need no code of their
 own. (An undo stack gets two overlapping faults on one port wrong; see docs/architecture.md.)
 """
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from labctl.model.impairment import NEUTRAL, Impairment, compose_all
 from labctl.model.lab import LabSpec
-from labctl.names import CableId
+from labctl.names import CableId, PortId
 
 
 class Direction(StrEnum):
@@ -47,7 +47,38 @@ class NodeRef:
         return self.node
 
 
-Resource: TypeAlias = HalfCable | NodeRef
+@dataclass(frozen=True, slots=True, order=True)
+class ProcessRef:
+    """Every process of a node that has this name (`comm`, as in `ps -C`)."""
+
+    node: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortRef:
+    """A port inside its node: what `ip link set` there acts on."""
+
+    port: PortId
+
+    def __str__(self) -> str:
+        return str(self.port)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConfigRef:
+    """The running configuration of a node's routing daemons."""
+
+    node: str
+
+    def __str__(self) -> str:
+        return f"configuration of {self.node}"
+
+
+Resource: TypeAlias = HalfCable | NodeRef | ProcessRef | PortRef | ConfigRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +98,63 @@ class Impaired:
     impairment: Impairment
 
 
-Change: TypeAlias = Down | Frozen | Impaired
+@dataclass(frozen=True, slots=True)
+class Off:
+    """No power: no process of the node is left. (Its cables go dark by effects of their own.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuLimit:
+    """All processes of the node together get no more than so many cores."""
+
+    cores: float
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.cores <= 1024:
+            raise ValueError(f"{self.cores:g} of a core is not between 1% and 102400%")
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """No process of that name runs, whatever restarts it. `restart`: what starts it again, if not its command line."""
+
+    restart: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The processes are there, hold their sockets and do nothing (SIGSTOP)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminDown:
+    """The port is administratively down inside its node, as after `shutdown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """These lines were typed into the node's configuration mode (vtysh)."""
+
+    lines: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not any(line.strip() for line in self.lines):
+            raise ValueError("a configuration without a line changes nothing")
+
+
+Change: TypeAlias = Down | Frozen | Impaired | Off | CpuLimit | Killed | Stopped | AdminDown | Configured
+#: What each change acts on.
+ACTS_ON: Mapping[type[Change], type[Resource]] = {
+    Down: HalfCable,
+    Impaired: HalfCable,
+    Frozen: NodeRef,
+    Off: NodeRef,
+    CpuLimit: NodeRef,
+    Killed: ProcessRef,
+    Stopped: ProcessRef,
+    AdminDown: PortRef,
+    Configured: ConfigRef,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,37 +173,66 @@ class Setting:
     down: bool = False  # half-cables
     frozen: bool = False  # nodes
     impairment: Impairment = NEUTRAL  # half-cables
+    off: bool = False  # nodes
+    cpu: float | None = None  # nodes: cores; None: as the lab says
+    killed: bool = False  # processes
+    restart: str = ""  # processes that are killed
+    stopped: bool = False  # processes
+    admin_down: bool = False  # ports
+    config: tuple[tuple[str, ...], ...] = ()  # configurations: what was pushed, sorted
 
 
 BASE = Setting()
 
 
 def resources(lab: LabSpec) -> frozenset[Resource]:
-    """Everything in the lab that an effect can touch."""
+    """Everything that can be listed and that an effect can touch. Processes cannot: see `exists`."""
     halves = {HalfCable(c.id, d) for c in lab.cables for d in Direction}
-    return frozenset(halves | {NodeRef(n.name) for n in lab.nodes})
+    ports = {PortRef(end.port) for cable in lab.cables for end in cable.ends}
+    nodes = {NodeRef(n.name) for n in lab.nodes}
+    return frozenset(halves | ports | nodes | {ConfigRef(n.name) for n in lab.nodes})
+
+
+def exists(on: Resource, known: Collection[Resource]) -> bool:
+    """Whether a lab whose resources are `known` has it; of a process, whether it has the node."""
+    return (NodeRef(on.node) if isinstance(on, ProcessRef) else on) in known
 
 
 def settle(lab: LabSpec, active: Collection[Effect]) -> Mapping[Resource, Setting]:
     """Desired setting of every resource of the lab under the active effects. Pure and order-free.
 
-    Effects on resources that the lab does not have are ignored here: they went with a node or cable that `apply`
-    removed, and the ledger keeps them listed.
+    Processes are in it only while an effect touches them: what is not in it should be at `BASE`. Effects on resources
+    that the lab does not have are ignored here: they went with a node or cable that `apply` removed, and the ledger
+    keeps them listed.
     """
     wanted: dict[Resource, Setting] = dict.fromkeys(resources(lab), BASE)
     touched: dict[Resource, list[Change]] = {}
     for effect in active:
-        if effect.on in wanted:
+        if exists(effect.on, wanted.keys()):
             touched.setdefault(effect.on, []).append(effect.change)
-    return wanted | {on: _fold(wanted[on], changes) for on, changes in touched.items()}
+    return wanted | {on: _fold(wanted.get(on, BASE), changes) for on, changes in touched.items()}
 
 
 def _fold(base: Setting, changes: Collection[Change]) -> Setting:
+    quotas = [each.cores for each in changes if isinstance(each, CpuLimit)]
+    restarts = [each.restart for each in changes if isinstance(each, Killed)]
+    pushed = {each.lines for each in changes if isinstance(each, Configured)}
     return replace(
         base,
-        down=base.down or any(isinstance(change, Down) for change in changes),
-        frozen=base.frozen or any(isinstance(change, Frozen) for change in changes),
+        down=base.down or _any(changes, Down),
+        frozen=base.frozen or _any(changes, Frozen),
         impairment=compose_all(
             [base.impairment, *(each.impairment for each in changes if isinstance(each, Impaired))]
         ),
+        off=base.off or _any(changes, Off),
+        cpu=min((q for q in (base.cpu, *quotas) if q is not None), default=None),
+        killed=base.killed or _any(changes, Killed),
+        restart=max([base.restart, *restarts]),
+        stopped=base.stopped or _any(changes, Stopped),
+        admin_down=base.admin_down or _any(changes, AdminDown),
+        config=tuple(sorted({*base.config, *pushed})),
     )
+
+
+def _any(changes: Collection[Change], kind: type[Change]) -> bool:
+    return any(isinstance(change, kind) for change in changes)
