@@ -147,10 +147,7 @@ def _start(
     def enter() -> None:
         if report is None:
             _die_with(starter)
-        for file in procs:
-            fd = os.open(file, os.O_WRONLY)
-            os.write(fd, b"0")
-            os.close(fd)
+        _join(procs)
         setns(pidfd, NAMESPACES)
         child = os.fork()
         if child:
@@ -183,6 +180,13 @@ def _start(
         raise
     finally:
         os.close(pidfd)
+
+
+def _join(procs: Sequence[str]) -> None:
+    for file in procs:
+        fd = os.open(file, os.O_WRONLY)
+        os.write(fd, b"0")
+        os.close(fd)
 
 
 def _die_with(starter: int) -> None:
