@@ -50,7 +50,7 @@ enter() { # in the new namespaces: mounts, then the targets
 }
 
 passed_on() { # variables that say how to reach package mirrors, and what the tests take
-    compgen -e | grep -E '^(PIP_|UV_|SSL_CERT_|REQUESTS_CA_BUNDLE$|CURL_CA_BUNDLE$|LABCTL_TEST)|_(proxy|PROXY)$' || true
+    compgen -e | grep -E '^(PIP_|UV_|SSL_CERT_|REQUESTS_CA_BUNDLE$|CURL_CA_BUNDLE$|LABCTL_TEST)|^ARGS$|_(proxy|PROXY)$' || true
 }
 
 hierarchies() { # type, mount point and controllers of each control group hierarchy
