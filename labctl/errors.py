@@ -55,6 +55,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
     "bad-config": (Exit.BAD_INPUT, "A device configuration contradicts itself or lacks what it refers to."),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
+    "bad-query": (
+        Exit.BAD_INPUT,
+        "A target query does not parse, or uses what its kind of target does not have.",
+    ),
     "bad-record": (Exit.DIRTY, "The record of a lab was written by another version of labctl or is damaged."),
     "bad-request": (
         Exit.USAGE,
@@ -68,6 +72,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "bad-value": (Exit.BAD_INPUT, "A value has the wrong type or is outside what the key allows."),
     "bad-yaml": (Exit.BAD_INPUT, "The file is not YAML."),
+    "blast-radius": (
+        Exit.BAD_INPUT,
+        "A scenario would touch or cut off more of this lab than it allows itself.",
+    ),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
     "cannot-write": (Exit.CANNOT, "A file or directory that labctl is to write cannot be written."),
     "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),
@@ -88,6 +96,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.UNKNOWN,
         "A fault was applied and reading back showed that it did not take; it was withdrawn.",
     ),
+    "empty-target": (Exit.BAD_INPUT, "A target query selects nothing, or less than is to be picked."),
     "endpoint-twice": (Exit.BAD_INPUT, "An interface is the end of two links."),
     "exec-timeout": (Exit.UNKNOWN, "A command inside a node did not end in time; it was killed."),
     "faults-do-not-compose": (
@@ -130,12 +139,18 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "A configuration uses an interface that its device does not have.",
     ),
+    "unknown-fault": (Exit.BAD_INPUT, "A scenario names a fault that labctl does not have."),
     "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
     "unknown-node": (Exit.BAD_INPUT, "A name is not that of a node of the lab."),
     "unknown-plugin": (Exit.USAGE, "No source, parser, runtime, fault, probe or writer has this name."),
+    "unknown-probe": (
+        Exit.BAD_INPUT,
+        "A probe is of an unknown kind, or an expectation is about one that the scenario does not have.",
+    ),
     "unknown-resource": (Exit.USAGE, "A fault names a cable or node that the lab does not have."),
     "unknown-schema": (Exit.USAGE, "There is no schema of this name."),
     "unknown-source": (Exit.BAD_INPUT, "A path holds nothing that discovery can read."),
+    "unknown-target": (Exit.BAD_INPUT, "A step names a target that the scenario does not define."),
     "unsupported": (Exit.BAD_INPUT, "The file asks for something that labctl does not emulate."),
     "walk-incomplete": (
         Exit.UNKNOWN,

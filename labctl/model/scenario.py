@@ -144,6 +144,7 @@ class BlastRadius:
     max_nodes: int | None = None
     max_unreachable_pairs: int | None = None
     forbid: tuple[Query, ...] = ()
+    where: Span | None = field(default=None, compare=False)
 
 
 # -- steps as written ---------------------------------------------------------------------------------------------
@@ -258,9 +259,9 @@ PlanStep: TypeAlias = PlannedFault | WaitStep | CheckStep | PlannedSequence | Pl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A time in which nodes that still run lose each other: `parts` are the groups without a way between them.
+    """Nodes that still run lose each other: `parts` are the groups without a way between them.
 
-    start_s, end_s: of the run, at the earliest and at the latest (they differ by what "until settled" may take).
+    start_s: the earliest it can begin, end_s: the latest it can end, in seconds of the timeline; there may be breaks.
     """
 
     start_s: float
