@@ -1,9 +1,39 @@
-"""What the conformance suite asked for, read back and measured, printed at the end."""
+"""What the conformance suite asked for, read back and measured, printed at the end; and which points `make test` runs.
+
+The suite is a product of backends and impairments. `make soak` runs all of it, `make test` the points that a hash of the
+seed and of their names picks, so another seed runs others.
+"""
+
+import os
+import zlib
 
 import pytest
 from impair_field import cable
 
 FIGURES = []
+_SAMPLED = ("test_conformance.py", "test_checksums.py")
+_SHARE = 0.4
+_ALWAYS = (
+    "test_changing_a_live",
+    "test_everything_at_once",
+    "test_the_same_seed",
+    "test_what_nothing_can_do",
+)
+
+
+def pytest_collection_modifyitems(items):
+    soak = os.environ.get("LABCTL_SOAK") == "1"
+    seed = os.environ.get("LABCTL_TEST_SEED", "20261120")
+    for item in items:
+        if os.path.basename(item.path) not in _SAMPLED or os.path.dirname(item.path) != os.path.dirname(
+            __file__
+        ):
+            continue
+        chosen = item.name.startswith(_ALWAYS) or (
+            zlib.crc32(f"{seed} {item.name}".encode()) / 2**32 < _SHARE
+        )
+        if soak or not chosen:
+            item.add_marker(pytest.mark.soak)
 
 
 @pytest.fixture
@@ -20,7 +50,7 @@ def talking(tmp_path):
 
 
 @pytest.fixture
-def record(request):
+def record():
     """Note a figure: what was requested, what reads back, what was measured."""
 
     def note(backend, requested, found, measured):

@@ -162,7 +162,7 @@ KINDS = {
         + bytes.fromhex("00010800060400020000000000000a090001ffffffffffff0a090001")
         + bytes(14)
         + tail
-    ),  # noqa: E501
+    ),
     "lldp": lambda tail: bytes.fromhex("0180c200000e") + _mac("a") + b"\x88\xcc" + bytes(46) + tail,
     "ospf-hello": lambda tail: ip4(89, b"\x02\x01" + bytes(42) + tail),
     "ospf-update": lambda tail: ip4(89, b"\x02\x04" + bytes(42) + tail),
@@ -209,7 +209,10 @@ def flood(made, count, kinds=("raw",), *, pps=30_000, size=None, sender="a", qui
     batch = Batch()
     with port.receiver("eth1", made.path(far)) as receiver:
         stamps = _shared(count)
-        child = _send(made, count, kinds, pps, size, sender, stamps)
+        frames = [KINDS[kind](MARK + bytes(4)) for kind in kinds]
+        if size is not None:
+            frames = [f[:-7] + bytes(max(0, size - len(f))) + f[-7:] for f in frames]
+        child = _send(made, sender, [frame[:-4] for frame in frames], pps, stamps)
         numbers, arrivals, sizes, ended, last = [], [], [], None, time.monotonic()
         while ended is None or time.monotonic() - last < quiet_s:
             if meanwhile is not None and ended is None:
@@ -246,13 +249,10 @@ def _ours(frame):
 def _shared(count):
     import mmap
 
-    return mmap.mmap(-1, max(8 * count, 8))
+    return mmap.mmap(-1, 8 * count)
 
 
-def _send(made, count, kinds, pps, size, sender, stamps):
-    templates = [KINDS[kind](MARK + bytes(4)) for kind in kinds]
-    if size is not None:
-        templates = [t[:-7] + bytes(max(0, size - len(t))) + t[-7:] for t in templates]
+def _send(made, sender, heads, pps, stamps):
     with netns.socket_in(made.path(sender), socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
         sock.bind(("eth1", 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
@@ -261,16 +261,16 @@ def _send(made, count, kinds, pps, size, sender, stamps):
             return child
         code = 1
         try:
-            _paced(sock, [t[:-4] for t in templates], count, pps, memoryview(stamps).cast("d"))
+            _paced(sock, heads, pps, memoryview(stamps).cast("d"))
             code = 0
         finally:
             os._exit(code)
 
 
-def _paced(sock, heads, count, pps, stamps):
+def _paced(sock, heads, pps, stamps):
     began, clock, send, pack = time.monotonic(), time.monotonic, sock.send, struct.Struct("!I").pack
     many = len(heads)
-    for number in range(count):
+    for number in range(len(stamps)):
         due = began + number / pps
         while True:
             ahead = due - time.monotonic()

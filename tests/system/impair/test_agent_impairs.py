@@ -151,7 +151,7 @@ def test_the_text_of_faults_that_do_not_compose(cable):
         )
     with open(os.path.join(ERRORS, "faults-do-not-compose.txt"), encoding="utf-8") as file:
         assert render(caught.value) + "\n" == file.read()
-    assert protocol.VERSION == request["version"]
+    assert request["version"] == protocol.VERSION
 
 
 def test_a_cable_into_a_segment_says_that_it_cannot(tmp_path):

@@ -316,7 +316,7 @@ def test_a_black_hole_is_one_way_and_keeps_the_carrier(made, backend, impairment
 @each_backend({"1 of 4": Impairment(members=(Member(bucket=1, of=4),))})
 def test_a_bad_member_loses_whole_flows(made, backend, impairment):
     """By flow: all of its frames or none."""
-    from impair_field import ip4, udp_body, KINDS
+    from impair_field import KINDS, ip4, udp_body
 
     install(made, backend, impairment)
     flows = 200
