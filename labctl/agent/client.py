@@ -110,6 +110,11 @@ def add(
     )
 
 
+def wanted(lease_id: str, effects: Sequence[Effect], lease_s: float) -> dict[str, Any]:
+    """One element of `begin` in the request `effects.change`."""
+    return {"id": lease_id, "effects": [codec.effect(each) for each in effects], "lease_s": lease_s}
+
+
 def clear(place: LabDir, lease_id: str | None = None) -> dict[str, Any]:
     """End one lease, or all."""
     return ask(place, "effects.clear", id=lease_id)

@@ -66,6 +66,15 @@ class Reading:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A lease that somebody wants from now on."""
+
+    id: str
+    effects: tuple[Effect, ...]
+    lease_s: float
+
+
 class Agent:
     """One lab on this host."""
 
@@ -201,6 +210,54 @@ class Agent:
             )
         self.ledger.applied(lease_id, clock.now())
         return readings
+
+    def change(
+        self, begin: Sequence[Asked], end: Collection[str], owner: Owner | None
+    ) -> tuple[list[Reading], dict[str, str]]:
+        """Begin and end leases at one instant; the readings, and of each lease that did not take, why.
+
+        All of it is on disk before the first touch, and the touches follow each other without a pause. A lease that
+        did not take is withdrawn; the others stay.
+        """
+        for each in begin:
+            self._check(each.id, each.effects, each.lease_s, owner)
+        touched: list[Resource] = []
+        at = clock.now()
+        with self.ledger.together():
+            for lease_id in (*end, *(each.id for each in begin)):
+                if lease_id in self.ledger.active:
+                    touched += [effect.on for effect in self.ledger.active[lease_id].effects]
+            for lease_id in [each for each in dict.fromkeys(end) if each in self.ledger.active]:
+                self.ledger.cleared(lease_id, "request", at)
+            for each in begin:
+                touched += [effect.on for effect in each.effects]
+                lease = Lease(
+                    id=each.id,
+                    effects=each.effects,
+                    deadline_boot=at.boot + each.lease_s,
+                    deadline_wall=at.wall + each.lease_s,
+                    owner=owner,
+                )
+                self.ledger.added(lease, at)
+        readings = self._settle(touched)
+        refused = self._refused(begin, {r.on: r.note for r in readings if not r.taken})
+        at = clock.now()
+        with self.ledger.together():
+            for each in begin:
+                if each.id in refused:
+                    self.ledger.failed(each.id, refused[each.id], at)
+                else:
+                    self.ledger.applied(each.id, at)
+        self._settle([effect.on for each in begin if each.id in refused for effect in each.effects])
+        return readings, refused
+
+    @staticmethod
+    def _refused(begin: Sequence[Asked], wrong: Mapping[Resource, str]) -> dict[str, str]:
+        said = {
+            each.id: "; ".join(dict.fromkeys(f"{e.on}: {wrong[e.on]}" for e in each.effects if e.on in wrong))
+            for each in begin
+        }
+        return {lease_id: why for lease_id, why in said.items() if why}
 
     def clear(self, ids: Collection[str], because: str) -> list[Reading]:
         """End leases; ids that are not active are already ended, which is what was asked."""

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -102,6 +103,7 @@ class Ledger:
         self._active = dict(past.active)
         self._touched = set(past.touched)
         self._lines = past.lines
+        self._held: list[dict[str, Any]] | None = None
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(self._fd, past.whole_bytes)  # a torn line would glue itself to the next one
@@ -135,6 +137,18 @@ class Ledger:
     def effects(self) -> tuple[Effect, ...]:
         return tuple(effect for lease in self._active.values() for effect in lease.effects)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Entries made in this block go to the disk in one write, at its end: a hundred faults, one wait."""
+        before, self._held = dict(self._active), []
+        try:
+            yield
+            held, self._held = self._held, None
+            self._write(held)
+        except BaseException:
+            self._active, self._held = before, None
+            raise
+
     def added(self, lease: Lease, at: Stamp) -> None:
         """A lease with the id of an active one takes its place."""
         self._append({"op": "added", **codec.lease(lease), "at": at.to_json()})
@@ -153,14 +167,23 @@ class Ledger:
         del self._active[lease_id]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        line = json.dumps({"version": VERSION, "seq": self._lines + 1, **entry}, separators=(",", ":"))
-        data = line.encode() + b"\n"
+        if self._held is not None:
+            self._held.append(entry)
+        else:
+            self._write([entry])
+
+    def _write(self, entries: Sequence[dict[str, Any]]) -> None:
+        lines = [
+            json.dumps({"version": VERSION, "seq": number, **entry}, separators=(",", ":")) + "\n"
+            for number, entry in enumerate(entries, start=self._lines + 1)
+        ]
+        data = "".join(lines).encode()
         written = os.write(self._fd, data)
         if written != len(data):  # a full disk: take the torn piece back, so that the next line stands alone
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             raise OSError(f"{self.path}: {written} of {len(data)} bytes written")
         os.fdatasync(self._fd)
-        self._lines += 1
+        self._lines += len(lines)
 
 
 def expired(active: Collection[Lease], boot: float) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from labctl.agent import clock, codec, guard, protocol
 from labctl.agent.codec import Lease
-from labctl.agent.core import Agent
+from labctl.agent.core import Agent, Asked
 from labctl.errors import LabctlError
 
 #: Leases count on boot time and a selector on monotonic time, which stands still while the machine sleeps. So no
@@ -196,6 +196,23 @@ def _add(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"lease": _lease(agent.ledger.active[lease_id]), "readings": [r.to_json() for r in readings]}
 
 
+def _change(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    begin, end = request.get("begin"), request.get("end")
+    if not isinstance(begin, list) or not isinstance(end, list) or not all(isinstance(i, str) for i in end):
+        raise ValueError("begin or end is not a list")
+    readings, refused = agent.change(
+        [_asked(each) for each in begin], end, codec.parse_owner(request.get("owner"))
+    )
+    return {"readings": [r.to_json() for r in readings], "refused": refused}
+
+
+def _asked(value: Any) -> Asked:
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise ValueError("a lease to begin has no id")  # noqa: TRY004
+    effects = codec.parse_effects(value["id"], value.get("effects"))
+    return Asked(id=value["id"], effects=effects, lease_s=codec.number(value, "lease_s"))
+
+
 def _clear(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     lease_id = request.get("id")
     ids = list(agent.ledger.active) if lease_id is None else [str(lease_id)]
@@ -236,6 +253,7 @@ def _stop(_: Agent, __: Mapping[str, Any]) -> dict[str, Any]:
 _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = {
     "status": _status,
     "effects.add": _add,
+    "effects.change": _change,
     "effects.clear": _clear,
     "effects.list": _list,
     "sync": _sync,

@@ -359,3 +359,21 @@ def test_a_damaged_ledger_stops_the_agent_with_the_reason(pair):
         client.start(pair.place)
     assert caught.value.code == "ledger-corrupt"
     assert str(caught.value.where) == f"{pair.place.ledger_file}:1"
+
+
+def test_leases_that_begin_and_end_together_are_one_request(tmp_path):
+    spec = lab(("r1:eth1", "r2:eth1"), ("r2:eth2", "r3:eth1"))
+    with rig(tmp_path, spec) as running:
+        up = {end.port: True for cable in spec.cables for end in cable.ends}
+        first, second = (cut(spec, n, name=f"cut{n}") for n in (0, 1))
+        with client.Connection(running.place) as agent:
+            agent.ask("effects.change", begin=[client.wanted("cut0", first, 60.0)], end=[])
+            assert carriers(running) == expected(spec, up, {"cut0": first})
+            reply = agent.ask(
+                "effects.change", begin=[client.wanted("cut1", second, 60.0)], end=["cut0", "not-there"]
+            )
+        assert reply["refused"] == {}
+        assert {r["a"] for r in reply["readings"]} == {"r1:eth1", "r2:eth2"}
+        assert all(r["taken"] for r in reply["readings"])
+        assert carriers(running) == expected(spec, up, {"cut1": second})
+        assert [lease["id"] for lease in client.leases(running.place)] == ["cut1"]

@@ -144,3 +144,30 @@ def test_leases_end_at_their_deadline():
     assert ledger.expired(leases, 20) == ("a", "b")
     assert ledger.next_deadline(leases) == 10
     assert ledger.next_deadline([]) is None
+
+
+def test_what_is_written_together_reads_back_like_what_is_written_one_by_one(path, tmp_path):
+    other = str(tmp_path / "other.jsonl")
+    with Ledger(path) as book, Ledger(other) as single:
+        for each in (book, single):
+            each.added(lease("old", NodeRef("r1")), stamp())
+        with book.together():
+            book.cleared("old", "request", stamp(2))
+            book.added(lease("one", *HALVES), stamp(2))
+            assert len(ledger.read(path).active) == 1  # nothing is on disk yet
+        single.cleared("old", "request", stamp(2))
+        single.added(lease("one", *HALVES), stamp(2))
+    with open(path) as one, open(other) as two:
+        assert one.read() == two.read()
+    assert ledger.read(path).active.keys() == {"one"}
+
+
+def test_entries_together_are_all_forgotten_when_one_of_them_cannot_be_made(path):
+    with Ledger(path) as book:
+        book.added(lease("old", NodeRef("r1")), stamp())
+        with pytest.raises(KeyError), book.together():
+            book.cleared("old", "request", stamp(2))
+            book.cleared("absent", "request", stamp(2))
+        assert book.active.keys() == {"old"}
+        book.cleared("old", "request", stamp(3))
+    assert ledger.read(path).active == {}
