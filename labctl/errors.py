@@ -54,6 +54,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     "agent-unreachable": (Exit.DIRTY, "The lab's agent does not answer and could not be restarted."),
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
     "bad-config": (Exit.BAD_INPUT, "A device configuration contradicts itself or lacks what it refers to."),
+    "bad-journal": (
+        Exit.BAD_INPUT,
+        "The journal or the samples of a run are damaged, or another version wrote them.",
+    ),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
     "bad-query": (
         Exit.BAD_INPUT,

@@ -48,12 +48,12 @@ class Observed:
 def judge(seen: Observed, expect: Expect = Expect()) -> Report:
     """The report of a run."""
     flows = tuple(loss.flow(track) for track in seen.tracks)
-    evidence = _evidence(seen.topology)
+    evidence = evidence_of(seen.topology)
     findings = [
         *_of_comparison(seen.comparison),
-        *(_of_act(act, evidence.get(str(act.cable), ())) for act in seen.acts),
+        *(of_act(act, evidence.get(str(act.cable), ())) for act in seen.acts),
         *(f for flow in flows for f in _of_flow(flow, seen.acts, expect)),
-        *(_of_convergence(c) for c in seen.convergence),
+        *(of_convergence(c) for c in seen.convergence),
         *_of_restoration(seen.changed_after),
     ]
     return Report(
@@ -137,7 +137,7 @@ def _equal(comparison: RouteComparison) -> str:
     return f"{part} of {comparison.compared:,} routes are equal; {len(comparison.differences)} differ."
 
 
-def _of_act(act: Act, because: tuple[Evidence, ...]) -> Finding:
+def of_act(act: Act, because: tuple[Evidence, ...]) -> Finding:
     if act.start.applied is None:
         verdict, text = Verdict.UNKNOWN, "was requested and never made"
     elif act.start.read_back is None:
@@ -218,7 +218,7 @@ def _ended_by_healing(window: LossWindow, acts: Sequence[Act]) -> bool:
     return False
 
 
-def _of_convergence(seen: Convergence) -> Finding:
+def of_convergence(seen: Convergence) -> Finding:
     notes = [f"not up: {a}" for a in seen.stuck] + [f"does not answer: {s}" for s in seen.silent]
     if seen.settled:
         verdict = Verdict.PASS
@@ -262,5 +262,5 @@ def _span(window: LossWindow) -> Window:
     return Window(start=window.first_lost, end=window.next_good)
 
 
-def _evidence(topology: Topology | None) -> Mapping[str, tuple[Evidence, ...]]:
+def evidence_of(topology: Topology | None) -> Mapping[str, tuple[Evidence, ...]]:
     return {str(link.id): link.evidence for link in topology.links} if topology else {}

@@ -59,6 +59,7 @@ MEASURES: Mapping[str, Measure] = {
         unit=Unit.DURATION,
         about="longest stretch without an answer, at most (last answer before to first after)",
     ),
+    "route_changes": Measure(unit=Unit.COUNT, probe=False, about="how many routes of the kernels changed"),
     "routes": Measure(
         unit=Unit.WORD,
         op="==",
@@ -67,7 +68,11 @@ MEASURES: Mapping[str, Measure] = {
         about="routing tables of the kernels, against those before the first step",
     ),
     "rtt_median": Measure(unit=Unit.DURATION, about="median time until the answer"),
+    "rtt_p95": Measure(unit=Unit.DURATION, about="95th percentile of the time until the answer"),
     "rtt_p99": Measure(unit=Unit.DURATION, about="99th percentile of the time until the answer"),
+    "sessions_down": Measure(
+        unit=Unit.COUNT, probe=False, about="how many routing sessions went from up to down"
+    ),
     "settled_within": Measure(
         unit=Unit.DURATION,
         probe=False,

@@ -62,6 +62,7 @@ class Sampler:
         self._limit_s = limit_s
         self._stop = threading.Event()
         self._skipped = [0] * len(self._flows)
+        self._slot = 0
         self._failed = ""
         self._ended = 0.0
         self._thread = threading.Thread(target=self._run, name="labctl-sampler", daemon=True)
@@ -89,6 +90,33 @@ class Sampler:
         self._stop.set()
         self._thread.join()
         return self.tracks()
+
+    def recent(self, start: float, end: float) -> tuple[Track, ...]:
+        """What was sent in this stretch, while the sampler runs. `end` is at least `late_s` ago: else the slow
+        answers are missing and only the quick ones count.
+        """
+        horizon = min(end, time.monotonic() - self._late_s)
+        return tuple(self._recent(i, start, horizon) for i in range(len(self._flows)))
+
+    def _recent(self, index: int, start: float, end: float) -> Track:
+        flow, book = self._flows[index], self._flows[index].book
+        samples: list[Sample] = []
+        for seq in range(self._slot // len(self._flows), -1, -1):
+            sent = book.sent.get(seq)
+            if sent is None or sent > end:  # a slot that was left out, or too new
+                continue
+            if sent < start:
+                break
+            value = book.value.get(seq)
+            error = book.error.get(seq, "") if value is None else ""
+            samples.append(Sample(seq=seq, sent=sent, value=value, error=error))
+        return Track(
+            series=flow.series,
+            interval_s=self._interval_s,
+            late_s=self._late_s,
+            samples=tuple(reversed(samples)),
+            error=self._failed,
+        )
 
     def tracks(self) -> tuple[Track, ...]:
         """What was seen, once the sampler has ended."""
@@ -147,6 +175,7 @@ class Sampler:
                 slot += behind
             self._flows[slot % count].send(slot // count)
             slot += 1
+            self._slot = slot
 
     def _drain(self) -> None:
         end = time.monotonic() + self._late_s

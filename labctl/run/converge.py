@@ -80,11 +80,14 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="labctl-routes", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
 
     def stop(self) -> None:
         self._stop.set()
@@ -137,6 +140,15 @@ class Watch:
             if now - told >= 1.0:
                 told = now
                 emit(Event(kind="settling", text=judge.describe(state, now=now), passing=True))
+
+    def look(self, *, phase: str, since: float, quiet_s: float = QUIET_S) -> Convergence:
+        """How it stands right now, without waiting: what has changed since then, and whether it is quiet."""
+        with self._lock:
+            if self._failed:
+                raise RuntimeError("watching the routes failed") from self._failed
+            now = time.monotonic()
+            state = self._state(since, quiet_s)
+        return self._result(phase, state, now, settled=judge.settled(state, now=now, grace_s=GRACE_S))
 
     def _state(self, start: float, quiet_s: float) -> judge.State:
         sessions = [a for n in self._nodes for s in n.sessions.values() for a in s]

@@ -8,13 +8,9 @@ error or Ctrl-C on the way removes everything again; `kill -9` leaves a record i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -23,6 +19,7 @@ from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import destroy
+from labctl.run.undisturbed import undisturbed
 from labctl.runtime import panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import Instance, LabDir, Phase, Record
@@ -44,7 +41,7 @@ def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ign
             runtime = RUNTIMES[runtime_name](instance, keep=(held,))
             return _build(place, lab, runtime, emit)
         except BaseException:
-            with _undisturbed():
+            with undisturbed():
                 emit(Event(kind="rolling-back", text="removing what was made", subject=lab.name))
                 destroy.remove(place)
             raise
@@ -109,16 +106,3 @@ def _run_execs(lab: LabSpec, runtime: Runtime, emit: Emit) -> None:
                         subject=node.name,
                     )
                 )
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Finish cleaning up although Ctrl-C is pressed again."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

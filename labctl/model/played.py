@@ -1,0 +1,65 @@
+"""What a played scenario left behind, as one value: everything that its verdict rests on.
+
+The engine writes it down while it happens (journal and samples); reading those back gives a `Played`, and judging is a
+pure function of it. So a run can be judged again years later, without the lab, and comes to the same bytes.
+
+Times are seconds since the run began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from labctl.model.measure import Track, Window
+from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
+from labctl.model.scenario import Expectation
+from labctl.model.topology import Topology
+from labctl.model.verdict import Act, Phase, RunMeta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A moment at which something was to hold, and the stretch of time that it is judged by."""
+
+    expect: Expectation
+    window: Window
+    seen: Convergence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """before, during, after: the stretches in which the steady state, the failure and the recovery are judged.
+
+    None: the run did not get there. refused: fault -> why its effect did not take. left: what was not at its base at
+    the end, None if nobody could look. failed: the error that ended the run.
+    """
+
+    run: RunMeta
+    steady: tuple[Expectation, ...] = ()
+    expect_during: tuple[Expectation, ...] = ()
+    expect_after: tuple[Expectation, ...] = ()
+    subjects: Mapping[str, str] = field(default_factory=dict)  # probe id -> "client → web"
+    tracks: Mapping[str, Track] = field(default_factory=dict)  # by probe id
+    acts: tuple[Act, ...] = ()
+    convergence: tuple[Convergence, ...] = ()  # the last one is that after the faults
+    route_changes: tuple[RouteChange, ...] = ()
+    adjacency_changes: tuple[AdjacencyChange, ...] = ()
+    checks: tuple[Checked, ...] = ()
+    before: Window | None = None
+    during: Window | None = None
+    after: Window | None = None
+    faults_end: float | None = None  # when the last fault was over
+    not_steady: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    failed: str = ""
+    interrupted: bool = False
+    ended: bool = False  # the journal has its last line
+    left: tuple[str, ...] | None = None
+    changed: tuple[RouteChange, ...] | None = None  # routes that are not as they were before
+    lost_sessions: tuple[str, ...] | None = None  # adjacencies that were up before and are not now
+    others: tuple[str, ...] = ()  # faults of others that were active meanwhile
+    predicted: tuple[str, ...] = ()  # the blast radius, in words
+    topology: Topology | None = None
+    phases: tuple[Phase, ...] = ()

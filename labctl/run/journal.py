@@ -1,0 +1,82 @@
+"""The journal of a run: what happened, one JSON object a line, appended and never changed.
+
+Each line has a number, a kind, and three clocks: host, monotonic and wall time. What was asked of the world and what
+came back are on disk before the run goes on (`sync`); everything else follows with the next such line. A crash can tear
+only the last line, which is then dropped; a line that is damaged elsewhere, or missing, is an error.
+
+Kinds, in the order in which a run writes them:
+
+    run         what runs, on what, with which expectations
+    phase       a stretch of the run begins
+    settled     what waiting for quiet came to
+    window      the stretch that the steady state, the failure or the recovery is judged by
+    effects     effects that began and ended together: when they were due, made, read back
+    check       an expectation of the timeline, at this moment
+    not-steady, stopped, refused, interrupted, failed    why the run ended early
+    routes      every change of a route or a session
+    after       what is not as before, and what was left
+    end         the last line
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from labctl.errors import LabctlError, Span
+
+VERSION = 1
+HOST = "local"
+
+
+class Journal:
+    """The open journal of a run that goes on."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lines = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+    def write(self, kind: str, *, t: float, sync: bool = False, **what: Any) -> None:
+        """Append a line; `t` is the engine's monotonic time."""
+        head = {"v": VERSION, "n": self._lines + 1, "kind": kind, "host": HOST, "t": t, "wall": time.time()}
+        line = json.dumps({**head, **what}, ensure_ascii=False, separators=(",", ":"))
+        os.write(self._fd, line.encode() + b"\n")
+        self._lines += 1
+        if sync:
+            os.fdatasync(self._fd)
+
+
+def read(path: str) -> Iterator[Mapping[str, Any]]:
+    """The lines of a journal; a torn last line was never written."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LabctlError("file-not-found", f"cannot read the journal: {reason}", where=Span(path)) from None
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict) or entry.get("n") != number:
+                raise ValueError(f"this is not line {number} of a journal")  # noqa: TRY301
+            if entry.get("v") != VERSION:
+                raise ValueError(f"version {entry.get('v')!r} is not {VERSION}")  # noqa: TRY301
+        except ValueError as error:
+            raise LabctlError(
+                "bad-journal", f"the journal is damaged: {error}", where=Span(path, number)
+            ) from error
+        yield entry

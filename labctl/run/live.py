@@ -1,0 +1,234 @@
+"""The world of a deployed lab: its agent makes the effects, its routes are watched, its probes run inside its nodes.
+
+Every lease has this process as its owner, so the agent ends it when the process goes, however it goes. Names are
+production's where the lab has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from labctl.agent import client
+from labctl.errors import LabctlError, did_you_mean
+from labctl.linux.netlink import Netlink
+from labctl.model.lab import LabSpec
+from labctl.model.measure import Track, Window
+from labctl.model.routes import Adjacency, AdjacencyChange, Convergence, Fib, RouteChange
+from labctl.model.scenario import ProbeSpec
+from labctl.probes.http import HttpFlow
+from labctl.probes.ping import PingFlow
+from labctl.probes.sampler import Flow, Sampler
+from labctl.run import converge, observe, record
+from labctl.run.world import After, Changed, Wanted
+from labctl.runtime.store import LabDir
+
+#: How long a dead agent may take to be back (its guard starts a new one) before what is left is left.
+PATIENCE_S = 10.0
+#: A probe that nobody stops ends by itself after a day.
+LIMIT_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Remembered:
+    fibs: Mapping[str, Fib]
+    up: frozenset[tuple[str, str, str, str]]
+    words: Mapping[tuple[str, str, str, str], str]
+
+
+class LabWorld:
+    """One run on one lab. Use it in a `with` block: whatever was opened is closed."""
+
+    def __init__(self, place: LabDir) -> None:
+        self.place = place
+        self.lab: LabSpec = place.need().lab
+        self.name = f"run-{os.getpid()}"
+        self._names = observe.node_names(self.lab)
+        self._watch: converge.Watch | None = None
+        self._samplers: dict[str, Sampler] = {}
+        self._agent: client.Connection | None = None
+        self._before: _Remembered | None = None
+
+    # -- measuring ---------------------------------------------------------------------------------------------
+
+    def begin(self, probes: Sequence[ProbeSpec]) -> Mapping[str, str]:
+        subjects = {}
+        for probe in probes:
+            flow = self._flow(probe)
+            subjects[probe.id] = flow.series.subject
+            self._samplers[probe.id] = Sampler(
+                (flow,),
+                interval_s=cast("float", probe.settings["every_s"]),
+                late_s=cast("float", probe.settings["late_s"]),
+                limit_s=LIMIT_S,
+            )
+        self._watch = converge.Watch(observe.targets(self.place))
+        self._watch.start()
+        for name, sampler in list(self._samplers.items()):
+            try:
+                sampler.start()
+            except OSError as error:
+                del self._samplers[name]
+                raise LabctlError(
+                    "node-not-running", f"probe {name!r} cannot start: {error.strerror or error}"
+                ) from error
+        return subjects
+
+    def look(self, phase: str, since: float) -> Convergence:
+        assert self._watch is not None
+        return self._watch.look(phase=phase, since=since)
+
+    def recent(self, window: Window) -> Mapping[str, Track]:
+        end = time.monotonic() if window.end is None else window.end
+        return {name: each.recent(window.start, end)[0] for name, each in self._samplers.items()}
+
+    def changes(self, since: float) -> tuple[tuple[RouteChange, ...], tuple[AdjacencyChange, ...]]:
+        if self._watch is None:
+            return (), ()
+        return self._watch.route_changes(since), self._watch.adjacency_changes(since)
+
+    def remember(self) -> None:
+        assert self._watch is not None
+        up = [a for a in self._watch.adjacencies() if a.up]
+        self._before = _Remembered(
+            fibs=self._watch.fibs(),
+            up=frozenset(_key(a) for a in up),
+            words={_key(a): str(a) for a in up},
+        )
+
+    def after(self) -> After:
+        assert self._watch is not None
+        assert self._before is not None
+        now = {_key(a) for a in self._watch.adjacencies() if a.up}
+        return After(
+            changed=record.changed(self._before.fibs, self._watch.fibs(), at=time.monotonic()),
+            lost_sessions=tuple(sorted(self._before.words[key] for key in self._before.up - now)),
+        )
+
+    def stop(self) -> Mapping[str, Track]:
+        tracks = {name: sampler.stop()[0] for name, sampler in self._samplers.items()}
+        self._samplers.clear()
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None
+        return tracks
+
+    # -- effects -----------------------------------------------------------------------------------------------
+
+    def change(self, begin: Sequence[Wanted], end: Collection[str]) -> Changed:
+        if self._agent is None:
+            self._agent = client.Connection(self.place)
+        me = client.me()
+        reply = self._agent.ask(
+            "effects.change",
+            begin=[client.wanted(self._lease(each.fault), each.effects, each.lease_s) for each in begin],
+            end=[self._lease(fault) for fault in end],
+            owner={"pid": me.pid, "start_ticks": me.start_ticks},
+        )
+        refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
+        return Changed(readings=reply["readings"], refused=refused)
+
+    def clear(self) -> Changed:
+        if self._agent is not None:  # a reply may be on its way that nobody waits for
+            self._agent.close()
+            self._agent = None
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                mine = [str(lease["id"]) for lease in client.leases(self.place) if self._is_mine(lease["id"])]
+                reply = client.ask(self.place, "effects.change", begin=[], end=mine, owner=None)
+                return Changed(readings=reply["readings"])
+            except LabctlError:
+                if time.monotonic() > deadline:
+                    return Changed()
+                time.sleep(0.2)
+
+    def left(self) -> tuple[str, ...]:
+        try:
+            status = client.ask(self.place, "status")
+            active = [str(lease["id"]) for lease in client.leases(self.place)]
+        except LabctlError as error:
+            return (error.message,)
+        mine = [f"fault {each} is active" for each in active if self._is_mine(each)]
+        return (*mine, *(f"{on}: {why}" for on, why in status["off_base"].items()))
+
+    def others(self) -> tuple[str, ...]:
+        active = [str(lease["id"]) for lease in client.leases(self.place)]
+        return tuple(each for each in active if not self._is_mine(each))
+
+    def _lease(self, fault: str) -> str:
+        return f"{self.name}/{fault}"
+
+    def _is_mine(self, lease: object) -> bool:
+        return str(lease).startswith(f"{self.name}/")
+
+    # -- probes ------------------------------------------------------------------------------------------------
+
+    def _flow(self, probe: ProbeSpec) -> Flow:
+        said = probe.settings
+        source, to = str(said["from"]), str(said["to"])
+        self._need(source, probe)
+        address = self._address(to, probe)
+        name = f"{self._names.get(source, source)} → "
+        target = self._names.get(to, to)
+        if probe.kind == "ping":
+            size = cast("int", said["size"])
+            return PingFlow(self.place.node_ns(source), address, subject=f"{name}{target}", size=size)
+        if probe.kind == "http":
+            port, path = cast("int", said["port"]), str(said["path"])
+            shown = f"http://{target}{'' if port == 80 else f':{port}'}{path}"
+            return HttpFlow(
+                self.place.node_ns(source),
+                address,
+                subject=f"{name}{shown}",
+                port=port,
+                path=path,
+                late_s=cast("float", said["late_s"]),
+            )
+        raise LabctlError("unknown-plugin", f"no probe is called {probe.kind!r}", where=probe.where)
+
+    def _need(self, node: str, probe: ProbeSpec) -> None:
+        nodes = [each.name for each in self.lab.nodes]
+        if node not in nodes:
+            raise LabctlError(
+                "unknown-node",
+                f"lab {self.lab.name!r} has no node {node!r}",
+                where=probe.where,
+                hint=did_you_mean(node, nodes),
+            )
+
+    def _address(self, host: str, probe: ProbeSpec) -> str:
+        """An address as it is; of a node, the first on a cable, else one that no cable carries (a loopback)."""
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(host))
+        self._need(host, probe)
+        with Netlink(self.place.node_ns(host)) as kernel:
+            links = {link.index: link.name for link in kernel.links()}
+            found = [(links.get(index, ""), address) for index, address in kernel.addresses()]
+        usable = [
+            (name == "lo", name, ipaddress.ip_interface(address).ip)
+            for name, address in found
+            if name != "eth0" and not ipaddress.ip_interface(address).ip.is_link_local
+        ]
+        for _, _, address in sorted(
+            (u for u in usable if not u[2].is_loopback), key=lambda u: (u[2].version, u[:2])
+        ):
+            return str(address)
+        raise LabctlError(
+            "unknown-node",
+            f"node {host!r} has no address that a probe could ask",
+            where=probe.where,
+            hint="give an address instead of the node",
+        )
+
+
+def _key(each: Adjacency) -> tuple[str, str, str, str]:
+    return each.kind, each.node, each.peer, each.interface

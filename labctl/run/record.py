@@ -1,0 +1,228 @@
+"""A journal and its samples, read back as what the judge judges.
+
+Effects become acts here: what one fault did to one cable or node, from the request that began it to the one that ended
+it. An act was made when the last of its resources was read back as made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from labctl.analyze import converge
+from labctl.model.measure import Track, Window, shift
+from labctl.model.played import Checked, Played
+from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
+from labctl.model.topology import Topology
+from labctl.model.verdict import Act, Phase, RunMeta, Stamps
+from labctl.names import CableId
+from labctl.run import entries, journal, samples
+from labctl.schema import files
+
+JOURNAL, SAMPLES, TOPOLOGY = "journal.jsonl", "samples.jsonl", "topology.yml"
+
+
+def read(directory: str) -> Played:
+    """The run of a directory."""
+    topology = os.path.join(directory, TOPOLOGY)
+    return played(
+        list(journal.read(os.path.join(directory, JOURNAL))),
+        samples.read(os.path.join(directory, SAMPLES)),
+        files.load(Topology, topology) if os.path.exists(topology) else None,
+    )
+
+
+def played(
+    lines: Sequence[Mapping[str, Any]], tracks: Mapping[str, Track], topology: Topology | None
+) -> Played:
+    """Everything in seconds since the first line."""
+    head: Mapping[str, Any] = lines[0] if lines else {"t": 0.0}
+    zero = head["t"]
+    last = lines[-1] if lines else head
+    found = _by_kind(lines)
+    windows = {w["which"]: _window(w, zero) for w in found.get("window", ())}
+    during = windows.get("during")
+    ended = windows.get("during-end")
+    after = found.get("after", [{}])[-1]
+    routes = found.get("routes", [{"routes": [], "sessions": []}])[-1]
+    return Played(
+        run=_meta(head, last["t"] - zero),
+        steady=_expectations(head, "steady"),
+        expect_during=_expectations(head, "during"),
+        expect_after=_expectations(head, "after"),
+        subjects={k: v for line in found.get("measuring", ()) for k, v in line["subjects"].items()},
+        tracks={probe: shift(track, -zero) for probe, track in tracks.items()},
+        acts=tuple(_acts(lines, zero, head.get("names", {}))),
+        convergence=tuple(_convergence(line["seen"], zero) for line in found.get("settled", ())),
+        route_changes=_routes(routes["routes"], zero),
+        adjacency_changes=_sessions(routes["sessions"], zero),
+        checks=tuple(_check(line, zero) for line in found.get("check", ())),
+        before=windows.get("before"),
+        during=during if ended is None or during is None else Window(start=during.start, end=ended.start),
+        after=windows.get("after"),
+        faults_end=max((line["due"] - zero for line in found.get("asked", ())), default=None),
+        not_steady=tuple(reason for line in found.get("not-steady", ()) for reason in line["reasons"]),
+        stopped=tuple(line["why"] for line in found.get("stopped", ())),
+        refused={k: v for line in found.get("refused", ()) for k, v in line["faults"].items()},
+        failed="; ".join(line["error"] for line in found.get("failed", ())),
+        interrupted="interrupted" in found,
+        ended="end" in found,
+        left=tuple(after["left"]) if after.get("left") is not None else None,
+        changed=None if after.get("changed") is None else _routes(after["changed"], zero),
+        lost_sessions=None if after.get("lost_sessions") is None else tuple(after["lost_sessions"]),
+        others=tuple(each for line in found.get("measuring", ()) for each in line["others"]),
+        predicted=tuple(head.get("predicted", ())),
+        topology=topology,
+        phases=tuple(_phases(found.get("phase", ()), zero, last["t"])),
+    )
+
+
+def _by_kind(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        found.setdefault(line["kind"], []).append(line)
+    return found
+
+
+def _meta(head: Mapping[str, Any], duration_s: float) -> RunMeta:
+    return RunMeta(
+        title=head.get("scenario", ""),
+        lab=head.get("lab", ""),
+        runtime=head.get("runtime", ""),
+        kernel=head.get("kernel", ""),
+        started=head.get("started", ""),
+        duration_s=duration_s,
+        seed=head.get("seed"),
+        command=head.get("command", ""),
+        versions=tuple((name, version) for name, version in head.get("versions", ())),
+    )
+
+
+def _expectations(head: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    return tuple(entries.decode_expectation(each) for each in head.get(name, ()))
+
+
+def _window(line: Mapping[str, Any], zero: float) -> Window:
+    return Window(start=line["start"] - zero, end=None if line["end"] is None else line["end"] - zero)
+
+
+def _check(line: Mapping[str, Any], zero: float) -> Checked:
+    return Checked(
+        expect=entries.decode_expectation(line["expect"]),
+        window=_window(line, zero),
+        seen=_convergence(line["seen"], zero),
+    )
+
+
+def _phases(lines: Sequence[Mapping[str, Any]], zero: float, end: float) -> Iterable[Phase]:
+    for line, after in zip(lines, [*(each["t"] for each in lines[1:]), end], strict=True):
+        yield Phase(name=line["name"], start=line["t"] - zero, took_s=after - line["t"])
+
+
+def _convergence(value: Any, zero: float) -> Convergence:
+    seen = entries.CONVERGENCE.validate_python(value, strict=False)
+    return replace(
+        seen,
+        start=seen.start - zero,
+        route_changes=tuple(replace(c, t=c.t - zero) for c in seen.route_changes),
+        adjacency_changes=tuple(replace(c, t=c.t - zero) for c in seen.adjacency_changes),
+    )
+
+
+def _routes(value: Any, zero: float) -> tuple[RouteChange, ...]:
+    return tuple(replace(c, t=c.t - zero) for c in entries.ROUTES.validate_python(value))
+
+
+def _sessions(value: Any, zero: float) -> tuple[AdjacencyChange, ...]:
+    return tuple(replace(c, t=c.t - zero) for c in entries.SESSIONS.validate_python(value))
+
+
+# -- acts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Open:
+    """One fault on one subject, while it is read together."""
+
+    entry: Mapping[str, Any]
+    asked: float
+    spans: set[int] = field(default_factory=set)
+    resources: list[Any] = field(default_factory=list)
+    made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ended: float | None = None
+    unmade: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _acts(lines: Iterable[Mapping[str, Any]], zero: float, names: Mapping[str, str]) -> Iterable[Act]:
+    opened: dict[tuple[str, str], _Open] = {}
+    every: list[_Open] = []
+    for line in lines:
+        if line["kind"] == "asked":
+            for entry in line["end"]:
+                _end(opened, entry, line["due"])
+            for entry in line["begin"]:
+                key = (entry["fault"], entry["on"])
+                if key not in opened:
+                    opened[key] = _Open(entry, line["due"])
+                    every.append(opened[key])
+                opened[key].spans.add(entry["span"])
+                opened[key].resources.append(entry["resource"])
+        elif line["kind"] == "made":
+            for act in every:
+                _made(act, line["readings"])
+    return [_act(each, zero, names) for each in every]
+
+
+def _end(opened: dict[tuple[str, str], _Open], entry: Mapping[str, Any], at: float) -> None:
+    act = opened.get((entry["fault"], entry["on"]))
+    if act is None:
+        return
+    act.spans.discard(entry["span"])
+    if not act.spans:
+        act.ended = at
+        del opened[entry["fault"], entry["on"]]
+
+
+def _made(act: _Open, readings: Iterable[Mapping[str, Any]]) -> None:
+    for reading in readings:
+        if not reading["taken"]:
+            continue
+        for resource in act.resources:
+            if all(reading.get(key) == value for key, value in resource.items()):
+                where = act.made if act.ended is None else act.unmade
+                where.setdefault(str(resource), reading)
+
+
+def _act(each: _Open, zero: float, names: Mapping[str, str]) -> Act:
+    on = each.entry["on"]
+    wanted = {str(resource) for resource in each.resources}
+    return Act(
+        id=each.entry["fault"],
+        what=each.entry["kind"],
+        on=names.get(on, on),
+        start=_stamps(each.asked, each.made, wanted, zero),
+        end=None if each.ended is None else _stamps(each.ended, each.unmade, wanted, zero),
+        cable=CableId.parse(on) if each.entry["cable"] else None,
+    )
+
+
+def _stamps(asked: float, made: Mapping[str, Mapping[str, Any]], wanted: set[str], zero: float) -> Stamps:
+    """Of several resources the last counts; one that is missing leaves the whole unmade."""
+    if not made or made.keys() != wanted:
+        return Stamps(requested=asked - zero)
+    return Stamps(
+        requested=asked - zero,
+        applied=max(r["applied"]["monotonic"] for r in made.values()) - zero,
+        read_back=max(r["read"]["monotonic"] for r in made.values()) - zero,
+    )
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any], *, at: float) -> tuple[RouteChange, ...]:
+    """Routes of all nodes that differ between two looks."""
+    return tuple(
+        change
+        for node in sorted(before)
+        for change in converge.changes(node, before[node], now.get(node, {}), since=at, announced={})
+    )

@@ -1,0 +1,101 @@
+"""The directory of a run: everything that went in, everything that happened, and the report made of it.
+
+    scenario.yml plan.yml topology.yml      the exact inputs
+    journal.jsonl samples.jsonl             what happened and what was measured
+    report.html report.json report.txt junit.xml topology.svg
+
+The report is made from the files, never from memory: so `labctl report` on a directory gives the bytes of the day.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+
+import labctl
+from labctl.analyze import played
+from labctl.errors import LabctlError, Span
+from labctl.linux import whole
+from labctl.model.scenario import Plan
+from labctl.model.topology import Topology
+from labctl.model.verdict import Report
+from labctl.report import folder
+from labctl.run import entries, record
+from labctl.run.journal import Journal
+from labctl.schema import files
+
+
+def create(base: str, scenario: str, now: datetime | None = None) -> str:
+    """A new directory `base`/`scenario`-`time`; of several in one second each gets its own."""
+    when = (now or datetime.now(UTC).astimezone()).strftime("%Y%m%dT%H%M%S")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", scenario).strip("-.") or "run"
+    for number in range(1, 1000):
+        path = os.path.join(base, f"{name}-{when}" + (f"-{number}" if number > 1 else ""))
+        try:
+            os.makedirs(path)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise LabctlError(
+                "cannot-write",
+                f"cannot make the directory of the run: {(error.strerror or str(error)).lower()}",
+                where=Span(path),
+            ) from None
+        return path
+    raise LabctlError("cannot-write", "there is no free name for the directory of the run", where=Span(base))
+
+
+def head(
+    journal: Journal,
+    plan: Plan,
+    *,
+    t: float,
+    lab: str,
+    runtime: str,
+    command: str = "",
+    names: dict[str, str] | None = None,
+) -> None:
+    """The first line: what runs, on what."""
+    kernel = platform.uname()
+    journal.write(
+        "run",
+        t=t,
+        sync=True,
+        scenario=plan.scenario,
+        lab=lab,
+        runtime=runtime,
+        seed=plan.seed,
+        kernel=f"{kernel.system} {kernel.release} {kernel.machine}",
+        started=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        command=command,
+        versions=[["labctl", labctl.__version__], ["Python", platform.python_version()]],
+        steady=[entries.encode_expectation(each) for each in plan.steady],
+        during=[entries.encode_expectation(each) for each in plan.during],
+        after=[entries.encode_expectation(each) for each in plan.after],
+        names=names or {},
+        predicted=list(predicted(plan)),
+    )
+
+
+def predicted(plan: Plan) -> list[str]:
+    """The blast radius, in words."""
+    found = plan.predicted
+    said = [
+        f"Predicted on the graph: {', '.join(lost.faults)} separates {' from '.join('+'.join(p) for p in lost.parts)} "
+        f"({lost.pairs} pairs)."
+        for lost in found.lost
+    ]
+    return said + [f"Not predicted: {each}." for each in found.unknown]
+
+
+def keep(directory: str, topology: Topology) -> None:
+    """The inputs that the report needs besides the journal."""
+    whole.write(os.path.join(directory, record.TOPOLOGY), files.dump(topology).encode())
+
+
+def report(directory: str) -> tuple[Report, dict[str, str]]:
+    """Judge what is in the directory and write the report files; they are returned by kind."""
+    found = played.report(record.read(directory))
+    return found, folder.save(found, directory)
