@@ -14,14 +14,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from ipaddress import ip_address
 from typing import Any, cast
 
-from labctl.errors import LabctlError, Problems, Span
+from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.faults import limits, overlap
 from labctl.faults.draw import Draw
 from labctl.faults.phases import course
 from labctl.faults.predict import predict
 from labctl.model.lab import LabSpec
+from labctl.model.measures import PROBE_KINDS, Unit
 from labctl.model.scenario import (
     CheckStep,
     Choose,
@@ -33,6 +35,7 @@ from labctl.model.scenario import (
     PlannedParallel,
     PlannedSequence,
     PlanStep,
+    ProbeSpec,
     Query,
     Repeat,
     Scenario,
@@ -54,6 +57,7 @@ def plan(scenario: Scenario, lab: LabSpec, seed: int) -> Plan:
     planner = _Planner(scenario=scenario, graph=Graph(lab), draw=Draw(seed=seed, path=(scenario.name,)))
     root = planner.step(scenario.timeline, ())
     problems = planner.problems
+    _check_probes(scenario.probes, planner.graph, problems)
     problems.stop()
     run = course(root)
     overlap.check(run.phases, lab, planner.faults, problems)
@@ -172,6 +176,26 @@ class _Planner:
         except LabctlError as error:
             self.problems.extend(error)
             return None
+
+
+def _check_probes(probes: tuple[ProbeSpec, ...], graph: Graph, problems: Problems) -> None:
+    """That the nodes exist which probes ask from and to."""
+    for probe in probes:
+        for setting in PROBE_KINDS[probe.kind].values():
+            name = probe.settings.get(setting.name)
+            if not isinstance(name, str) or setting.unit not in (Unit.NODE, Unit.HOST) or name in graph.nodes:
+                continue
+            if setting.unit is Unit.NODE or not _is_address(name):
+                said = f"probe {probe.id}: lab {graph.lab.name} has no node {name!r}"
+                problems.add("unknown-node", said, where=probe.where, hint=did_you_mean(name, graph.nodes))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _spans(
