@@ -97,9 +97,18 @@ def alive(place: LabDir) -> bool:
 
 
 def add(
-    place: LabDir, lease_id: str, effects: Sequence[Effect], lease_s: float, *, owner: Owner | None = None
+    place: LabDir,
+    lease_id: str,
+    effects: Sequence[Effect],
+    lease_s: float,
+    *,
+    owner: Owner | None = None,
+    windows: Sequence[tuple[float, float]] = (),
 ) -> dict[str, Any]:
-    """Apply the effects of a fault for `lease_s` seconds; `{"lease", "readings"}`, `effect-not-taken` if one did not."""
+    """Apply the effects of a fault for `lease_s` seconds; `{"lease", "readings"}`, `effect-not-taken` if one did not.
+
+    windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
+    """
     return ask(
         place,
         "effects.add",
@@ -107,6 +116,7 @@ def add(
         effects=[codec.effect(each) for each in effects],
         lease_s=lease_s,
         owner={"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
+        windows=[list(each) for each in windows] or None,
     )
 
 

@@ -14,11 +14,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.agent import clock, codec, ledger, mirror
+from labctl.agent import clock, codec, ledger, mirror, settlers
 from labctl.agent.clock import Stamp
 from labctl.agent.codec import Lease, Owner
 from labctl.agent.impairs import Impairs
+from labctl.agent.inside import Inside
 from labctl.agent.mirror import Side
+from labctl.agent.saved import Saved
 from labctl.agent.watch import Watch
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux import netns, proc
@@ -31,8 +33,10 @@ from labctl.model.effects import (
     HalfCable,
     Impaired,
     NodeRef,
+    PortRef,
     Resource,
     Setting,
+    exists,
     resources,
     settle,
 )
@@ -88,6 +92,9 @@ class Agent:
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.corrections = 0  # panel sides changed
         self.impairs = Impairs(place)
+        self.saved = Saved(place.saved_dir)
+        self._ticked = self.since.boot  # when `end_expired` last looked
+        self._retry_at = self.since.boot  # what is off its setting
         self._runtime: Runtime | None = None
         self._load()
 
@@ -104,7 +111,8 @@ class Agent:
     def _load(self) -> None:
         self.record: Record = self.place.need()
         lab = self.record.lab
-        self.settings: Mapping[Resource, Setting] = settle(lab, self.ledger.effects)
+        self._known = resources(lab)
+        self.settings: Mapping[Resource, Setting] = settle(lab, self.ledger.effects_at(clock.now().boot))
         self.sides = mirror.sides(lab)
         self._by_port = {side.port: side for side in self.sides}
         self._by_far: dict[str, list[Side]] = {}
@@ -144,15 +152,19 @@ class Agent:
     def refresh(self, nodes: Iterable[str], *, panel: bool) -> None:
         """Events are waiting in these namespaces: read again what changed and level what depends on it."""
         among: dict[PortId, Side] = {}
+        shut: list[PortRef] = []
         for node in nodes:
             if self.watches[node].refresh():
                 among.update((side.port, side) for side in self._by_far.get(node, ()))
+                shut += [port for port in settlers.shut(self.settings) if port.port.node == node]
         if panel and self.panel is not None:
             for device in self.panel.refresh():
                 if device in self._by_device:
                     side = self._by_device[device]
                     among[side.port] = side
         self.level(among.values())
+        if shut:
+            self._settle(shut)  # somebody may have raised one
 
     def level(self, among: Collection[Side]) -> list[PortId]:
         """Bring these panel sides to the level rule; the ports whose carrier was given or taken."""
@@ -179,9 +191,17 @@ class Agent:
     # -- leases ------------------------------------------------------------------------------------------------
 
     def add(
-        self, lease_id: str, effects: Sequence[Effect], lease_s: float, owner: Owner | None
+        self,
+        lease_id: str,
+        effects: Sequence[Effect],
+        lease_s: float,
+        owner: Owner | None,
+        windows: Sequence[tuple[float, float]] = (),
     ) -> list[Reading]:
-        """Apply the effects of one fault under a lease; an active lease of the same id is replaced."""
+        """Apply the effects of one fault under a lease; an active lease of the same id is replaced.
+
+        windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
+        """
         self._check(lease_id, effects, lease_s, owner)
         at = clock.now()
         lease = Lease(
@@ -190,6 +210,7 @@ class Agent:
             deadline_boot=at.boot + lease_s,
             deadline_wall=at.wall + lease_s,
             owner=owner,
+            windows=tuple((at.boot + start, at.boot + end) for start, end in windows),
         )
         replaced = self.ledger.active.get(lease_id)
         self.ledger.added(lease, at)
@@ -221,6 +242,8 @@ class Agent:
         """
         for each in begin:
             self._check(each.id, each.effects, each.lease_s, owner)
+        ids = [*end, *(each.id for each in begin)]
+        self._check_impairments(ids, [effect for each in begin for effect in each.effects])
         touched: list[Resource] = []
         at = clock.now()
         with self.ledger.together():
@@ -272,17 +295,34 @@ class Agent:
         self.clear(ids, "lease")
         orphans = tuple(i for i, each in self.ledger.active.items() if each.owner and not _lives(each.owner))
         self.clear(orphans, "owner")
-        if self.off_base:
-            self._settle(list(self.off_base))
+        again = [*self._turned(), *settlers.held(self.settings)]
+        if self.off_base and self._ticked >= self._retry_at:
+            self._retry_at = self._ticked + RETRY_S
+            again += self.off_base
+        if again:
+            self._settle(again)
         self.impairs.reap()
         return [*ids, *orphans]
+
+    def _turned(self) -> list[Resource]:
+        """What an effect began or ceased to touch since the last look, by the windows of its lease."""
+        before, self._ticked = self._ticked, clock.now().boot
+        return [
+            effect.on
+            for lease in self.ledger.active.values()
+            for effect, edges in zip(lease.effects, lease.windows, strict=False)
+            if any(before < edge <= self._ticked for edge in edges)
+        ]
 
     def next_wake_s(self) -> float | None:
         """Seconds until `end_expired` has something to do."""
         deadline = ledger.next_deadline(self.ledger.active.values())
         wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
         if self.off_base:
-            wakes.append(RETRY_S)
+            wakes.append(max(0.0, self._retry_at - clock.now().boot))
+        edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
+        wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
+        wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
         if self.impairs.next_wake_s is not None:
             wakes.append(self.impairs.next_wake_s)
         return min(wakes, default=None)
@@ -305,8 +345,10 @@ class Agent:
     def replug(self, node: str) -> list[Reading]:
         """The node is back: look at its namespace and its cables anew and end `unplug`."""
         self.sync()
-        frozen = [NodeRef(node)] if self.settings.get(NodeRef(node), BASE).frozen else []
-        return [*self._settle(frozen), *self.clear([_unplugged(node)], "request")]
+        broken = [
+            on for on, wanted in self.settings.items() if settlers.node_of(on) == node and wanted != BASE
+        ]
+        return [*self._settle(broken), *self.clear([_unplugged(node)], "request")]
 
     # -- settling ----------------------------------------------------------------------------------------------
 
@@ -333,7 +375,9 @@ class Agent:
         cables = {HalfCable(cable.id, d) for cable in self.record.lab.cables for d in Direction}
         halves = sorted(cables if every_node else cables.intersection(self.ledger.touched))
         changed += [str(each.on) for each in self._settle(halves) if each.changed]
-        return changed + [f"node {each.on}" for each in self._settle(nodes) if each.changed]
+        changed += [f"node {each.on}" for each in self._settle(nodes) if each.changed]
+        inside = {on for on in (*self.ledger.touched, *self.saved.resources()) if settlers.inner(on)}
+        return changed + [str(each.on) for each in self._settle(sorted(inside, key=str)) if each.changed]
 
     def heal(self, *, everything: bool) -> dict[str, Any]:
         """End what is over (or all of it) and put everything at its setting; what was put back."""
@@ -352,17 +396,20 @@ class Agent:
 
     def _settle(self, touched: Collection[Resource]) -> list[Reading]:
         """Bring these resources to what the active effects make of them, and read each back."""
-        self.settings = settle(self.record.lab, self.ledger.effects)
+        self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
         readings = []
-        for on in dict.fromkeys(touched):
+        waiting = sorted(dict.fromkeys(touched), key=settlers.rank)
+        for on in waiting:
             match on:
-                case _ if on not in self.settings:
+                case _ if not exists(on, self._known):
                     self.off_base.pop(on, None)  # went with a node or cable that was removed
                     continue
                 case HalfCable():
                     reading = self._settle_half(on)
-                case NodeRef():
-                    reading = self._settle_node(on)
+                case _:
+                    reading = self._settle_inside(on)
+            if isinstance(on, NodeRef) and reading.changed:  # what has just booted knows of no fault
+                waiting += [each for each in settlers.within(on, self.settings, BASE) if each not in waiting]
             if reading.taken:
                 self.off_base.pop(on, None)
             else:
@@ -422,26 +469,17 @@ class Agent:
             return f"{side.port} still has carrier"
         return ""
 
-    def _settle_node(self, ref: NodeRef) -> Reading:
-        lab, wanted = self.record.lab, self.settings.get(ref, BASE)
+    def _settle_inside(self, on: Resource) -> Reading:
+        wanted = self.settings.get(on, BASE)
+        inside = Inside(place=self.place, lab=self.record.lab, runtime=self.runtime, saved=self.saved)
         try:
-            before = self.runtime.read(lab, ref)
-            if before != wanted:
-                self.runtime.ensure(lab, ref, wanted)
+            changed = settlers.ensure(inside, on, wanted)
             applied = clock.now()
-            found = self.runtime.read(lab, ref)
-            note = "" if found == wanted else "it stays frozen" if found.frozen else "it does not freeze"
+            note = settlers.disagrees(inside, on, wanted)
         except (OSError, LabctlError) as error:
             now = clock.now()
-            return Reading(on=ref, applied=now, read=now, changed=False, taken=False, note=str(error))
-        return Reading(
-            on=ref,
-            applied=applied,
-            read=clock.now(),
-            changed=before != wanted,
-            taken=not note,
-            note=note,
-        )
+            return Reading(on=on, applied=now, read=now, changed=False, taken=False, note=str(error))
+        return Reading(on=on, applied=applied, read=clock.now(), changed=changed, taken=not note, note=note)
 
     @property
     def runtime(self) -> Runtime:
@@ -459,15 +497,16 @@ class Agent:
             raise LabctlError("bad-request", f"a lease of {lease_s} s is not a time to come")
         if owner is not None and not _lives(owner):
             raise LabctlError("bad-request", f"the owner of the lease, process {owner.pid}, is not running")
-        known = resources(self.record.lab)
         touched = {effect.on for effect in effects}
         for on in touched:
-            if on not in known:
+            if not exists(on, self._known):
                 raise self._no_resource(str(on.cable) if isinstance(on, HalfCable) else str(on))
         bridges = {node.name for node in self.record.lab.nodes if node.kind is NodeKind.BRIDGE}
         for on in touched:
-            if isinstance(on, NodeRef) and on.node in bridges:
-                raise LabctlError("effect-not-taken", f"{on} is a bridge: it has no process to freeze")
+            if settlers.node_of(on) in bridges:
+                raise LabctlError(
+                    "effect-not-taken", f"{settlers.node_of(on)} is a bridge: nothing runs inside it"
+                )
             if isinstance(on, HalfCable) and {on.cable.a.node, on.cable.z.node} & bridges:
                 other = next(d for d in Direction if d is not on.direction)
                 if HalfCable(on.cable, other) not in touched:

@@ -137,6 +137,10 @@ class Ledger:
     def effects(self) -> tuple[Effect, ...]:
         return tuple(effect for lease in self._active.values() for effect in lease.effects)
 
+    def effects_at(self, boot: float) -> tuple[Effect, ...]:
+        """Those that are there at this moment: some leases come and go."""
+        return tuple(effect for lease in self._active.values() for effect in lease.at(boot))
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Entries made in this block go to the disk in one write, at its end: a hundred faults, one wait."""

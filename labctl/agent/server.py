@@ -187,11 +187,13 @@ def _add(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     lease_id = request.get("id")
     if not isinstance(lease_id, str):
         raise ValueError("id is missing or not a text")  # noqa: TRY004  (one error type for all bad input)
+    effects = codec.parse_effects(lease_id, request.get("effects"))
     readings = agent.add(
         lease_id,
-        codec.parse_effects(lease_id, request.get("effects")),
+        effects,
         codec.number(request, "lease_s"),
         codec.parse_owner(request.get("owner")),
+        codec.parse_windows(request.get("windows"), len(effects)),
     )
     return {"lease": _lease(agent.ledger.active[lease_id]), "readings": [r.to_json() for r in readings]}
 

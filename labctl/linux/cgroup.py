@@ -210,6 +210,30 @@ def limit(
     _write_v1("pids", path, "pids.max", "max" if pids is None else str(pids))
 
 
+def limit_cpu(path: str, cores: float | None) -> None:
+    """Set only the CPU limit; None lifts it. The group must exist."""
+    if unified():
+        quota = "max" if cores is None else str(round(cores * PERIOD_US))
+        _write_if(os.path.join(roots()["unified"], path), "cpu.max", f"{quota} {PERIOD_US}")
+        return
+    _write_v1("cpu", path, "cpu.cfs_period_us", str(PERIOD_US))
+    _write_v1("cpu", path, "cpu.cfs_quota_us", "-1" if cores is None else str(round(cores * PERIOD_US)))
+
+
+def cpu_limit(path: str) -> float | None:
+    """The CPU limit in cores; None if there is none, or no such group."""
+    with contextlib.suppress(FileNotFoundError):
+        if unified():
+            quota, period = _read(os.path.join(roots()["unified"], path), "cpu.max").split()
+        elif "cpu" in roots():
+            place = os.path.join(roots()["cpu"], path)
+            quota, period = _read(place, "cpu.cfs_quota_us"), _read(place, "cpu.cfs_period_us")
+        else:
+            return None
+        return None if quota.strip() in ("max", "-1") else int(quota) / int(period)
+    return None
+
+
 def weigh(path: str, weight: int) -> None:
     """Its share of the CPUs beside its siblings when all are busy: 1 to 10000, 100 is what each has."""
     if unified():

@@ -63,6 +63,42 @@ def identity(pid: int) -> Identity | None:
     return None if ticks is None else Identity(pid, ticks)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a process looks like in /proc. `program` is its file as its own root sees it."""
+
+    who: Identity
+    parent: int
+    name: str
+    argv: tuple[str, ...]
+    program: str
+    stopped: bool
+
+
+def describe(pid: int) -> Description | None:
+    """None if it is gone, exiting, or a kernel thread."""
+    who = identity(pid)
+    if who is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
+            before, _, after = file.read().rpartition(")")
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+            argv = file.read().rstrip("\0").split("\0")
+        program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, parent = after.split()[:2]
+    return Description(
+        who=who,
+        parent=int(parent),
+        name=before.partition("(")[2],
+        argv=tuple(argv),
+        program=program,
+        stopped=state in ("T", "t"),
+    )
+
+
 def age_s(who: Identity) -> float:
     """How long the process has been there."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - who.start_ticks / os.sysconf("SC_CLK_TCK")

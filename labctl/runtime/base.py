@@ -62,6 +62,21 @@ class Handle:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process of a node: its name (`comm`), command line, program file, and whether it is stopped (SIGSTOP).
+
+    `leads`: it was not started by another process of its name.
+    """
+
+    handle: Handle
+    name: str
+    argv: tuple[str, ...]
+    program: str
+    stopped: bool = False
+    leads: bool = True
+
+
 class Lifecycle(Protocol):
     """Nodes: each method is idempotent and brings the machine to the state its name says."""
 
@@ -109,11 +124,21 @@ class Shell(Protocol):
 
 
 class NodeShaper(Protocol):
-    """Node settings (freeze now; limits later): idempotent, readable back."""
+    """Node settings (power, freeze, CPU) and processes: idempotent, readable back."""
 
-    def ensure(self, lab: LabSpec, resource: NodeRef, setting: Setting) -> None: ...
+    def ensure(self, lab: LabSpec, resource: NodeRef, setting: Setting) -> None:
+        """Freeze or thaw, take or give power, limit the CPU (`cpu` None: as the lab says)."""
+        ...
 
-    def read(self, lab: LabSpec, resource: NodeRef) -> Setting: ...
+    def read(self, lab: LabSpec, resource: NodeRef) -> Setting:
+        """`off` says that nothing of the node runs; `cpu` is None where the limit is the lab's own."""
+        ...
+
+    def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]: ...
+
+    def signal(self, handle: Handle, number: int) -> bool:
+        """Signal exactly this process; False if it is gone."""
+        ...
 
 
 class Runtime(Lifecycle, Shell, NodeShaper, Protocol):

@@ -26,7 +26,7 @@ from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.runtime import bundle, mgmt
-from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus
+from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.panel import allow_many_files
 from labctl.runtime.store import Instance, LabDir
@@ -90,8 +90,7 @@ class RuncRuntime:
         """Kill what runs in these nodes; their files, namespaces and cables stay."""
         place = self.instance.lab(lab.name)
         for name in nodes:
-            cgroup.destroy(place.node_cgroup(name))
-            shutil.rmtree(self._state_dir(place, name), ignore_errors=True)
+            self._end(place, name)
 
     def remove(self, lab_name: str) -> None:
         """Remove every process, mount, control group and file of the lab's nodes, from its directory alone."""
@@ -167,17 +166,52 @@ class RuncRuntime:
     # -- settings ----------------------------------------------------------------------------------------------
 
     def ensure(self, lab: LabSpec, resource: NodeRef, setting: Setting) -> None:
-        """Freeze or thaw a node. One that does not run has nothing to freeze, and that is no error."""
-        group = self.instance.lab(lab.name).node_cgroup(resource.node)
+        """Power, CPU, freezer. A node that does not run has nothing to freeze or to limit, and that is no error."""
+        place = self.instance.lab(lab.name)
+        group = place.node_cgroup(resource.node)
+        if setting.off:
+            self.stop(lab, [resource.node])
+            return
+        if self._process(place, resource.node) is None:
+            self._start_again(place, resource.node)
         if not cgroup.directories(group):
             return
+        limit = lab.node(resource.node).limits.cpu
+        cgroup.limit_cpu(group, min((c for c in (setting.cpu, limit) if c is not None), default=None))
         if setting.frozen:
             cgroup.freeze(group)
         else:
             cgroup.thaw(group)
 
     def read(self, lab: LabSpec, resource: NodeRef) -> Setting:
-        return Setting(frozen=cgroup.frozen(self.instance.lab(lab.name).node_cgroup(resource.node)))
+        place = self.instance.lab(lab.name)
+        group = place.node_cgroup(resource.node)
+        if self._process(place, resource.node) is None:
+            return Setting(off=True)
+        limit = cgroup.cpu_limit(group)
+        return Setting(
+            frozen=cgroup.frozen(group), cpu=None if limit == lab.node(resource.node).limits.cpu else limit
+        )
+
+    def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]:
+        found = {
+            pid: proc.describe(pid) for pid in cgroup.pids(self.instance.lab(lab.name).node_cgroup(node))
+        }
+        named = {pid: said for pid, said in found.items() if said is not None}
+        return tuple(
+            Process(
+                handle=Handle(host=LOCAL, pid=said.who.pid, start_ticks=said.who.start_ticks),
+                name=said.name,
+                argv=said.argv,
+                program=said.program,
+                stopped=said.stopped,
+                leads=said.parent not in named or named[said.parent].name != said.name,
+            )
+            for said in named.values()
+        )
+
+    def signal(self, handle: Handle, number: int) -> bool:
+        return proc.kill(proc.Identity(handle.pid, handle.start_ticks), number)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -258,7 +292,18 @@ class RuncRuntime:
         )
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)
-        self._run(place, node, home)
+        self._run(place, node.name, home)
+
+    def _end(self, place: LabDir, node: str) -> None:
+        cgroup.destroy(place.node_cgroup(node))
+        shutil.rmtree(self._state_dir(place, node), ignore_errors=True)
+
+    def _start_again(self, place: LabDir, node: str) -> None:
+        """Start a node from the bundle and the files it had; one that never ran has none."""
+        home = place.node_dir(node)
+        if os.path.exists(os.path.join(home, "config.json")):
+            self._end(place, node)  # what a crash may have left
+            self._run(place, node, home)
 
     def _root_filesystem(self, lab: LabSpec, node: NodeSpec, image: Image, home: str, rootfs: str) -> None:
         if os.path.isdir(home) and rootfs in mounts.below(home):
@@ -270,7 +315,7 @@ class RuncRuntime:
             _fresh_upper(upper, lab, node)
         mounts.overlay(rootfs, lower=image.rootfs, upper=upper, work=work)
 
-    def _run(self, place: LabDir, node: NodeSpec, home: str) -> None:
+    def _run(self, place: LabDir, node: str, home: str) -> None:
         log, pid_file = os.path.join(home, "log"), os.path.join(home, "pid")
         runc_log = os.path.join(home, "runc.log")
         for stale in (pid_file, runc_log):
@@ -293,7 +338,7 @@ class RuncRuntime:
                     home,
                     "--pid-file",
                     pid_file,
-                    container_id(place, node.name),
+                    container_id(place, node),
                 ],
                 log=log,
                 stdin=stdin,
@@ -305,7 +350,7 @@ class RuncRuntime:
         if code or who is None:
             raise LabctlError(
                 "node-not-started",
-                f"node {node.name!r} did not start: {_last_words(runc_log, log)}",
+                f"node {node!r} did not start: {_last_words(runc_log, log)}",
                 hint="check its `image`, `cmd` and `binds`",
             )
         with open(os.path.join(home, "init.json"), "w", encoding="utf-8") as file:

@@ -183,6 +183,10 @@ class LabDir:
         return os.path.join(self.path, "ledger.jsonl")
 
     @property
+    def saved_dir(self) -> str:
+        return os.path.join(self.path, "saved")
+
+    @property
     def cgroup(self) -> str:
         """The lab's control group; a node's is `<this>/<node>`, the agent's `<this>/.agent`."""
         return f"{self.instance.cgroup}/{self.name}"

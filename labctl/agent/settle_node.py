@@ -1,0 +1,53 @@
+"""A node as a whole: power, freezer, CPU quota. What it should be is in the lab's record, so nothing is saved...
+
+...but one bit: that the power was taken by a fault. A node whose command has ended by itself does not run either, and
+healing must not start what nobody had stopped.
+"""
+
+from __future__ import annotations
+
+from labctl.agent.inside import Inside
+from labctl.errors import LabctlError
+from labctl.model.effects import NodeRef, Setting
+
+
+def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
+    before = inside.runtime.read(inside.lab, ref)
+    taken = inside.saved.read(ref) is not None
+    if wanted.off and not taken:
+        if before.off:
+            raise LabctlError("node-not-running", f"node {ref.node!r} does not run: it has no power to lose")
+        inside.saved.write(ref, {"power": True})
+    if before.off and not wanted.off and not taken:
+        return False  # it ended by itself
+    changed = _differs(before, wanted)
+    if changed:
+        inside.runtime.ensure(inside.lab, ref, wanted)
+    if taken and not wanted.off:
+        inside.saved.remove(ref)
+    return changed
+
+
+def disagrees(inside: Inside, ref: NodeRef, wanted: Setting) -> str:
+    found = inside.runtime.read(inside.lab, ref)
+    if found.off != wanted.off:
+        if not wanted.off and wanted == Setting():
+            return ""  # it ended by itself
+        return "it does not run" if found.off else "it still runs"
+    if found.off:
+        return ""
+    if found.frozen != wanted.frozen:
+        return "it stays frozen" if found.frozen else "it does not freeze"
+    if _quota(found) != _quota(wanted):
+        return f"its CPU quota is {found.cpu} cores"
+    return ""
+
+
+def _differs(found: Setting, wanted: Setting) -> bool:
+    if found.off or wanted.off:
+        return found.off != wanted.off
+    return found.frozen != wanted.frozen or _quota(found) != _quota(wanted)
+
+
+def _quota(setting: Setting) -> int | None:
+    return None if setting.cpu is None else round(setting.cpu * 1000)

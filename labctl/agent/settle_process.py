@@ -1,0 +1,136 @@
+"""The processes of one name in one node: dead while a fault says so, stopped, or as they were.
+
+Before the first is killed, what starts them again is written down: command lines, and for a daemon of FRR its part of the
+running configuration, which its own files may not hold. A supervisor that starts a killed daemon again is met twice:
+watchfrr is told to ignore it, and whatever else starts one finds it killed at the agent's next look.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from labctl.agent import vty
+from labctl.agent.inside import Inside, wait
+from labctl.errors import LabctlError, did_you_mean
+from labctl.model.effects import ProcessRef, Setting
+from labctl.runtime.base import Process
+
+#: How often the agent looks whether something has started a killed daemon again.
+HOLD_S = 0.25
+#: How long a process may take to die, to stop, or to appear.
+SOON_S = 3.0
+
+
+def ensure(inside: Inside, ref: ProcessRef, wanted: Setting) -> bool:
+    found = _found(inside, ref)
+    saved = inside.saved.read(ref)
+    if inside.off(ref.node):
+        if not (wanted.killed or wanted.stopped):
+            inside.saved.remove(ref)  # what boots starts everything
+        return False
+    if saved is None and not (wanted.killed or wanted.stopped):
+        return False
+    inside.need_awake(ref.node)
+    if saved is None and not found:
+        raise _nothing_to_break(inside, ref)
+    changed = False
+    saved = saved or {}
+    if wanted.killed:
+        return _kill(inside, ref, wanted, found, saved) if found else False
+    if "commands" in saved and not found:
+        _start(inside, ref, saved)
+        changed = True
+    changed = _stop(inside, ref, saved, stop=wanted.stopped) or changed
+    if not wanted.stopped:
+        inside.saved.remove(ref)
+    return changed
+
+
+def disagrees(inside: Inside, ref: ProcessRef, wanted: Setting) -> str:
+    found = _found(inside, ref)
+    if wanted.killed:
+        return f"{ref.name} still runs" if found else ""
+    if inside.off(ref.node):
+        return ""
+    if wanted.stopped:
+        going = [each for each in found if not each.stopped]
+        return f"{ref.name} goes on" if going or not found else ""
+    if inside.saved.read(ref) is not None:
+        return f"{ref.name} is not what it was"
+    return ""
+
+
+def _found(inside: Inside, ref: ProcessRef) -> list[Process]:
+    return [each for each in inside.runtime.processes(inside.lab, ref.node) if each.name == ref.name]
+
+
+def _kill(
+    inside: Inside, ref: ProcessRef, wanted: Setting, found: Sequence[Process], saved: dict[str, Any]
+) -> bool:
+    if "commands" not in saved:
+        for each in found:
+            if each.stopped:  # it could not tell its configuration
+                inside.runtime.signal(each.handle, signal.SIGCONT)
+        saved |= {
+            "commands": [_command(each, wanted.restart) for each in found if each.leads],
+            "config": vty.of_daemon(inside, ref.node, ref.name),
+            "watched": vty.ignore(inside, ref.node, ref.name, True, only_try=True),
+        }
+        inside.saved.write(ref, saved)
+    if saved["watched"]:
+        vty.ignore(inside, ref.node, ref.name, True)
+    for each in found:
+        inside.runtime.signal(each.handle, signal.SIGKILL)
+    wait(lambda: not _found(inside, ref), SOON_S)
+    return True
+
+
+def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any]) -> None:
+    """Start what was killed, give it its configuration back, and hand it to its supervisor again."""
+    for command in saved["commands"]:
+        inside.runtime.spawn(inside.lab, ref.node, command)
+    if not wait(lambda: bool(_found(inside, ref)), SOON_S):
+        raise LabctlError("node-not-running", f"{ref.name} does not start again: {saved['commands']}")
+    if saved["config"] is not None:
+        vty.give_back(inside, ref.node, ref.name, saved["config"])
+    if saved["watched"]:
+        vty.ignore(inside, ref.node, ref.name, False)
+
+
+def _stop(inside: Inside, ref: ProcessRef, saved: dict[str, Any], *, stop: bool) -> bool:
+    wrong = [each for each in _found(inside, ref) if each.stopped != stop]
+    if wrong and stop:
+        inside.saved.write(ref, saved | {"stopped": True})
+    if not stop and not saved.get("stopped"):
+        return False
+    for each in wrong:
+        inside.runtime.signal(each.handle, signal.SIGSTOP if stop else signal.SIGCONT)
+    wait(lambda: all(each.stopped == stop for each in _found(inside, ref)), SOON_S)
+    return bool(wrong)
+
+
+def _command(process: Process, restart: str) -> list[str]:
+    """What starts this process again."""
+    if restart:
+        return ["sh", "-c", restart]
+    first = process.argv[0] if process.argv else ""
+    if os.path.basename(first)[:15] != process.name:
+        raise LabctlError(
+            "effect-not-taken",
+            f"{process.name} cannot be started again by its command line, {shlex.join(process.argv)!r}",
+            hint="say how with the fault's `restart` setting",
+        )
+    return [process.program, *process.argv[1:]]
+
+
+def _nothing_to_break(inside: Inside, ref: ProcessRef) -> LabctlError:
+    names = sorted({each.name for each in inside.runtime.processes(inside.lab, ref.node)})
+    return LabctlError(
+        "effect-not-taken",
+        f"no process of {ref.node!r} is called {ref.name!r}; there are {', '.join(names)}",
+        hint=did_you_mean(ref.name, names),
+    )
