@@ -23,9 +23,12 @@ quietly() { # its output is of interest only when it fails
 # Packages may bring services (FRR does): none is started while we install, and those that are ours to mask stay so.
 policy=/usr/sbin/policy-rc.d
 without_services() {
-    case " ${missing[*]} " in
-        *" frr "*) [ -z "$(type -P systemctl)" ] || quietly $sudo systemctl mask frr.service ;;
-    esac
+    local service
+    for service in frr snmpd; do
+        case " ${missing[*]} " in
+            *" $service "*) [ -z "$(type -P systemctl)" ] || quietly $sudo systemctl mask $service.service ;;
+        esac
+    done
     if [ ! -e $policy ]; then
         trap with_services EXIT
         printf '#!/bin/sh\n# made by labctl setup\nexit 101\n' | $sudo tee $policy > /dev/null
@@ -43,7 +46,7 @@ runc|runc|starts the containers of a lab, without a daemon
 buildah|buildah|builds the images from images/*/Dockerfile, without a daemon
 mmdebstrap|mmdebstrap|makes the Debian base image where no registry answers
 iproute2|tc|the namespaces and cables of a lab, seen by hand
-nftables|nft|faults that drop packets and expire by themselves
+nftables|nft|keeps the kernel's own errors about a lab on the machine; faults that expire by themselves
 python3-venv|PYTHON|the virtual environment .venv
 END
     [ "$1" = test ] || return 0
@@ -54,6 +57,7 @@ procps|sysctl|tests look at processes and set sysctls
 iputils-ping|ping|tests send pings through the cables they made
 tcpdump|tcpdump|tests look at what crosses a cable
 frr|vtysh|tests with FRR outside of containers; its service is not started, now or later
+snmpd|snmpd|the same, with an SNMP agent
 END
 }
 

@@ -42,7 +42,8 @@ enter() { # in the new namespaces: mounts, then the targets
         for run in 1 2; do
             say "make $target, run $run"
             start=$SECONDS status=0
-            env -i "${environment[@]}" chroot "$root" make -C /root/labctl "$target" < /dev/null || status=$?
+            # In the background a shell has its children ignore Ctrl-C; tests send it.
+            env -i --default-signal=INT,QUIT "${environment[@]}" chroot "$root" make -C /root/labctl "$target" < /dev/null || status=$?
             say "make $target, run $run: exit $status after $((SECONDS - start)) s"
             [ "$status" = 0 ] || return "$status"
         done
