@@ -57,6 +57,10 @@ def cli() -> Iterator[str]:
         yield f"## labctl {name}"
         yield command.help or ""
         yield from parameters(root, name, command)
+        for below, part in getattr(command, "commands", {}).items():
+            yield f"### labctl {name} {below}"
+            yield part.help or ""
+            yield from parameters(root, f"{name} {below}", part)
 
 
 def first(text: str | None) -> str:

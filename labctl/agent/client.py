@@ -104,10 +104,12 @@ def add(
     *,
     owner: Owner | None = None,
     windows: Sequence[tuple[float, float]] = (),
+    about: str = "",
 ) -> dict[str, Any]:
     """Apply the effects of a fault for `lease_s` seconds; `{"lease", "readings"}`, `effect-not-taken` if one did not.
 
     windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
+    about: what the fault is, in words.
     """
     return ask(
         place,
@@ -117,6 +119,7 @@ def add(
         lease_s=lease_s,
         owner={"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
         windows=[list(each) for each in windows] or None,
+        about=about,
     )
 
 

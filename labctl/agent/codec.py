@@ -63,7 +63,7 @@ class Owner:
 class Lease:
     """The effects of one fault and how long they may last: until the deadline, or the end of their owner.
 
-    windows: one (from, until) on CLOCK_BOOTTIME an effect, of a fault that comes and goes; none: all of them, always.
+    about: what the fault is, in words. windows: one (from, until) on CLOCK_BOOTTIME an effect, of a fault that comes and goes; none: all of them, always.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Lease:
     deadline_wall: float  # the same instant for people; never compared
     owner: Owner | None = None
     windows: tuple[tuple[float, float], ...] = ()
+    about: str = ""
 
     def at(self, boot: float) -> tuple[Effect, ...]:
         """Those that are there at this moment."""
@@ -177,7 +178,11 @@ def lease(value: Lease) -> dict[str, Any]:
         "deadline_boot": value.deadline_boot,
         "deadline_wall": value.deadline_wall,
         "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks} if owner else None,
-    } | ({"windows": [list(each) for each in value.windows]} if value.windows else {})
+    } | {
+        key: found
+        for key, found in (("windows", [list(each) for each in value.windows]), ("about", value.about))
+        if found
+    }
 
 
 def parse_lease(value: Mapping[str, Any]) -> Lease:
@@ -190,6 +195,7 @@ def parse_lease(value: Mapping[str, Any]) -> Lease:
         deadline_wall=number(value, "deadline_wall"),
         owner=parse_owner(value.get("owner")),
         windows=parse_windows(value.get("windows"), len(effects)),
+        about=_text(value, "about") if "about" in value else "",
     )
 
 

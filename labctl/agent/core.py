@@ -196,7 +196,9 @@ class Agent:
         effects: Sequence[Effect],
         lease_s: float,
         owner: Owner | None,
+        *,
         windows: Sequence[tuple[float, float]] = (),
+        about: str = "",
     ) -> list[Reading]:
         """Apply the effects of one fault under a lease; an active lease of the same id is replaced.
 
@@ -211,6 +213,7 @@ class Agent:
             deadline_wall=at.wall + lease_s,
             owner=owner,
             windows=tuple((at.boot + start, at.boot + end) for start, end in windows),
+            about=about,
         )
         replaced = self.ledger.active.get(lease_id)
         self.ledger.added(lease, at)

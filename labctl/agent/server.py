@@ -193,7 +193,8 @@ def _add(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
         effects,
         codec.number(request, "lease_s"),
         codec.parse_owner(request.get("owner")),
-        codec.parse_windows(request.get("windows"), len(effects)),
+        windows=codec.parse_windows(request.get("windows"), len(effects)),
+        about=str(request.get("about") or ""),
     )
     return {"lease": _lease(agent.ledger.active[lease_id]), "readings": [r.to_json() for r in readings]}
 

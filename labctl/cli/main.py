@@ -30,6 +30,7 @@ VERBS: tuple[str, ...] = (
     "inspect",
     "exec",
     "destroy",
+    "fault",
     "heal",
     "validate",
     "demo",

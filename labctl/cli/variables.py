@@ -19,10 +19,16 @@ class Verbs(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for verb, command in self.commands.items():
-            for option in command.params:
-                if option.param_type_name == "option" and not option.envvar:
-                    option.envvar = variable(verb, option.opts)
+        _name_variables(self, ())
+
+
+def _name_variables(group: Any, path: tuple[str, ...]) -> None:
+    for verb, command in group.commands.items():
+        for option in command.params:
+            if option.param_type_name == "option" and not option.envvar:
+                option.envvar = variable("-".join((*path, verb)), option.opts)
+        if hasattr(command, "commands"):  # `fault add`
+            _name_variables(command, (*path, verb))
 
 
 def variable(verb: str, flags: list[str]) -> str:
