@@ -1,18 +1,22 @@
 """`labctl validate`: read files as the other verbs would, and say everything that is wrong with them.
 
-What a file is comes from its content: `topology:` makes a lab file, `kind: snapshot` a snapshot, `devices:` an
-inventory. Nothing outside the files is looked at: whether images and bind sources exist is for `deploy`.
+What a file is comes from its content: `topology:` makes a lab file, `timeline:` a scenario, `kind: snapshot` a snapshot,
+`devices:` an inventory. Nothing outside the files is looked at: whether images and bind sources exist is for `deploy`.
+Given a lab or its file, scenarios are also planned on that lab, which is everything a run does before it touches anything.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from labctl.errors import LabctlError, Problems, Span
 from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec
 from labctl.schema import clab, yaml
 from labctl.schema.clab_read import Notice, Notify
 
@@ -30,11 +34,14 @@ class Validated:
     errors: tuple[LabctlError, ...] = ()
 
 
-def validate(paths: Sequence[str], *, lenient: bool = False, emit: Emit = ignore) -> tuple[Validated, ...]:
-    """Every file, in the order given."""
+def validate(
+    paths: Sequence[str], *, lenient: bool = False, lab: str | None = None, emit: Emit = ignore
+) -> tuple[Validated, ...]:
+    """Every file, in the order given. lab: the lab, or lab file, on which scenarios are planned."""
+    on = cache(lambda: _lab_of(lab, lenient)) if lab else None
     found = []
     for done, path in enumerate(paths, start=1):
-        found.append(_validate(path, lenient))
+        found.append(_validate(path, lenient, on))
         emit(Event(kind="file-read", text=f"read {path}", subject=path, done=done, total=len(paths)))
     return tuple(found)
 
@@ -73,12 +80,14 @@ def _where(span: Span | None) -> dict[str, Any] | None:
     return None if span is None else {"file": span.file, "line": span.line, "column": span.column}
 
 
-def _validate(path: str, lenient: bool) -> Validated:
+def _validate(path: str, lenient: bool, lab: Callable[[], LabSpec] | None) -> Validated:
     notices: list[Notice] = []
     kind = ""
     try:
         kind = kind_of(yaml.read_text(path), path)
-        summary = _READERS[kind](path, lenient, notices.append)
+        summary = (
+            _scenario(path, lab) if kind == "scenario" else _READERS[kind](path, lenient, notices.append)
+        )
     except LabctlError as error:
         return Validated(file=path, kind=kind, notices=tuple(notices), errors=error.each)
     return Validated(file=path, kind=kind, summary=summary, notices=tuple(notices))
@@ -87,7 +96,7 @@ def _validate(path: str, lenient: bool) -> Validated:
 def kind_of(text: str, path: str) -> str:
     """lab, inventory or one of labctl's own kinds, by the first top-level key that tells."""
     keys = {match[1]: match[2] for match in _KEY.finditer(text)}
-    if not keys.keys() & {"kind", "topology", "devices"}:
+    if not keys.keys() & {"kind", "topology", "devices", "timeline"}:
         root = yaml.parse(text, file=path)  # a file in flow style, or none of ours
         if isinstance(root, yaml.Map):
             keys = {e.key: e.value.text if isinstance(e.value, yaml.Scalar) else None for e in root}
@@ -95,19 +104,44 @@ def kind_of(text: str, path: str) -> str:
         return str(keys["kind"])
     if "topology" in keys or path.endswith((".clab.yml", ".clab.yaml")):
         return "lab"
+    if "timeline" in keys:
+        return "scenario"
     if "devices" in keys:
         return "inventory"
     raise LabctlError(
         "bad-value",
         "this is no file that labctl knows",
         where=Span(path),
-        hint="a lab file has `topology:`, an inventory `devices:`, a snapshot `kind: snapshot`",
+        hint="a lab file has `topology:`, a scenario `timeline:`, an inventory `devices:`, a snapshot `kind: snapshot`",
     )
 
 
 def _lab(path: str, lenient: bool, notify: Notify) -> str:
     lab = clab.load(path, lenient=lenient, notify=notify)
     return f"lab {lab.name}: {_count(len(lab.nodes), 'node')}, {_count(len(lab.cables), 'link')}"
+
+
+def _lab_of(name_or_file: str, lenient: bool) -> LabSpec:
+    """A lab file, or what a running lab was made from."""
+    if os.path.exists(name_or_file) or name_or_file.endswith((".yml", ".yaml")):
+        return clab.load(name_or_file, lenient=lenient, notify=lambda _: None)
+    from labctl.runtime.store import Instance
+
+    return Instance.here().find(name_or_file).need().lab
+
+
+def _scenario(path: str, on: Callable[[], LabSpec] | None) -> str:
+    from labctl.faults.plan import plan
+    from labctl.schema import scenario
+
+    found = scenario.load(path)
+    if on is None:
+        return f"scenario {found.name}: {_count(len(found.probes), 'probe')}"
+    lab = on()
+    planned = plan(found, lab, found.seed or 0)
+    links, nodes = len(planned.predicted.links), len(planned.predicted.nodes)
+    touched = f"{_count(links, 'link')} and {_count(nodes, 'node')}"
+    return f"scenario {found.name}: touches {touched} of lab {lab.name}"
 
 
 def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from labctl.cli import out
 
-FILES = typer.Argument(..., metavar="FILE...", help="Lab files, snapshots, inventories.")
+FILES = typer.Argument(..., metavar="FILE...", help="Lab files, scenarios, snapshots, inventories.")
 
 
 def register(app: typer.Typer) -> None:
@@ -16,13 +16,16 @@ def register(app: typer.Typer) -> None:
 def validate(
     files: list[str] = FILES,
     lenient: bool = typer.Option(False, "--lenient", help="Accept containerlab's old keys, with a warning."),
+    lab: str | None = typer.Option(
+        None, "--lab", "-l", help="A lab or a lab file, to plan scenarios on it, too."
+    ),
     output: out.Format = out.FORMAT,
 ) -> None:
     """Check files without touching anything; exit 3 with file:line for every mistake."""
     from labctl.app.validate import as_json, failures
     from labctl.app.validate import validate as check
 
-    results = check(files, lenient=lenient)
+    results = check(files, lenient=lenient, lab=lab)
     for result in results:
         for notice in result.notices:
             out.say(f"warning: {notice}")
