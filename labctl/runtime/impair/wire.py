@@ -56,15 +56,20 @@ class WireStage:
         )
 
     def ensure(self, half: Half, cord: str, part: Impairment) -> None:
+        arguments = {
+            "line": cord,
+            "impairment": impairment_codec.encode(part),
+            "seed": self.seed,
+            "until": self.until,
+            "in": far(cord),
+            "out": half.device_out,
+        }
         self.start()
-        self.ask(
-            "set",
-            line=cord,
-            impairment=impairment_codec.encode(part),
-            seed=self.seed,
-            until=self.until,
-            **{"in": far(cord), "out": half.device_out},
-        )
+        try:
+            self.ask("set", **arguments)
+        except OSError:  # it has just ended, of idleness or by force
+            self.start()
+            self.ask("set", **arguments)
 
     def read(self, cord: str) -> Impairment | None:
         line = self.line(cord)

@@ -33,6 +33,8 @@ BUSY = 3  # another one serves this directory
 _PR_SET_TIMERSLACK = 29
 _IDLE_S = 30.0
 _LIMIT = 1 << 20
+#: We wake earlier by what we are usually late, and wait out the rest; never longer than this.
+_LATEST_S = 0.0002
 
 
 class Priority:
@@ -76,7 +78,8 @@ class Priority:
 class Worker:
     """The relay and its ear."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, idle_s: float = _IDLE_S) -> None:
+        self.idle_s = idle_s
         self._relay = Relay()
         self._listener = _listen(directory)
         self._clients: dict[socket.socket, bytes] = {}
@@ -84,12 +87,19 @@ class Worker:
         self._stopping = False
 
     def run(self) -> None:
-        relay, priority = self._relay, Priority()
+        relay, priority, late = self._relay, Priority(), 0.0  # how late this machine wakes us, lately
         while not self._stopping:
             sources: list[Relay | socket.socket] = [relay, self._listener, *self._clients]
+            wait = self._wait(relay.next_due())
+            if wait is not None:
+                wait = max(0.0, wait - late)
             before = time.monotonic()
-            ready, _, _ = select.select(sources, [], [], self._wait(relay.next_due()))
-            priority.slept(time.monotonic() - before)
+            ready, _, _ = select.select(sources, [], [], wait)
+            passed = time.monotonic() - before
+            priority.slept(passed)
+            if wait and not ready:
+                late += (passed - wait - late) / 16
+                late = min(max(late, 0.0), _LATEST_S)
             if relay.turn():
                 priority.slept(relay.gather())
             priority.look()
@@ -103,10 +113,10 @@ class Worker:
         now = time.monotonic()
         if due is not None:
             return max(0.0, due - now)
-        if self._relay.lines or self._clients:
+        if self._relay.lines:
             self._idle_since = now
             return None
-        left = self._idle_since + _IDLE_S - now
+        left = self._idle_since + self.idle_s - now
         self._stopping = left <= 0
         return max(0.0, left)
 
@@ -248,7 +258,7 @@ def main(argv: list[str]) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -20)  # what remains when it is busy
-    worker = Worker(directory)
+    worker = Worker(directory, float(os.environ.get("LABCTL_WIRE_IDLE_S", _IDLE_S)))
     gc.disable()
     gc.freeze()
     worker.run()

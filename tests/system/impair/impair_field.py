@@ -302,3 +302,12 @@ def replug(made, name):
             tc.redirect(panel, panel.index(here), panel.index(there))
     with Netlink(made.path(name)) as inside:
         _until_it_sends(inside)
+
+
+def until_reaped(impairer):
+    """Until every detour that was closed has run empty and is gone."""
+    for _ in range(1000):
+        if not impairer.reap():
+            return
+        time.sleep(0.01)
+    raise AssertionError("a detour is never empty")

@@ -5,8 +5,10 @@ import statistics
 
 import pytest
 from conformance import AMONG, PPS, UML, each_backend, enough, need, within
-from impair_field import flood
+from impair_field import KINDS, flood, ip4, udp_body, until_reaped
 
+from labctl.errors import LabctlError
+from labctl.linux.netlink import Netlink
 from labctl.model import chance
 from labctl.model.impairment import (
     NEUTRAL,
@@ -306,8 +308,6 @@ def test_a_black_hole_is_one_way_and_keeps_the_carrier(made, backend, impairment
     install(made, backend, impairment)
     assert len(flood(made, 100, pps=PPS).numbers) == 0
     assert len(flood(made, 100, pps=PPS, sender="z").numbers) == 100
-    from labctl.linux.netlink import Netlink
-
     for name in "az":
         with Netlink(made.path(name)) as inside:
             assert inside.link("eth1").carrier
@@ -316,8 +316,6 @@ def test_a_black_hole_is_one_way_and_keeps_the_carrier(made, backend, impairment
 @each_backend({"1 of 4": Impairment(members=(Member(bucket=1, of=4),))})
 def test_a_bad_member_loses_whole_flows(made, backend, impairment):
     """By flow: all of its frames or none."""
-    from impair_field import KINDS, ip4, udp_body
-
     install(made, backend, impairment)
     flows = 200
     for port in range(flows):
@@ -375,16 +373,6 @@ def test_everything_at_once_reads_back_and_leaves_nothing(made, among):
     assert (got.lost, got.duplicated) == (0, 0)
 
 
-def until_reaped(impairer):
-    import time
-
-    for _ in range(1000):
-        if not impairer.reap():
-            return
-        time.sleep(0.01)
-    raise AssertionError("a detour is never empty")
-
-
 @pytest.mark.parametrize("among", [None, *AMONG])
 def test_changing_a_live_impairment_loses_nothing(made, record, among):
     """Every change there is, again and again, under traffic: no frame is lost, none comes twice."""
@@ -429,8 +417,6 @@ def test_changing_a_live_impairment_loses_nothing(made, record, among):
 
 
 def test_what_nothing_can_do_is_refused_with_every_reason(made):
-    from labctl.errors import LabctlError
-
     before = made.state()
     with pytest.raises(LabctlError, match="nothing can be overtaken") as caught:
         made.impairer().ensure(made.half(), Impairment(reorder=Reorder(fraction=0.5)))
