@@ -121,8 +121,12 @@ def filters(netlink: Netlink, index: int, *, parent: int = INGRESS) -> list[Filt
 
 
 def redirects(netlink: Netlink, index: int) -> list[int]:
-    """ifindexes that frames arriving at the device are sent to."""
-    return [f.redirect for f in filters(netlink, index) if f.redirect is not None]
+    """ifindexes that the stitches of a device send its frames to (a detour of an impairment is none)."""
+    return [
+        f.redirect
+        for f in filters(netlink, index)
+        if f.redirect is not None and f.preference == STITCH_PREFERENCE
+    ]
 
 
 def _redirect_target(actions: bytes) -> int | None:
