@@ -32,6 +32,8 @@ VERBS: tuple[str, ...] = (
     "destroy",
     "fault",
     "heal",
+    "run",
+    "report",
     "validate",
     "demo",
     "doctor",

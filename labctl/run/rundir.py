@@ -1,6 +1,6 @@
 """The directory of a run: everything that went in, everything that happened, and the report made of it.
 
-    scenario.yml plan.yml topology.yml      the exact inputs
+    scenario.yml plan.json topology.yml     the exact inputs
     journal.jsonl samples.jsonl             what happened and what was measured
     report.html report.json report.txt junit.xml topology.svg
 
@@ -21,10 +21,12 @@ from labctl.linux import whole
 from labctl.model.scenario import Plan
 from labctl.model.topology import Topology
 from labctl.model.verdict import Report
-from labctl.report import folder
+from labctl.report import folder, junit
 from labctl.run import entries, record
 from labctl.run.journal import Journal
-from labctl.schema import files
+from labctl.schema import files, plan_file
+
+PLAN = "plan.json"
 
 
 def create(base: str, scenario: str, now: datetime | None = None) -> str:
@@ -90,12 +92,26 @@ def predicted(plan: Plan) -> list[str]:
     return said + [f"Not predicted: {each}." for each in found.unknown]
 
 
-def keep(directory: str, topology: Topology) -> None:
-    """The inputs that the report needs besides the journal."""
+def keep(directory: str, plan: Plan, topology: Topology, scenario: str | None = None) -> None:
+    """What went in. `scenario`: the file as it was written; a plan that is played again has none."""
+    whole.write(os.path.join(directory, PLAN), plan_file.dump(plan).encode())
     whole.write(os.path.join(directory, record.TOPOLOGY), files.dump(topology).encode())
+    if scenario is not None:
+        with open(scenario, "rb") as file:
+            whole.write(os.path.join(directory, "scenario.yml"), file.read())
 
 
 def report(directory: str) -> tuple[Report, dict[str, str]]:
     """Judge what is in the directory and write the report files; they are returned by kind."""
+    if not os.path.exists(os.path.join(directory, record.JOURNAL)):
+        raise LabctlError(
+            "file-not-found",
+            "this is not the directory of a run: it has no journal",
+            where=Span(directory),
+            hint="`labctl run` prints the directory that it writes",
+        )
     found = played.report(record.read(directory))
-    return found, folder.save(found, directory)
+    written = folder.save(found, directory)
+    written["junit"] = os.path.join(directory, "junit.xml")
+    whole.write(written["junit"], junit.write(found))
+    return found, written

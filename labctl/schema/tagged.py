@@ -187,6 +187,5 @@ def _mapping_of(members: tuple[Any, ...]) -> Any:
     raise ValueError("a map is not allowed here")
 
 
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+#: A class's annotations, resolved.
+_hints: Callable[[Any], dict[str, Any]] = cache(typing.get_type_hints)

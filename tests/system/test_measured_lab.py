@@ -10,7 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from labs import deployed, end, instance, node, nothing_left
+from labs import deployed, instance, nothing_left
+from triangle import CUT, triangle
 
 from labctl.agent import client
 from labctl.analyze import converge as analyze
@@ -19,7 +20,6 @@ from labctl.analyze.judge import Observed, judge
 from labctl.app import compare, ready
 from labctl.cli import main
 from labctl.model.effects import Direction, Down, Effect, HalfCable
-from labctl.model.lab import Bind, CableSpec, LabSpec
 from labctl.model.measure import shift
 from labctl.model.routes import NextHop
 from labctl.model.verdict import Act, RunMeta, Stamps, Verdict
@@ -31,48 +31,6 @@ from labctl.run import converge, destroy, observe
 from labctl.topo.graph import of_lab
 
 pytestmark = pytest.mark.root
-FRR = "labctl/frr"
-DAEMONS = (
-    'zebra=yes\nospfd=yes\nvtysh_enable=yes\nzebra_options="-A 127.0.0.1"\nospfd_options="-A 127.0.0.1"\n'
-)
-#: Cables of the triangle: port -> address. h1 is behind r1, h2 behind r2.
-CABLES = (
-    ("r1:eth1", "10.0.12.1/24", "r2:eth1", "10.0.12.2/24"),
-    ("r1:eth2", "10.0.13.1/24", "r3:eth1", "10.0.13.3/24"),
-    ("r2:eth2", "10.0.23.2/24", "r3:eth2", "10.0.23.3/24"),
-    ("r1:eth3", "10.1.0.1/24", "h1:eth1", "10.1.0.10/24"),
-    ("r2:eth3", "10.2.0.1/24", "h2:eth1", "10.2.0.10/24"),
-)
-CUT = "r1:eth1--r2:eth1"
-
-
-def frr_conf(n):
-    ports = "".join(
-        f"interface eth{i}\n ip ospf area 0\n ip ospf network point-to-point\n ip ospf hello-interval 1\n"
-        f" ip ospf dead-interval 3\n{' ip ospf passive' + chr(10) if i == 3 else ''}"
-        for i in (1, 2, 3)
-    )
-    return (
-        f"no zebra nexthop kernel enable\nhostname r{n}\n{ports}router ospf\n ospf router-id 10.255.0.{n}\n"
-    )
-
-
-def triangle(directory):
-    nodes = []
-    for n in (1, 2, 3):
-        (directory / f"r{n}.conf").write_text(frr_conf(n))
-        (directory / "daemons").write_text(DAEMONS)
-        binds = (
-            Bind(source=str(directory / f"r{n}.conf"), target="/etc/frr/frr.conf"),
-            Bind(source=str(directory / "daemons"), target="/etc/frr/daemons"),
-        )
-        nodes.append(node(f"r{n}", image=FRR, binds=binds))
-    hosts = [
-        node("h1", exec=("ip route add default via 10.1.0.1",)),
-        node("h2", exec=("ip route add default via 10.2.0.1",)),
-    ]
-    cables = tuple(CableSpec(a=end(a, x), z=end(z, y)) for a, x, z, y in CABLES)
-    return LabSpec(name="measured", nodes=(*hosts, *nodes), cables=cables)
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,6 @@ def test_a_plan_without_what_it_needs_is_no_plan(key):
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"kind": "plan", "version": 99}', "null", "[" * 100_000])
 def test_something_else_is_no_plan(text):
-    with pytest.raises(LabctlError, match="plan|JSON") as error:
+    with pytest.raises(LabctlError, match=r"plan|JSON") as error:
         plan_file.parse(text, file="plan.json")
     assert error.value.where.file == "plan.json"

@@ -1,0 +1,122 @@
+"""`labctl run`: a scenario (or a plan that was saved) is played on a running lab, judged, and written down.
+
+Everything that can be wrong is found before anything is touched. The directory of the run is there from the start, so
+a run that is killed leaves a journal that `labctl report` can still read.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labctl.errors import LabctlError, Span, did_you_mean
+from labctl.faults import plan as planning
+from labctl.model.effects import exists, resources
+from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec
+from labctl.model.scenario import Plan, PlannedFault, PlannedParallel, PlannedSequence, PlanStep
+from labctl.model.verdict import Report
+from labctl.run import engine, heal, record, rundir, samples
+from labctl.run.journal import Journal
+from labctl.run.live import LabWorld
+from labctl.run.world import MonotonicClock
+from labctl.runtime.store import Instance, LabDir
+from labctl.schema import plan_file
+from labctl.schema import scenario as scenarios
+from labctl.topo.graph import of_lab
+
+MOST_SEED = 2**31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """scenario: the file; plan: one that an earlier run saved, instead of it. out: where the run's directory goes."""
+
+    scenario: str | None = None
+    plan: str | None = None
+    lab: str | None = None
+    seed: int | None = None
+    out: str = "reports"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """left: what is not at its base state although everything was ended."""
+
+    report: Report
+    directory: str
+    files: dict[str, str]
+    left: tuple[str, ...]
+    interrupted: bool
+
+
+def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
+    """The lab and the plan that would be played on it. Touches nothing."""
+    if request.plan is not None:
+        plan = plan_file.load(request.plan)
+        place = instance.find(request.lab or plan.lab)
+        _check(plan, place.need().lab, request.plan)
+        return place, plan
+    assert request.scenario is not None
+    scenario = scenarios.load(request.scenario)
+    place = instance.find(request.lab)
+    seed = request.seed if request.seed is not None else scenario.seed
+    seed = secrets.randbelow(MOST_SEED) if seed is None else seed
+    return place, planning.plan(scenario, place.need().lab, seed)
+
+
+def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
+    """Play it. On Ctrl-C everything is put back, judged as far as it got, and `interrupted` is set."""
+    heal.implicit(instance, emit)
+    place, plan = prepare(request, instance)
+    lab = place.need()
+    directory = rundir.create(request.out, plan.scenario)
+    rundir.keep(directory, plan, of_lab(lab.lab), request.scenario)
+    emit(Event(kind="run", text=f"{engine.told(plan)}, lab {place.name}; {directory}"))
+    clock = MonotonicClock()
+    with Journal(os.path.join(directory, record.JOURNAL)) as journal:
+        rundir.head(
+            journal,
+            plan,
+            t=clock.now(),
+            lab=place.name,
+            runtime=lab.runtime,
+            command=shlex.join(["labctl", *sys.argv[1:]]),
+        )
+        outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
+        samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
+    report, files = rundir.report(directory)
+    return Result(
+        report=report, directory=directory, files=files, left=outcome.left, interrupted=outcome.interrupted
+    )
+
+
+def faults(step: PlanStep) -> Iterator[PlannedFault]:
+    """All faults of a plan, in the order of the file."""
+    match step:
+        case PlannedFault():
+            yield step
+        case PlannedSequence() | PlannedParallel():
+            for each in step.steps:
+                yield from faults(each)
+        case _:
+            pass
+
+
+def _check(plan: Plan, lab: LabSpec, file: str) -> None:
+    """Whether the lab has everything that a saved plan touches."""
+    known = resources(lab)
+    names = sorted({str(on) for on in known})
+    for fault in faults(plan.root):
+        for span in fault.spans:
+            if not exists(span.effect.on, known):
+                raise LabctlError(
+                    "unknown-resource",
+                    f"the plan touches {span.effect.on}, which lab {lab.name!r} does not have",
+                    where=Span(file),
+                    hint=did_you_mean(str(span.effect.on), names),
+                )

@@ -1,0 +1,27 @@
+"""`labctl report RUN_DIR`."""
+
+from __future__ import annotations
+
+import typer
+
+from labctl.cli import out
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="report")(report)
+
+
+def report(
+    directory: str = typer.Argument(..., metavar="RUN_DIR", help="The directory that `labctl run` wrote."),
+    output: out.Format = out.FORMAT,
+) -> None:
+    """Judge a run again from its journal and samples, and write its report files anew. Needs no lab."""
+    from labctl.cli.run import show, summary
+    from labctl.run import rundir
+
+    found, files = rundir.report(directory)
+    if output is out.Format.JSON:
+        out.print_json(summary(found) | {"directory": directory})
+    else:
+        show(found, files["html"])
+    raise typer.Exit(found.verdict.exit)

@@ -1,0 +1,122 @@
+"""`labctl run SCENARIO`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from labctl.cli import out
+from labctl.errors import Exit
+
+if TYPE_CHECKING:
+    from labctl.app.run import Result
+    from labctl.model.scenario import Plan
+    from labctl.model.verdict import Report
+
+
+def register(app: typer.Typer) -> None:
+    app.command(name="run")(run)
+
+
+def run(
+    file: str | None = typer.Argument(None, metavar="SCENARIO", help="A scenario (scenarios/*.yml)."),
+    lab: str | None = out.LAB,
+    plan: str | None = typer.Option(
+        None, "--plan", help="Play the plan.json of an earlier run again, instead of a scenario."
+    ),
+    seed: int | None = out.SEED,
+    dry_run: bool = out.DRY_RUN,
+    output: out.Format = out.FORMAT,
+    directory: str = typer.Option("reports", "--out", "-o", help="Directory that gets the run's directory."),
+) -> None:
+    """Break a lab as a scenario says, measure what that does, judge it, put everything back.
+
+    The last line is the verdict. Ctrl-C ends every failure at once and exits with 130.
+    """
+    from labctl.app import run as app
+    from labctl.runtime.store import Instance
+
+    if (file is None) == (plan is None):
+        raise typer.BadParameter("give a scenario, or --plan with the plan of an earlier run")
+    request = app.Request(scenario=file, plan=plan, lab=lab, seed=seed, out=directory)
+    if dry_run:
+        _show_plan(app.prepare(request, Instance.here())[1], output)
+        return
+    progress = out.Progress()
+    try:
+        result = app.run(request, Instance.here(), progress)
+    finally:
+        progress.close()
+    _show(result, output)
+    if result.left:
+        raise typer.Exit(Exit.DIRTY)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    raise typer.Exit(result.report.verdict.exit)
+
+
+def _show(result: Result, output: out.Format) -> None:
+    for each in result.left:
+        out.say(f"NOT PUT BACK: {each} (`labctl heal`)")
+    if output is out.Format.JSON:
+        out.print_json(summary(result.report) | {"directory": result.directory, "left": list(result.left)})
+        return
+    show(result.report, result.files["html"])
+
+
+def show(report: Report, page: str) -> None:
+    """What was judged, where the page is, and the verdict as the last line."""
+    for finding in report.findings:
+        typer.echo(f"{finding.verdict:<8} {finding.subject}: {finding.summary}")
+    typer.echo()
+    typer.echo(report.headline)
+    typer.echo(f"report   {page}")
+    typer.echo(report.verdict)
+
+
+def summary(report: Report) -> dict[str, object]:
+    """The run without its samples; report.json has them."""
+    return {
+        "version": 1,
+        "scenario": report.run.title,
+        "lab": report.run.lab,
+        "seed": report.run.seed,
+        "verdict": report.verdict.value,
+        "headline": report.headline,
+        "findings": [
+            {"verdict": f.verdict.value, "subject": f.subject, "summary": f.summary, "seen": list(f.seen)}
+            for f in report.findings
+        ],
+    }
+
+
+def _show_plan(plan: Plan, output: out.Format) -> None:
+    from labctl.agent import codec
+    from labctl.app import run as app
+    from labctl.run import rundir
+    from labctl.schema import plan_file
+    from labctl.units import format_duration
+
+    if output is out.Format.JSON:
+        typer.echo(plan_file.dump(plan), nl=False)
+        return
+    typer.echo(f"{plan.scenario} on lab {plan.lab}, seed {plan.seed}: nothing is touched")
+    rows = [
+        (fault.id, fault.kind, format_duration(fault.for_s), fault.said) for fault in app.faults(plan.root)
+    ]
+    out.print_table(("FAULT", "KIND", "FOR", "WHAT"), rows)
+    typer.echo()
+    effects = [
+        (
+            fault.id,
+            f"{format_duration(round(span.start_s, 6))} to {format_duration(round(span.end_s, 6))}",
+            span.effect.on,
+            codec.effect(span.effect)["change"],
+        )
+        for fault in app.faults(plan.root)
+        for span in fault.spans
+    ]
+    out.print_table(("FAULT", "FROM ITS START", "RESOURCE", "EFFECT"), effects)
+    for line in rundir.predicted(plan):
+        typer.echo(line)
