@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 
 from labctl.errors import LabctlError
 from labctl.model.effects import Direction, HalfCable
@@ -49,6 +50,11 @@ class Impairs:
             return
         self._half(record, half)
         self._open().check(impairment)
+
+    def prepare(self, impairments: Collection[Impairment]) -> None:
+        """What of these takes time and touches no cable: so that a fault is there when its time has come."""
+        if any(not each.neutral for each in impairments):
+            self._open().prepare(impairments)
 
     def ensure(
         self, record: Record, half: HalfCable, impairment: Impairment, until_boot: float | None

@@ -14,14 +14,12 @@ SUITE = "tests/system/impair"
 def conform(capsys, soak, timeout_s):
     """Run the netem part of the suite; its figures go into our own output."""
     argv = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", SUITE, "-k", "netem or None")
-    if soak:
-        argv = (*argv, "-m", "soak")
     seed = os.environ.get("LABCTL_TEST_SEED", "20261120")
     ended = umlkernel.run(
         *argv,
         timeout_s=timeout_s,
         memory="2G",
-        env={"LABCTL_SOAK": "1" if soak else "0", "LABCTL_TEST_SEED": seed},
+        env={"LABCTL_TEST_EVERY_POINT": "1" if soak else "0", "LABCTL_TEST_SEED": seed},
     )
     with capsys.disabled():
         print()

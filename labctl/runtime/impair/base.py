@@ -53,7 +53,6 @@ class Installed:
     requested: Impairment = NEUTRAL
     choices: tuple[Choice, ...] = ()
     known_errors: tuple[str, ...] = ()
-    counts: dict[str, int] | None = None
     changed: bool = True  # it was not so before
     draining: bool = False  # a detour is closed and frames are still under way in it
     note: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -86,6 +86,12 @@ class Impairer:
         if self._can is None:
             self._can = choose.capabilities()
         return choose.plan(tidy(impairment), self._can, self._among)
+
+    def prepare(self, impairments: Iterable[Impairment]) -> None:
+        """Do now what takes time and touches no cable: try the kernel, start the wire if one of these needs it."""
+        plans = [self.check(each) for each in impairments]
+        if any(Backend.WIRE in plan.parts for plan in plans):
+            self.wire.start()
 
     def ensure(self, half: Half, impairment: Impairment, *, until_boot: float | None = None) -> Installed:
         """Make the half-cable do this, from whatever it does now. `until_boot`: what can end by itself then does."""
@@ -291,7 +297,6 @@ class Impairer:
             requested=requested,
             choices=plan.choices,
             known_errors=tuple(errors),
-            counts=self.counts(half),
             changed=changed,
             draining=half.device_in in self._draining,
             note=broken or disagreement(requested, found),

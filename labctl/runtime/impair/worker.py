@@ -31,7 +31,7 @@ from labctl.runtime.impair.relay import Line, Relay
 SOCKET, LOCK = "wire.sock", "wire.lock"
 BUSY = 3  # another one serves this directory
 _PR_SET_TIMERSLACK = 29
-_IDLE_S = 30.0
+_IDLE_S = 300.0
 _LIMIT = 1 << 20
 #: We wake earlier by what we are usually late, and wait out the rest; never longer than this.
 _LATEST_S = 0.0002

@@ -20,6 +20,8 @@ AMONG = {
     "netem": frozenset({Backend.NETEM}),
 }
 UML = bool(os.environ.get("LABCTL_TEST_UML"))
+#: All of the suite in one go, as the soak does under the second kernel (which cannot note how far it came).
+EVERY_POINT = os.environ.get("LABCTL_TEST_EVERY_POINT") == "1"
 #: What a Python sender and the wire do without loss on a busy machine; user-mode Linux is slower by far.
 PPS = 5_000 if UML else 20_000
 
@@ -38,7 +40,7 @@ def each_backend(cases, *, soak=()):
     found = []
     for name, impairment in cases.items():
         for backend in backends(impairment):
-            marks = [pytest.mark.soak] if name in soak else []
+            marks = [pytest.mark.soak] if name in soak and not EVERY_POINT else []
             found.append(pytest.param(backend, impairment, id=f"{name}-{backend}", marks=marks))
     return pytest.mark.parametrize(("backend", "impairment"), found)
 
