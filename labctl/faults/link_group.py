@@ -4,7 +4,7 @@ In the world: a shared-risk link group; the redundant path that the drawing show
 kernel: carrier loss of all cables of the target in one stroke, or one after the other with `stagger`, as a rack loses
 its feeds.
 
-Not several `link.down`: those would be several faults, each with its own time.
+Not `link.down` several times: those would be several faults, each with its own time.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def read_setting(
             "unknown-key",
             f"{fault.kind} has no setting {key!r}",
             where=where,
-            hint=near or (f"its settings are {', '.join(specs)}" if specs else "it has no settings"),
+            hint=near or "it has no settings",
         )
         return None
     try:
