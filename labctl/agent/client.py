@@ -128,6 +128,11 @@ def wanted(lease_id: str, effects: Sequence[Effect], lease_s: float) -> dict[str
     return {"id": lease_id, "effects": [codec.effect(each) for each in effects], "lease_s": lease_s}
 
 
+def prepare(place: LabDir, effects: Sequence[Effect]) -> None:
+    """Have the agent do beforehand what takes time and touches nothing: a fault then begins in milliseconds."""
+    ask(place, "effects.prepare", effects=[codec.effect(each) for each in effects])
+
+
 def clear(place: LabDir, lease_id: str | None = None) -> dict[str, Any]:
     """End one lease, or all."""
     return ask(place, "effects.clear", id=lease_id)

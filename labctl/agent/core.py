@@ -91,6 +91,7 @@ class Agent:
         self.generation = 0  # counts changes of the set of watches
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.corrections = 0  # panel sides changed
+        self.moved: dict[PortId, Stamp] = {}  # when carrier was last given or taken
         self.impairs = Impairs(place)
         self.saved = Saved(place.saved_dir)
         self._ticked = self.since.boot  # when `end_expired` last looked
@@ -183,9 +184,11 @@ class Agent:
             except NetlinkError as error:
                 if error.errno != errno.ENODEV:
                     raise
-            self.panel.reread(device)
+            self.moved[port] = clock.now()
             self.corrections += 1
             changed.append(port)
+        for port in changed:
+            self.panel.reread(self._device[port])
         return changed
 
     # -- leases ------------------------------------------------------------------------------------------------
@@ -205,6 +208,7 @@ class Agent:
         windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
         """
         self._check(lease_id, effects, lease_s, owner)
+        self._check_impairments([lease_id], effects)
         at = clock.now()
         lease = Lease(
             id=lease_id,
@@ -323,6 +327,7 @@ class Agent:
         wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
         if self.off_base:
             wakes.append(max(0.0, self._retry_at - clock.now().boot))
+        wakes += [RETRY_S] if self.guarded.wrong else []
         edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
         wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
         wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
@@ -363,6 +368,10 @@ class Agent:
         self.impairs.forget()
         return self.settle()
 
+    def prepare(self, effects: Sequence[Effect]) -> None:
+        """Do beforehand what takes time and touches nothing, so that these faults begin when their time has come."""
+        self.impairs.prepare([e.change.impairment for e in effects if isinstance(e.change, Impaired)])
+
     def wire_died(self) -> None:
         """The process that serves impairments in user space has ended: start another, and bring its lines back."""
         self._settle(self.impairs.worker_died())
@@ -402,13 +411,15 @@ class Agent:
         self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
         readings = []
         waiting = sorted(dict.fromkeys(touched), key=settlers.rank)
+        began = clock.now()
+        self._level_together(waiting)
         for on in waiting:
             match on:
                 case _ if not exists(on, self._known):
                     self.off_base.pop(on, None)  # went with a node or cable that was removed
                     continue
                 case HalfCable():
-                    reading = self._settle_half(on)
+                    reading = self._settle_half(on, began)
                 case _:
                     reading = self._settle_inside(on)
             if isinstance(on, NodeRef) and reading.changed:  # what has just booted knows of no fault
@@ -420,14 +431,25 @@ class Agent:
             readings.append(reading)
         return readings
 
-    def _settle_half(self, half: HalfCable) -> Reading:
+    def _level_together(self, touched: Collection[Resource]) -> None:
+        """The light of all of them first, one touch right after the other: reading back can wait, they cannot."""
+        halves = [on for on in touched if isinstance(on, HalfCable)]
+        with contextlib.suppress(OSError):  # said by the one it happens to, in its turn
+            self.level(list(dict.fromkeys(side for half in halves for side in self._by_half.get(half, ()))))
+
+    def _settle_half(self, half: HalfCable, began: Stamp) -> Reading:
+        """began: what moved since then moved because of this."""
         sides = self._by_half.get(half, [])
         try:
-            changed = bool(self.level(sides))
+            self.level(sides)
+            moved = [at for side in sides if (at := self.moved.get(side.port)) and at.boot >= began.boot]
+            changed = bool(moved)
             impaired = self.impairs.ensure(
                 self.record, half, self.settings[half].impairment, self._until(half)
             )
             applied = clock.now()
+            if moved and not (impaired is not None and impaired.changed):
+                applied = max(moved, key=lambda at: at.boot)
             wrong = [said for side in sides if (said := self._disagrees(side))]
             if impaired is not None:
                 changed = changed or impaired.changed
@@ -518,7 +540,6 @@ class Agent:
                         f"{on.cable} ends in a bridge: it cannot lose its light in one direction only",
                         hint="cut both directions",
                     )
-        self._check_impairments([lease_id], effects)
 
     def _check_impairments(self, ending: Collection[str], effects: Sequence[Effect]) -> None:
         """What has no meaning together, or what nothing on this machine can do, is refused before it is on disk."""

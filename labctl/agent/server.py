@@ -216,6 +216,11 @@ def _asked(value: Any) -> Asked:
     return Asked(id=value["id"], effects=effects, lease_s=codec.number(value, "lease_s"))
 
 
+def _prepare(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    agent.prepare(codec.parse_effects("", request.get("effects")))
+    return {}
+
+
 def _clear(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     lease_id = request.get("id")
     ids = list(agent.ledger.active) if lease_id is None else [str(lease_id)]
@@ -259,6 +264,7 @@ _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = 
     "effects.change": _change,
     "effects.clear": _clear,
     "effects.list": _list,
+    "effects.prepare": _prepare,
     "sync": _sync,
     "heal": _heal,
     "unplug": _unplug,

@@ -80,6 +80,27 @@ def test_leases_compose_and_their_end_leaves_what_was(cable):
     assert (got.lost, got.duplicated) == (0, 0)
 
 
+def test_what_is_prepared_touches_nothing_and_starts_the_wire(cable):
+    before = cable.devices()
+    client.prepare(cable.place, [cable.effect(Impairment(delay_s=0.01))])
+    who = _wire(cable)
+    assert who is not None
+    assert cable.devices() == before
+    cable.add("slow", Impairment(delay_s=0.01))
+    assert _wire(cable) == who
+    client.clear(cable.place)
+
+
+def test_a_fault_that_takes_the_place_of_another_only_has_to_fit_what_stays(cable):
+    """Ending one and beginning another at one instant: the two never meet."""
+    cable.add("one", Impairment(delay_s=0.1, jitter=Jitter(spread_s=0.01)))
+    other = Impairment(delay_s=0.1, jitter=Jitter(spread_s=0.01, distribution=Distribution.NORMAL))
+    begin = [client.wanted("two", [cable.effect(other)], 60)]
+    reply = client.ask(cable.place, "effects.change", begin=begin, end=["one"], owner=None)
+    assert reply["refused"] == {}
+    assert cable.found().jitter.distribution is Distribution.NORMAL
+
+
 def test_a_lease_ends_by_itself(cable):
     cable.add("short", Impairment(delay_s=0.01, drops=(Match(protocol=Protocol.LLDP),)), lease_s=0.5)
     assert len(flood(cable, 20, ("lldp",), pps=1000).numbers) == 0
