@@ -327,7 +327,6 @@ class Agent:
         wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
         if self.off_base:
             wakes.append(max(0.0, self._retry_at - clock.now().boot))
-        wakes += [RETRY_S] if self.guarded.wrong else []
         edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
         wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
         wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
