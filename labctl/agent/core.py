@@ -17,6 +17,7 @@ from typing import Any
 from labctl.agent import clock, codec, ledger, mirror, settlers
 from labctl.agent.clock import Stamp
 from labctl.agent.codec import Lease, Owner
+from labctl.agent.guarded import Guarded
 from labctl.agent.impairs import Impairs
 from labctl.agent.inside import Inside
 from labctl.agent.mirror import Side
@@ -93,6 +94,7 @@ class Agent:
         self.corrections = 0  # panel sides changed
         self.moved: dict[PortId, Stamp] = {}  # when carrier was last given or taken
         self.impairs = Impairs(place)
+        self.guarded = Guarded(place)
         self.saved = Saved(place.saved_dir)
         self._ticked = self.since.boot  # when `end_expired` last looked
         self._retry_at = self.since.boot  # what is off its setting
@@ -105,6 +107,7 @@ class Agent:
         self.watches.clear()
         self.panel = None
         self.impairs.close()
+        self.guarded.close()
         self.ledger.close()
 
     # -- the lab and its namespaces ----------------------------------------------------------------------------
@@ -136,6 +139,7 @@ class Agent:
             watch = self._rewatch(self.watches.pop(node, None), path)
             if watch is not None:
                 self.watches[node] = watch
+        self.guarded.watch(self.record.lab)
 
     def _rewatch(self, watch: Watch | None, path: str) -> Watch | None:
         there = bool(path) and netns.exists(path)
@@ -327,6 +331,7 @@ class Agent:
         wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
         if self.off_base:
             wakes.append(max(0.0, self._retry_at - clock.now().boot))
+        wakes += [RETRY_S] if self.guarded.wrong else []
         edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
         wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
         wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
@@ -402,7 +407,7 @@ class Agent:
         return {
             "cleared": sorted(before - set(self.ledger.active)),
             "put_back": changed,
-            "off_base": {str(on): why for on, why in self.off_base.items()},
+            "off_base": {str(on): why for on, why in self.off_base.items()} | self.guarded.off_base(),
         }
 
     def _settle(self, touched: Collection[Resource]) -> list[Reading]:

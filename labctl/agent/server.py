@@ -43,6 +43,7 @@ class Server:
         self._listener = _listen(agent.place.agent_dir)
         self._selector.register(self._listener, selectors.EVENT_READ, ("accept", ""))
         self._selector.register(guard_fd, selectors.EVENT_READ, ("guard", ""))
+        self._selector.register(agent.guarded.fileno(), selectors.EVENT_READ, ("guarded", ""))
 
     def run(self) -> int:
         """Exit status of the agent's process."""
@@ -57,6 +58,8 @@ class Server:
                 return self._become_guard()
             nodes = [name for kind, name in ready if kind == "node" and name in self._agent.watches]
             self._agent.refresh(nodes, panel=("panel", "") in ready)
+            if ("guarded", "") in ready or self._agent.guarded.wrong:
+                self._agent.guarded.refresh()
             for kind, client in ready:
                 if kind == "accept":
                     self._accept()
@@ -179,7 +182,7 @@ def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
         "active": len(agent.ledger.active),
         "watched": len(agent.watches),
         "corrections": agent.corrections,
-        "off_base": {str(on): why for on, why in agent.off_base.items()},
+        "off_base": {str(on): why for on, why in agent.off_base.items()} | agent.guarded.off_base(),
     }
 
 

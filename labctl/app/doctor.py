@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from labctl.agent import guarded
 from labctl.app.images import shipped
 from labctl.linux import trial
 from labctl.linux.trial import Tried
@@ -204,6 +205,12 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             why="faults that drop packets and expire by themselves",
             fix="modprobe nf_tables" if shutil.which("nft") else "apt-get install nftables",
             work=primitives.nftables,
+        ),
+        _Item(
+            name="packet filter",
+            why="keeping the kernel's own errors about a lab on this machine",
+            fix="modprobe nf_tables" if shutil.which("nft") else "apt-get install nftables",
+            work=guarded.trial,
         ),
         _Item(
             name="netem",

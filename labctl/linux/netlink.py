@@ -15,7 +15,7 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -46,6 +46,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTMGRP_LINK = 1
+RTMGRP_ADDRESSES = 0x10 | 0x100  # IPv4, IPv6
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
 IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO = 10, 16, 18
@@ -410,6 +411,42 @@ class LinkEvents:
                 for kind, _, _, payload in messages(data)
                 if kind in (RTM_NEWLINK, RTM_DELLINK)
             ]
+
+
+class Changes:
+    """Says only that something changed in a namespace: addresses, or what `protocol` and `groups` name.
+
+    For readers that dump, so that nothing in an event needs to be understood and none can be missed: a subscription is
+    there before the first dump, and lost events are a change like any other.
+    """
+
+    def __init__(
+        self, path: str | None = None, *, protocol: int = NETLINK_ROUTE, groups: int = RTMGRP_ADDRESSES
+    ) -> None:
+        self._socket = netns.socket_in(path, socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self._socket.setblocking(False)
+        self._socket.bind((0, groups))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def drain(self, kinds: Container[int] | None = None) -> bool:
+        """Read all that waits; whether any of it was of these kinds (None: of any), or may have been."""
+        found = False
+        while True:
+            try:
+                data = self._socket.recv(1 << 18)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                found = True
+            else:
+                found = found or any(kinds is None or kind in kinds for kind, _, _, _ in messages(data))
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:

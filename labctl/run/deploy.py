@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from labctl.agent import client, mirror
+from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
@@ -39,6 +39,7 @@ def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ign
             raise already(there)
         try:
             runtime = RUNTIMES[runtime_name](instance, keep=(held,))
+            guarded.put_up(place, lab, held, emit)
             return _build(place, lab, runtime, emit)
         except BaseException:
             with undisturbed():

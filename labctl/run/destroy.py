@@ -2,8 +2,8 @@
 
 Everything that can run belongs to the lab's control group; everything that can hold on belongs below its directory. So:
 kill the group (the agent is in it), unmount what the kernel says is mounted below the directory (namespaces and their
-cables end with that), remove the groups, remove the files, the record last. Each step finds what is there and is
-content with nothing, so it can be killed anywhere and run again.
+cables end with that), remove the groups and the lab's table in the machine's packet filter, remove the files, the
+record last. Each step finds what is there and is content with nothing, so it can be killed anywhere and run again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import os
 from dataclasses import dataclass, replace
 
+from labctl.agent import guarded
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, mounts
 from labctl.model.event import Emit, Event, ignore
@@ -53,6 +54,7 @@ def remove(place: LabDir) -> Removed:
     RUNTIMES[runtime](place.instance).remove(place.name)
     unmounted = mounts.unmount_below(place.path)
     cgroup.destroy(place.cgroup)
+    guarded.remove(place)
     cgroup.delete_if_empty(place.instance.cgroup)  # before the record goes: nothing else names it
     place.remove()
     return Removed(lab=place.name, nodes=nodes, processes=processes, mounts=unmounted)

@@ -10,6 +10,7 @@ network: whatever labctl does, its fingerprint stays the same.
 import json
 import os
 import re
+import shutil
 import subprocess
 import uuid
 
@@ -28,6 +29,7 @@ def of(instance, labs=()):
         "cgroups": [path for path in all_cgroups() if f"/{instance.cgroup}" in path],
         "namespaces": namespaces_with(macs),
         "files": files(instance),
+        "packet filter": [table for table in filter_tables() if f" labctl-{instance.tag}" in table],
     }
     return {kind: things for kind, things in found.items() if things}
 
@@ -72,6 +74,14 @@ def files(instance):
     ]
 
 
+def filter_tables():
+    """Tables of the machine's packet filter, as `table inet NAME`."""
+    if shutil.which("nft") is None:
+        return []
+    done = subprocess.run(["nft", "list", "tables"], check=False, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
 def machine():
     """All namespaces, mounts, cgroups, devices and qdiscs of the machine."""
     tc = subprocess.run(["tc", "qdisc", "show"], check=True, capture_output=True, text=True).stdout
@@ -83,6 +93,7 @@ def machine():
         "cgroups": set(all_cgroups()),
         "links": set(links),
         "qdiscs": set(tc.splitlines()),
+        "packet filter": set(filter_tables()),
     }
 
 
@@ -163,7 +174,8 @@ def all_namespaces():
 
 
 class Decoy:
-    """A foreign namespace, veth pair (one end in the machine's own namespace), cgroup, mount, process and files."""
+    """A foreign namespace, veth pair (one end in the machine's own namespace), cgroup, mount, packet
+    filter table, process and files."""
 
     def __init__(self, directory, *beside):
         """`beside`: directories of labctl's state in which a foreign file lies too."""
@@ -173,6 +185,7 @@ class Decoy:
         self.pin = os.path.join(self.directory, "ns")
         self.files = [os.path.join(self.mount, "file"), *(os.path.join(d, self.name) for d in beside)]
         self.veth = "dc" + self.name[6:]
+        self.table = f"labctl-{self.name}"
 
     def __enter__(self):
         self.process = None
@@ -194,6 +207,8 @@ class Decoy:
                 file.write(self.name)
         netns.create(self.pin)
         run = subprocess.run
+        if shutil.which("nft"):  # one that looks like a lab's; without nftables there is nothing to spare
+            run(["nft", f"add table inet {self.table}; add chain inet {self.table} c"], check=False)
         run(["ip", "link", "add", self.veth, "type", "veth", "peer", "name", "p0"], check=True)
         with netns.opened(self.pin) as fd:
             run(["ip", "link", "set", "p0", "netns", f"/proc/self/fd/{fd}"], check=True, pass_fds=[fd])
@@ -221,6 +236,8 @@ class Decoy:
             self.process.wait()
         cgroup.delete(self.name)
         subprocess.run(["ip", "link", "del", self.veth], check=False)
+        if shutil.which("nft"):
+            subprocess.run(["nft", "delete", "table", "inet", self.table], check=False, capture_output=True)
         netns.delete(self.pin)
         subprocess.run(["umount", self.mount], check=False)
         for path in self.files[1:]:
@@ -241,6 +258,7 @@ class Decoy:
             "links": json.loads(show(*inside, "ip", "-d", "-j", "link")),
             "qdiscs": show(*inside, "tc", "qdisc"),
             "veth": json.loads(show("ip", "-d", "-j", "link", "show", self.veth)),
+            "packet filter": [each for each in filter_tables() if each.endswith(self.table)],
             "mount": [line for line in read("/proc/self/mountinfo").splitlines() if self.directory in line],
             "cgroup": [path for path in all_cgroups() if f"/{self.name}" in path],
             "files": [

@@ -9,13 +9,12 @@ would see one is shown first.
 import contextlib
 import ipaddress
 import os
-import select
 import socket
 import struct
-import threading
 import uuid
 
 import pytest
+from recorder import Recorder
 from rig import until
 
 from labctl.app import deploy, destroy
@@ -30,7 +29,6 @@ from labctl.runtime.store import Instance
 pytestmark = pytest.mark.root
 
 IMAGE = "labctl/base"
-ETH_P_ALL = 0x0003
 #: Addresses of the Internet that a leak would most likely be noticed by. Nothing is sent to them: that is the test.
 OUTSIDE = ("8.8.8.8", "1.1.1.1", "192.0.2.1", "2001:4860:4860::8888", "2001:db8::1")
 #: Where a bridge's own address, or a gateway, would be.
@@ -99,38 +97,6 @@ class Lab:
                 if not address.is_loopback:
                     found.add(address.packed)
         return found
-
-
-class Recorder:
-    """Every frame of every interface of the machine's own namespace, sent and received."""
-
-    def __init__(self):
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        self.frames = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join()
-        _, dropped = struct.unpack("II", self._socket.getsockopt(263, 6, 8))  # SOL_PACKET, PACKET_STATISTICS
-        self._socket.close()
-        assert dropped == 0, "the recorder missed frames"
-
-    def _work(self):
-        while not self._stop.is_set() or select.select([self._socket], [], [], 0)[0]:
-            if select.select([self._socket], [], [], 0.05)[0]:
-                data, address = self._socket.recvfrom(1 << 16)
-                self.frames.append((address[0], data))
-
-    def of(self, *patterns):
-        """Frames that hold any of these byte strings anywhere: no header is parsed, so none is misread."""
-        return [(where, data[:64].hex()) for where, data in self.frames if any(p in data for p in patterns)]
 
 
 def own_addresses():
