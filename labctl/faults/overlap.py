@@ -19,7 +19,7 @@ def check(
     tried: set[frozenset[Effect]] = set()
     blamed: set[frozenset[str]] = set()
     for phase in phases:
-        for on, effects in _by_resource(phase.active).items():
+        for on, effects in sorted(_by_resource(phase.active).items(), key=lambda each: str(each[0])):
             if effects in tried:
                 continue
             tried.add(effects)

@@ -110,11 +110,11 @@ class _Planner:
 
     def _fault(self, step: FaultStep, rounds: tuple[str, ...]) -> PlanStep:
         idle = WaitStep(for_s=step.for_s)
-        if len(self.faults) >= MOST_FAULTS:
-            if len(self.faults) == MOST_FAULTS and not len(self.problems):
-                said = f"the timeline comes to more than {MOST_FAULTS} faults"
-                self.problems.add("bad-value", said, where=step.where)
-            return idle
+        self._twins["steps",] += 1
+        if self._twins["steps",] > MOST_FAULTS:
+            said = f"the timeline comes to more than {MOST_FAULTS} faults"
+            self.problems.add("bad-value", said, where=step.where)
+            self.problems.stop()
         draw = self._at(step, rounds)
         targets = self._targets(step.target, draw)
         if targets is None or targets == Targets():
