@@ -102,6 +102,7 @@ def _boot(exchange, memory, timeout_s):
             f"init={HERE}/init",
             f"uml_exchange={exchange}",
             f"uml_python={sys.executable}",
+            f"uml_root={ROOT}",
             f"uml_dir={exchange}/",
             "umid=kernel",
             "con=null",
