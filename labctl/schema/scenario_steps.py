@@ -232,9 +232,11 @@ def _ramp(
     for entry in given or ():
         if entry.key in settings:
             reading.add("bad-value", f"{entry.key} is both set and ramped", entry.span)
-        if not isinstance(entry.value, Seq) or len(entry.value.items) < 2:
-            fields.wrong(reading.problems, entry.value, f"ramp: {entry.key}", "a list of at least two values")
+        if not isinstance(entry.value, Seq):
+            fields.wrong(reading.problems, entry.value, f"ramp: {entry.key}", "a list of values")
             continue
+        if len(entry.value.items) < 2:
+            reading.add("bad-value", f"ramp: {entry.key} has no second value to go to", entry.value.span)
         for item in entry.value.items:
             named = fault_settings.read_setting(fault, entry.key, item, reading.problems, entry.span)
             if named is not None:
