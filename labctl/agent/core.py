@@ -531,14 +531,15 @@ class Agent:
             if not exists(on, self._known):
                 raise self._no_resource(str(on.cable) if isinstance(on, HalfCable) else str(on))
         bridges = {node.name for node in self.record.lab.nodes if node.kind is NodeKind.BRIDGE}
+        dark = {effect.on for effect in effects if isinstance(effect.change, Down)}
         for on in touched:
             if settlers.node_of(on) in bridges:
                 raise LabctlError(
                     "effect-not-taken", f"{settlers.node_of(on)} is a bridge: nothing runs inside it"
                 )
-            if isinstance(on, HalfCable) and {on.cable.a.node, on.cable.z.node} & bridges:
+            if isinstance(on, HalfCable) and on in dark and {on.cable.a.node, on.cable.z.node} & bridges:
                 other = next(d for d in Direction if d is not on.direction)
-                if HalfCable(on.cable, other) not in touched:
+                if HalfCable(on.cable, other) not in dark:
                     raise LabctlError(
                         "effect-not-taken",
                         f"{on.cable} ends in a bridge: it cannot lose its light in one direction only",

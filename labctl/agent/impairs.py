@@ -48,8 +48,8 @@ class Impairs:
         """Raise what would make it fail, before anything is touched: no backend, or no cable that can have it."""
         if impairment.neutral:
             return
-        self._half(record, half)
-        self._open().check(impairment)
+        segment = self._half(record, half).device_out is None
+        self._open().check(impairment, segment=segment)
 
     def prepare(self, impairments: Collection[Impairment]) -> None:
         """What of these takes time and touches no cable: so that a fault is there when its time has come."""
@@ -136,11 +136,7 @@ class Impairs:
         lab = record.lab
         bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
         if {half.cable.a.node, half.cable.z.node} & bridges:
-            raise LabctlError(
-                "effect-not-taken",
-                f"{half.cable} ends in a bridge: it can be cut, but not impaired",
-                hint="impair a cable between two nodes",
-            )
+            return self._segment_half(record, half, bridges)
         cable = lab.cable(half.cable)
         if cable.z is None:
             raise LabctlError("effect-not-taken", f"{half.cable} is a stub: nobody receives at its end")
@@ -152,4 +148,22 @@ class Impairs:
             device_out=record.devices[str(receiver)],
             sender=(self._place.node_ns(sender.node), sender.interface),
             frame_bytes=cable.mtu + 18,
+        )
+
+    def _segment_half(self, record: Record, half: HalfCable, bridges: Collection[str]) -> Half:
+        """The node's panel side is a port of the bridge; a cable between two bridges has none."""
+        port = half.cable.a if half.cable.z.node in bridges else half.cable.z
+        if port.node in bridges:
+            raise LabctlError(
+                "effect-not-taken",
+                f"{half.cable} joins two bridges: it can be cut, but not impaired",
+                hint="impair the cables of the nodes",
+            )
+        into = (half.direction is Direction.A_TO_Z) == (port == half.cable.a)
+        return Half(
+            panel=self._place.panel_ns,
+            device_in=record.devices[str(port)],
+            device_out=None,
+            leaving=not into,
+            sender=(self._place.node_ns(port.node), port.interface) if into else None,
         )

@@ -22,25 +22,36 @@ GATE_ERROR = "one draw a frame: a frame that is still a super-frame of its sende
 
 
 def ensure_gate(
-    netlink: Netlink, index: int, part: Impairment, seed: int, *, out: int, deadline_ns: int
+    netlink: Netlink,
+    index: int,
+    part: Impairment,
+    seed: int,
+    *,
+    out: int,
+    deadline_ns: int,
+    hook: int = tc.INGRESS,
 ) -> None:
     """Put the gate there, or swap it for one with these numbers that counts on."""
     tc.add_clsact(netlink, index)
-    with _state(netlink, index) as state:
+    with _state(netlink, index, hook) as state:
         conf = gate.create_conf(gate.pack(part, seed, out=out, deadline_ns=deadline_ns))
         try:
             program = gate.load(part, conf, state)
         finally:
             os.close(conf)
         try:
-            classifier.attach(netlink, index, program, preference=GATE_PREFERENCE, name="labctl_gate")
+            classifier.attach(
+                netlink, index, program, preference=GATE_PREFERENCE, name="labctl_gate", hook=hook
+            )
         finally:
             os.close(program)
 
 
-def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Counts] | None:
+def read_gate(
+    netlink: Netlink, index: int, hook: int = tc.INGRESS
+) -> tuple[Impairment, int, int, Counts] | None:
     """What the gate does, the device its duplicates leave by, its deadline, and what it has done; None without one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
+    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE, hook=hook)
     if program is None:
         return None
     with bpf.maps_of(program) as maps:
@@ -50,8 +61,8 @@ def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Count
         return found, out, deadline, gate.read_counts(maps[gate_layout.STATE][0])
 
 
-def remove_gate(netlink: Netlink, index: int) -> bool:
-    return tc.remove_filter(netlink, index, preference=GATE_PREFERENCE)
+def remove_gate(netlink: Netlink, index: int, hook: int = tc.INGRESS) -> bool:
+    return tc.remove_filter(netlink, index, preference=GATE_PREFERENCE, parent=hook)
 
 
 class TbfStage:
@@ -100,9 +111,9 @@ def far(cord: str) -> str:
 
 
 @contextlib.contextmanager
-def _state(netlink: Netlink, index: int) -> Iterator[int]:
+def _state(netlink: Netlink, index: int, hook: int) -> Iterator[int]:
     """The state map of the gate that is there, or a new one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
+    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE, hook=hook)
     if program is not None:
         with bpf.maps_of(program) as maps:
             if gate_layout.STATE in maps:

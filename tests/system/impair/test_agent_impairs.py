@@ -14,7 +14,7 @@ from labctl.errors import LabctlError, render
 from labctl.linux import cgroup, proc
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import Direction, Effect, HalfCable, Impaired
-from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Protocol
+from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Nth, Protocol
 from labctl.runtime.impair import Half, Impairer
 
 pytestmark = pytest.mark.root
@@ -175,16 +175,57 @@ def test_the_text_of_faults_that_do_not_compose(cable):
     assert request["version"] == protocol.VERSION
 
 
-def test_a_cable_into_a_segment_says_that_it_cannot(tmp_path):
+@pytest.fixture
+def segment(tmp_path):
+    """a and z on one bridge."""
     spec = lab(("a:eth1", "b1:eth1"), ("z:eth1", "b1:eth2"), bridges=("b1",), name="segment")
     with rig(tmp_path, spec) as running:
-        half = HalfCable(spec.cables[0].id, Direction.A_TO_Z)
-        effects = [
-            Effect(id="x", on=HalfCable(half.cable, each), change=Impaired(Impairment(loss=0.5)))
-            for each in Direction
-        ]
-        with pytest.raises(LabctlError, match="ends in a bridge: it can be cut, but not impaired"):
-            client.add(running.place, "x", effects, 60)
+        for cable, node in zip(spec.cables, "az", strict=True):
+            port = next(end.port for end in cable.ends if end.port.node == node)
+            running.set_admin(port, True)
+        running.settled()
+        for node in "az":
+            until(lambda node=node: running.link(node).link("eth1").oper_up, f"{node} can send")
+            until(lambda node=node: _forwards(running, node), f"the bridge forwards to {node}")
+        yield Segment(running)
+
+
+class Segment(Cable):
+    def __init__(self, running):
+        self.place = running.place
+        self.cables = {node: cable.id for cable, node in zip(running.spec.cables, "az", strict=True)}
+
+    def add(self, node, impairment, *, leaving):
+        """What node sends into the segment, or (leaving) what it gets from there."""
+        cable = self.cables[node]
+        outward = Direction.A_TO_Z if cable.a.node == node else Direction.Z_TO_A
+        other = next(d for d in Direction if d is not outward)
+        on = HalfCable(cable, other if leaving else outward)
+        return client.add(self.place, "x", [Effect(id="x", on=on, change=Impaired(impairment))], 60)
+
+
+def _forwards(running, node):
+    device = running.place.need().devices[f"{node}:eth1"]
+    return running.link("panel").link(device).oper_up
+
+
+@pytest.mark.parametrize(("node", "leaving"), [("a", False), ("z", True)])
+def test_frames_of_a_segment_can_be_lost_one_way(segment, node, leaving):
+    hello = Impairment(drops=(Match(protocol=Protocol.OSPF_HELLO),), nth=(Nth(every=3),))
+    segment.add(node, hello, leaving=leaving)
+    got = flood(segment, 100, ("raw", "ospf-hello"), pps=1000)
+    assert set(got.numbers) <= set(range(0, 100, 2))
+    assert 30 <= len(got.numbers) <= 37, "every third frame, and all hellos"
+    assert len(flood(segment, 100, ("ospf-hello",), pps=1000, sender="z").numbers) == 100, "the other way"
+    client.clear(segment.place)
+    assert len(flood(segment, 100, ("raw", "ospf-hello"), pps=1000).numbers) == 100
+
+
+def test_a_segment_says_what_it_cannot_have(segment):
+    with pytest.raises(LabctlError, match="a cable into a segment cannot have: delay, duplicate") as caught:
+        segment.add("a", Impairment(delay_s=0.1, duplicate=0.1, loss=0.1), leaving=False)
+    assert caught.value.code == "effect-not-taken"
+    assert client.leases(segment.place) == []
 
 
 def _wire(cable):
