@@ -17,6 +17,7 @@ from ospf100 import IMAGE, lab, wait_up
 
 from labctl.app import deploy
 from labctl.app.images import ensure
+from labctl.linux import priority
 from labctl.model.effects import Direction, Down, Effect, HalfCable, Impaired
 from labctl.model.impairment import Impairment
 from labctl.model.scenario import (
@@ -82,7 +83,8 @@ def play(place, root, name, tree):
     times = engine.Times(settle_s=120.0, steady_s=0.5)
     with journal.Journal(os.path.join(directory, record.JOURNAL)) as book:
         rundir.head(book, plan, t=clock.now(), lab=place.name, runtime="runc")
-        engine.play(plan, LabWorld(place), clock, book, times=times)
+        with priority.raised():
+            engine.play(plan, LabWorld(place), clock, book, times=times)
     run = record.read(directory)
     if run.not_steady or run.failed or run.refused:
         raise SystemExit(f"{name}: {run.not_steady} {run.failed} {dict(run.refused)}")

@@ -12,7 +12,7 @@ import sys
 
 from labctl.agent import guard
 from labctl.errors import LabctlError, render
-from labctl.linux import cgroup
+from labctl.linux import cgroup, priority
 from labctl.runtime.store import LabDir
 
 _LOCK_FD = "LABCTL_AGENT_LOCK_FD"
@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
 
         _write_pid(place)
         _raise_descriptor_limit()
+        priority.first()
         try:
             agent = Agent(place)
         except LabctlError as error:  # no record, a damaged ledger: starting again would find the same

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.faults import plan as planning
+from labctl.linux import priority
 from labctl.model.effects import exists, resources
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
@@ -87,7 +88,8 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
             runtime=lab.runtime,
             command=shlex.join(["labctl", *sys.argv[1:]]),
         )
-        outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
+        with priority.raised():
+            outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
         samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
     report, files = rundir.report(directory)
     return Result(
