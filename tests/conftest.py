@@ -1,6 +1,7 @@
 """What every test may rely on: markers that say why they skip, and one printed seed."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
