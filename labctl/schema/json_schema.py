@@ -140,6 +140,12 @@ def _route_tables() -> Schema:
     return files.json_schema(RouteTables)
 
 
+def _scenario() -> Schema:
+    from labctl.schema import scenario_schema
+
+    return scenario_schema.scenario()
+
+
 # ---- outputs
 
 
@@ -357,6 +363,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "render": ("what `labctl render --format json` prints", _render),
     "report": ("report.json, the record of a run", _report),
     "route-tables": ("what a lab routed by (`labctl compare --save`)", _route_tables),
+    "scenario": ("a scenario (scenarios/*.yml): what is broken when, and what must hold", _scenario),
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),
 }

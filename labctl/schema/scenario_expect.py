@@ -18,7 +18,8 @@ from labctl.schema import fields
 from labctl.schema.scenario_read import Reading
 from labctl.schema.yaml import Map, Scalar, Value
 
-_LIMIT = re.compile(rf"\s*(?P<op>{'|'.join(OPERATORS)})?\s*(?P<limit>.*?)\s*")
+LIMIT_OPERATORS = "|".join(OPERATORS)  # longest first
+_LIMIT = re.compile(rf"\s*(?P<op>{LIMIT_OPERATORS})?\s*(?P<limit>.*?)\s*")
 EXPECTATION_KEYS = ("probe", "within", "why")
 
 
