@@ -10,7 +10,6 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labctl.errors import LabctlError, Span, did_you_mean
@@ -19,7 +18,7 @@ from labctl.linux import priority
 from labctl.model.effects import exists, resources
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
-from labctl.model.scenario import Plan, PlannedFault, PlannedParallel, PlannedSequence, PlanStep
+from labctl.model.scenario import Plan
 from labctl.model.verdict import Report
 from labctl.run import engine, heal, record, rundir, samples
 from labctl.run.journal import Journal
@@ -97,23 +96,11 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     )
 
 
-def faults(step: PlanStep) -> Iterator[PlannedFault]:
-    """All faults of a plan, in the order of the file."""
-    match step:
-        case PlannedFault():
-            yield step
-        case PlannedSequence() | PlannedParallel():
-            for each in step.steps:
-                yield from faults(each)
-        case _:
-            pass
-
-
 def _check(plan: Plan, lab: LabSpec, file: str) -> None:
     """Whether the lab has everything that a saved plan touches."""
     known = resources(lab)
     names = sorted({str(on) for on in known})
-    for fault in faults(plan.root):
+    for fault in engine.faults(plan.root):
         for span in fault.spans:
             if not exists(span.effect.on, known):
                 raise LabctlError(

@@ -93,8 +93,8 @@ def summary(report: Report) -> dict[str, object]:
 
 def _show_plan(plan: Plan, output: out.Format) -> None:
     from labctl.agent import codec
-    from labctl.app import run as app
     from labctl.run import rundir
+    from labctl.run.engine import faults
     from labctl.schema import plan_file
     from labctl.units import format_duration
 
@@ -102,9 +102,7 @@ def _show_plan(plan: Plan, output: out.Format) -> None:
         typer.echo(plan_file.dump(plan), nl=False)
         return
     typer.echo(f"{plan.scenario} on lab {plan.lab}, seed {plan.seed}: nothing is touched")
-    rows = [
-        (fault.id, fault.kind, format_duration(fault.for_s), fault.said) for fault in app.faults(plan.root)
-    ]
+    rows = [(fault.id, fault.kind, format_duration(fault.for_s), fault.said) for fault in faults(plan.root)]
     out.print_table(("FAULT", "KIND", "FOR", "WHAT"), rows)
     typer.echo()
     effects = [
@@ -114,7 +112,7 @@ def _show_plan(plan: Plan, output: out.Format) -> None:
             span.effect.on,
             codec.effect(span.effect)["change"],
         )
-        for fault in app.faults(plan.root)
+        for fault in faults(plan.root)
         for span in fault.spans
     ]
     out.print_table(("FAULT", "FROM ITS START", "RESOURCE", "EFFECT"), effects)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -174,6 +174,9 @@ class _Run:
     def play_timeline(self) -> None:
         """The steps, until the last has ended or something ends them early."""
         self.phase("timeline")
+        effects = [span.effect for fault in faults(self.plan.root) for span in fault.spans]
+        if effects:
+            self.world.prepare(effects)
         start = self.clock.now() + TOGETHER_S
         self.note("window", which="during", start=start, end=None)
         try:
@@ -476,17 +479,18 @@ def _number(settings: Mapping[str, object], name: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def count(step: PlanStep) -> int:
-    """How many faults are in the tree."""
+def faults(step: PlanStep) -> Iterator[PlannedFault]:
+    """All faults of a plan, in the order of the file."""
     match step:
         case PlannedFault():
-            return 1
+            yield step
         case PlannedSequence() | PlannedParallel():
-            return sum(count(each) for each in step.steps)
+            for each in step.steps:
+                yield from faults(each)
         case _:
-            return 0
+            pass
 
 
 def told(plan: Plan) -> str:
     """The plan in a line."""
-    return f"{plan.scenario}: {plural(count(plan.root), 'fault')}, seed {plan.seed}"
+    return f"{plan.scenario}: {plural(len(list(faults(plan.root))), 'fault')}, seed {plan.seed}"

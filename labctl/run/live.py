@@ -17,6 +17,7 @@ from typing import cast
 from labctl.agent import client
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux.netlink import Netlink
+from labctl.model.effects import Effect
 from labctl.model.lab import LabSpec
 from labctl.model.measure import Track, Window
 from labctl.model.routes import Adjacency, AdjacencyChange, Convergence, Fib, RouteChange
@@ -122,6 +123,9 @@ class LabWorld:
         return tracks
 
     # -- effects -----------------------------------------------------------------------------------------------
+
+    def prepare(self, effects: Sequence[Effect]) -> None:
+        client.prepare(self.place, effects)
 
     def change(self, begin: Sequence[Wanted], end: Collection[str]) -> Changed:
         if self._agent is None:

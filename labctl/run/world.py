@@ -67,6 +67,10 @@ class World(Protocol):
         """Start to measure; probe id -> what it is called in the report."""
         ...
 
+    def prepare(self, effects: Sequence[Effect]) -> None:
+        """These will be asked for: do beforehand what takes time and touches nothing."""
+        ...
+
     def change(self, begin: Sequence[Wanted], end: Collection[str]) -> Changed:
         """Make all of this so, at once."""
         ...

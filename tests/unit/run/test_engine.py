@@ -62,6 +62,7 @@ def verdicts(report):
 def test_one_cut_that_is_survived(tmp_path):
     story = Story(tmp_path, plan(cut("cut"), during=(OUTAGE,), steady=(LOSS,)))
     assert story.timeline == [(0.0, ("cut",), ()), (10.0, (), ("cut",))]
+    assert set(story.world.prepared) == {"cut"}
     report = story.report
     assert report.verdict is Verdict.PASS, report.findings
     assert [(a.id, str(a.cable)) for a in report.acts] == [("cut", str(FIRST))]

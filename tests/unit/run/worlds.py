@@ -65,6 +65,9 @@ class World:
         self.probes = probes
         return {p.id: f"{p.settings['from']} → {p.settings['to']}" for p in probes}
 
+    def prepare(self, effects):
+        self.prepared = [e.id for e in effects]
+
     def change(self, begin, end):
         self.requests.append((self.clock.now(), tuple(w.fault for w in begin), tuple(end)))
         self.clock.t += REQUEST_S
