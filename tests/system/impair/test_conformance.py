@@ -162,8 +162,12 @@ def test_delay(made, record, backend, impairment):
     assert list(got.numbers) == sorted(got.numbers)
 
 
+#: A kernel that is itself a process is a millisecond late now and then: there the shape is drawn larger.
+SCALE = 5 if UML else 1
 SHAPES = {
-    shape.value: Impairment(delay_s=0.03, jitter=Jitter(spread_s=0.005, distribution=shape, keep_order=False))
+    shape.value: Impairment(
+        delay_s=0.03 * SCALE, jitter=Jitter(spread_s=0.005 * SCALE, distribution=shape, keep_order=False)
+    )
     for shape in Distribution
 }
 
@@ -173,7 +177,7 @@ def test_jitter_has_its_shape(made, record, backend, impairment):
     """Quantiles of what was measured are those of the table; a busy machine gets a few tries at a quiet moment."""
     _, installed = install(made, backend, impairment)
     for _ in range(5):
-        got = flood(made, 2000, pps=1000)
+        got = flood(made, 2000, pps=400 if UML else 1000)
         assert got.lost == 0
         assert any(b < a for a, b in itertools.pairwise(got.numbers)), "jitter that may reorder does"
         off, wrong = quantiles_off(impairment, sorted(got.delays))
@@ -187,10 +191,10 @@ def quantiles_off(impairment, found):
     """How far five quantiles are off (in ms, to print), and those that are further than chance takes them.
 
     A quantile of n draws is off by at most five deviations in rank; in time that is what the table has between those
-    ranks, and half a millisecond (a whole one on a kernel that is itself a process) for being late.
+    ranks, and half a millisecond for being late.
     """
     n, table = len(found), chance.quantiles(impairment.jitter.distribution)
-    late = 0.001 if UML else 0.0005
+    late = 0.0005 * SCALE
 
     def asked(share):
         place = int(min(0.9999, max(0.0, share)) * len(table))
