@@ -41,8 +41,11 @@ def ensure(inside: Inside, ref: ProcessRef, wanted: Setting) -> bool:
     saved = saved or {}
     if wanted.killed:
         return _kill(inside, ref, wanted, found, saved) if found else False
-    if "commands" in saved and not found:
-        _start(inside, ref, saved)
+    if "commands" in saved:
+        if not found:
+            _start(inside, ref, saved)
+        if ref.name == "zebra":
+            _restart_the_others(inside, ref)
         changed = True
     changed = _stop(inside, ref, saved, stop=wanted.stopped) or changed
     if not wanted.stopped:
@@ -99,6 +102,19 @@ def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any]) -> None:
         vty.give_back(inside, ref.node, ref.name, saved["config"])
     if saved["watched"]:
         vty.ignore(inside, ref.node, ref.name, False)
+
+
+def _restart_the_others(inside: Inside, ref: ProcessRef) -> None:
+    """FRR's daemons do not tell a new zebra what they told the old one, so watchfrr restarts them all; so do we.
+
+    Each is written down as if a fault had killed it: were the agent killed here, the next one would start it.
+    """
+    for name in sorted(vty.DAEMONS - {ref.name}):
+        other = ProcessRef(ref.node, name)
+        found = _found(inside, other)
+        if found and inside.saved.read(other) is None:
+            _kill(inside, other, Setting(killed=True), found, {})
+            ensure(inside, other, Setting())
 
 
 def _stop(inside: Inside, ref: ProcessRef, saved: dict[str, Any], *, stop: bool) -> bool:
