@@ -124,3 +124,28 @@ def test_what_cannot_be_opened_is_an_error_at_the_start():
 def test_stop_before_anything_was_sent():
     (track,) = Sampler([Echo(lambda _: "silence")], interval_s=60.0, late_s=0.05).start().stop()
     assert track.lost + track.open + len(track.samples) <= 2
+
+
+def test_what_was_sent_lately_can_be_seen_while_it_runs():
+    """Only what is old enough that every answer in time is there, and only of the stretch that was asked for."""
+    flow = Echo(lambda seq: "answer" if seq % 4 else "lost")
+    sampler = Sampler((flow,), interval_s=0.005, late_s=0.1, limit_s=30.0).start()
+    try:
+        while len(flow.book.sent) < 60:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        now = time.monotonic()
+        start = flow.book.sent[9]
+        (track,) = sampler.recent(start, now)
+        (narrow,) = sampler.recent(now - 0.2, now - 0.15)
+        (none,) = sampler.recent(now - 0.05, now)
+    finally:
+        (whole,) = sampler.stop()
+    assert none.samples == ()
+    assert all(start <= s.sent <= time.monotonic() - 0.1 for s in track.samples)
+    assert track.samples[0].seq == 9
+    assert set(narrow.samples) <= set(track.samples) <= set(whole.samples)
+    assert [s.seq for s in track.samples] == sorted(s.seq for s in track.samples)
+    assert {s.value is None for s in track.samples} == {True, False}
+    first, last = track.samples[0].seq, track.samples[-1].seq
+    assert {s.seq for s in whole.samples if first <= s.seq <= last} == {s.seq for s in track.samples}
