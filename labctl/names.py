@@ -17,6 +17,9 @@ from labctl.errors import LabctlError, Span
 
 NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._|-]*")
 LAB = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+MOST = (
+    128  # characters of a lab's or node's name: it names directories and control groups, with something added
+)
 IFNAMSIZ = 15  # bytes of a Linux interface name, without the final NUL
 
 
@@ -64,6 +67,33 @@ class CableId:
                 return CableId.of(PortId.parse(left), PortId.parse(right))
         raise LabctlError(
             "bad-name", f"{text!r} is not a cable", where=where, hint="write it like `r1:eth1--r2:eth1`"
+        )
+
+
+def check_lab(name: str, *, where: Span | None = None) -> None:
+    """`bad-name` unless a lab can be called so; nothing else may become a part of a path."""
+    _check(name, "lab", LAB, where)
+
+
+def check_node(name: str, *, where: Span | None = None) -> None:
+    """`bad-name` unless a node can be called so."""
+    _check(name, "node", NODE, where)
+
+
+def _check(name: str, what: str, form: re.Pattern[str], where: Span | None) -> None:
+    if not form.fullmatch(name):
+        raise LabctlError(
+            "bad-name",
+            f"{name!r} is not a {what} name",
+            where=where,
+            hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
+        )
+    if len(name) > MOST:
+        raise LabctlError(
+            "bad-name",
+            f"the {what} name {name[:20]!r}… has {len(name)} characters",
+            where=where,
+            hint=f"at most {MOST}",
         )
 
 

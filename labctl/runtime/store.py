@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from labctl import names
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux import mounts
 from labctl.model.lab import LabSpec
@@ -81,7 +82,8 @@ class Instance:
         return f"labctl-{self.tag}"
 
     def lab(self, name: str) -> LabDir:
-        """The place of a lab, whether it exists or not."""
+        """The place of a lab, whether it exists or not. Its name becomes a path, so `bad-name` for what is none."""
+        names.check_lab(name)
         return LabDir(instance=self, name=name)
 
     def labs(self) -> list[LabDir]:
@@ -96,7 +98,7 @@ class Instance:
                 f"the labs of this machine belong to root ({self.labs_dir})",
                 hint="run the same command with sudo",
             ) from None
-        return [self.lab(name) for name in there]
+        return [LabDir(instance=self, name=name) for name in there]
 
     def lab_exists(self, name: str) -> bool:
         return name in {lab.name for lab in self.labs()}
@@ -106,7 +108,7 @@ class Instance:
         there = [lab.name for lab in self.labs()]
         if name is None:
             if len(there) == 1:
-                return self.lab(there[0])
+                return self.labs()[0]
             if not there:
                 raise LabctlError("no-lab", "no lab is running", hint="start one with `labctl deploy FILE`")
             raise LabctlError(

@@ -18,7 +18,7 @@ from labctl.errors import LabctlError, Span
 from labctl.model.lab import LabSpec, MgmtSpec
 from labctl.schema import fields, yaml
 from labctl.schema.clab_keys import MGMT, NODE, TOP, TOPOLOGY
-from labctl.schema.clab_links import MTU_MAX, MTU_MIN, LinkReader
+from labctl.schema.clab_links import MTU_MAX, MTU_MIN_IPV6, LinkReader
 from labctl.schema.clab_nodes import Definitions, NodeReader
 from labctl.schema.clab_read import Checked, Notice, Notify, Reading, place, said
 from labctl.schema.envsubst import expand
@@ -89,6 +89,8 @@ def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) 
     definitions = _definitions(reading, topology)
     problems.stop()
 
+    if name is not None:
+        names.check_lab(name)  # from the command line: no place in the file
     lab = name or _name(reading, top, root.span)
     if "topology" not in top:
         problems.add("missing-key", "the file has no `topology`", where=root.span)
@@ -134,13 +136,11 @@ def _name(reading: Reading, top: Checked, where: Span) -> str:
         reading.problems.add(
             "unsupported", "labctl does not fill in git's branch or hash", where=where, hint="pass --name"
         )
-    elif not names.LAB.fullmatch(name):
-        reading.problems.add(
-            "bad-name",
-            f"{name!r} is not a lab name",
-            where=where,
-            hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
-        )
+        return name
+    try:
+        names.check_lab(name, where=where)
+    except LabctlError as error:
+        reading.problems.extend(error)
     return name
 
 
@@ -166,5 +166,5 @@ def _mgmt(reading: Reading, found: Checked) -> MgmtSpec:
         network=said(found, "network") or base.network,
         ipv4_subnet=subnet(4, base.ipv4_subnet),
         ipv6_subnet=subnet(6, base.ipv6_subnet),
-        mtu=fields.integer(mtu, "mtu", problems, low=MTU_MIN, high=MTU_MAX) or base.mtu,
+        mtu=fields.integer(mtu, "mtu", problems, low=MTU_MIN_IPV6, high=MTU_MAX) or base.mtu,
     )

@@ -20,7 +20,9 @@ from labctl.schema.yaml import Map, Scalar, Seq, Value
 
 #: The first part of a brief end that is not a node.
 SPECIAL = frozenset({"host", "mgmt-net", "macvlan"})
-MTU_MIN, MTU_MAX = 68, 65535
+MTU_MIN, MTU_MIN_IPV6, MTU_MAX = 68, 1280, 65535
+#: Where the kernel keeps what holds for every interface of a node: /proc/sys/net/ipv4/conf/all.
+_FOR_ALL = frozenset({"all", "default"})
 _FORMS = {"brief": BRIEF, "veth": VETH, "veth-stitch": VETH, "dummy": DUMMY}
 
 
@@ -74,6 +76,13 @@ class LinkReader:
             return None
         for end in ends:
             self._check(end)
+        if mtu is not None and mtu < MTU_MIN_IPV6 and any(end and end.ipv6 for end in ends):
+            self._problems.add(
+                "bad-value",
+                f"an interface with MTU {mtu} takes no IPv6 address",
+                where=link["mtu"].value.span,
+                hint=f"at least {MTU_MIN_IPV6}",
+            )
         a, *z = (_end_of(end) for end in ends if end)
         labels = fields.text_map(link["labels"].value, "labels", self._problems) if "labels" in link else {}
         return CableSpec(a=a, z=z[0] if z else None, mtu=mtu or 9500, labels=labels)
@@ -215,6 +224,13 @@ class LinkReader:
                 f"Linux allows no interface with the name {name!r}",
                 where=where,
                 hint=f"at most {names.IFNAMSIZ} bytes, without `/`, `:` and spaces",
+            )
+        elif name in _FOR_ALL or "%" in name or not name.isprintable():
+            self._problems.add(
+                "bad-name",
+                f"an interface cannot be called {name!r}",
+                where=where,
+                hint="the kernel keeps `all` and `default` for itself, and fills in `%`",
             )
         linux = node is not None and node.kind is NodeKind.LINUX
         if linux and (name == "lo" or (name == "eth0" and node and node.network_mode != "none")):

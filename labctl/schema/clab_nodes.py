@@ -24,6 +24,11 @@ from labctl.schema.yaml import Scalar
 #: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
 RESERVED = frozenset({"host", "mgmt-net", "macvlan", "stub", "panel"})
 PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
+#: Docker's. Those about SELinux labels, propagation and copying have no effect here (`labctl.runtime.bundle`).
+_BIND_OPTIONS = frozenset(
+    {"ro", "rw", "noexec", "nosuid", "nodev", "z", "Z", "nocopy", "consistent", "cached", "delegated"}
+    | {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
+)
 _MOST_BYTES = float(2**63)
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
 
@@ -122,7 +127,7 @@ class NodeReader:
             exec=tuple(dict.fromkeys(self._magic(item.text, name) for item in levels.items("exec"))),
             binds=self._binds(levels, name),
             labels=labels,
-            sysctls=levels.by_key("sysctls"),
+            sysctls=self._sysctls(levels),
             group=group,
             user=levels.text("user"),
             hostname=self._hostname(levels, name, where),
@@ -146,14 +151,12 @@ class NodeReader:
                 where=where,
                 hint="make it a node of kind bridge of its own",
             )
-        elif not names.NODE.fullmatch(name):
-            self._problems.add(
-                "bad-name",
-                f"{name!r} is not a node name",
-                where=where,
-                hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
-            )
-        elif name in RESERVED:
+            return
+        try:
+            names.check_node(name, where=where)
+        except LabctlError as error:
+            self._problems.extend(error)
+        if name in RESERVED:
             self._problems.add(
                 "reserved-name", f"no node can be called {name!r}", where=where, hint="choose another name"
             )
@@ -200,7 +203,28 @@ class NodeReader:
                             where=entry.span,
                             hint="name the variables: `NAME: ${NAME}`",
                         )
+                    elif not entry.key or "=" in entry.key:
+                        self._problems.add(
+                            "bad-value",
+                            f"no environment variable can be called {entry.key!r}",
+                            where=entry.span,
+                        )
         return levels.by_key("env")
+
+    def _sysctls(self, levels: _Levels) -> dict[str, str]:
+        """Dots separate, `/` stands for a dot in a name. An empty part would lead out of /proc/sys."""
+        for level in levels.levels:
+            if "sysctls" in level:
+                for entry in getattr(level["sysctls"].value, "entries", {}).values():
+                    value = entry.value.text
+                    if not all(re.split("[./]", entry.key)) or not (value.isascii() and value.isprintable()):
+                        self._problems.add(
+                            "bad-value",
+                            f"{entry.key!r}: {value!r} is not a sysctl with its value",
+                            where=entry.span,
+                            hint="write it like `net.ipv4.ip_forward: 1`",
+                        )
+        return levels.by_key("sysctls")
 
     def _words(self, levels: _Levels, key: str) -> tuple[str, ...] | None:
         found = levels.first(key)
@@ -237,6 +261,14 @@ class NodeReader:
             return None
         path = os.path.join(self._reading.directory, os.path.expanduser(source))
         options = tuple(o for o in rest[1].split(",") if o) if len(rest) == 2 else ()
+        for option in options:
+            if option not in _BIND_OPTIONS:
+                self._problems.add(
+                    "bad-value",
+                    f"bind {item.text!r}: there is no option {option!r}",
+                    where=item.span,
+                    hint=did_you_mean(option, _BIND_OPTIONS),
+                )
         return Bind(source=os.path.normpath(path), target=rest[0], options=options, where=item.span)
 
     def _magic(self, text: str, node: str) -> str:
@@ -254,7 +286,14 @@ class NodeReader:
 
     def _hostname(self, levels: _Levels, name: str, where: Span) -> str | None:
         found = levels.first("hostname")
-        if len(found.text if found else name) > 63:
+        if found and not names.LAB.fullmatch(found.text):
+            self._problems.add(
+                "bad-name",
+                f"{fields.shorten(found.text)!r} is not a host name",
+                where=found.span,
+                hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
+            )
+        elif len(found.text if found else name) > 63:
             self._problems.add(
                 "bad-name",
                 f"the host name of node {name!r} is longer than 63 characters",
@@ -288,13 +327,17 @@ class NodeReader:
                 where=where,
                 hint=f"set `mgmt: {{ipv{version}-subnet: …}}` or change the address",
             )
+        elif found and found in _not_of_one_node(subnet):
+            self._problems.add(
+                "bad-address", f"{key} {found} means all of the management network {subnet}", where=where
+            )
         return found
 
     def _unique_addresses(self) -> None:
         for key in ("mgmt-ipv4", "mgmt-ipv6"):
             seen: dict[str, str] = {}
             for name, (where, own) in self._all.nodes.items():
-                address = said(own, key)
+                address = _plain(said(own, key))
                 if address and seen.setdefault(address, name) != name:
                     self._problems.add(
                         "address-twice",
@@ -304,7 +347,7 @@ class NodeReader:
                     )
 
     def _pids(self, text: str | None, where: Span) -> int | None:
-        if text is None or re.fullmatch(r"[0-9]{1,9}", text):
+        if text is None or re.fullmatch(r"[1-9][0-9]{0,8}", text):
             return None if text is None else int(text)
         self._problems.add(
             "bad-value",
@@ -322,6 +365,22 @@ class NodeReader:
         except LabctlError as error:
             self._problems.extend(error)
             return None
+
+
+def _plain(address: str | None) -> str | None:
+    """The one way to write an address; as it is if it is none (that is said elsewhere)."""
+    try:
+        return str(ipaddress.ip_address(address)) if address else address
+    except ValueError:
+        return address
+
+
+def _not_of_one_node(subnet: str) -> tuple[str, ...]:
+    """The addresses of an IPv4 subnet that mean the whole of it."""
+    network = ipaddress.ip_network(subnet)
+    if network.version == 6 or network.prefixlen >= 31:
+        return ()
+    return str(network.network_address), str(network.broadcast_address)
 
 
 def _bytes(text: str, where: Span) -> int:

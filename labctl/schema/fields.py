@@ -149,6 +149,9 @@ def address(
             "bad-address", f"{key} {said!r} is not {kind}", where=where, hint=f"write it like `{example}`"
         )
         return None
+    if found.ip.is_multicast or found.ip.is_unspecified:
+        problems.add("bad-address", f"{key} {said!r} is not the address of one interface", where=where)
+        return None
     return str(found) if prefix else str(found.ip)
 
 

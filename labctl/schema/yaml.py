@@ -186,6 +186,8 @@ class _Builder:
         match event:
             case ev.ScalarEvent():
                 self._tag(event)
+                if "\0" in event.value:
+                    raise self._error("a value cannot hold a NUL character", event)
                 unquoted = event.style in (None, "") and event.tag != _STR
                 self._place(Scalar(event.value, plain=unquoted, span=self._span(event)), 1, event.anchor)
             case ev.SequenceStartEvent() | ev.MappingStartEvent():

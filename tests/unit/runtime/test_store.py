@@ -217,3 +217,12 @@ def test_instances_of_another_boot_or_root_share_nothing(tmp_path):
     with here.lab("dc1").lock(create=True):
         assert rebooted.labs() == elsewhere.labs() == []
         assert [lab.name for lab in here.labs()] == ["dc1"]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../x", "a/b", "", "x" * 129])
+def test_what_is_no_lab_name_has_no_place(tmp_path, name):
+    """A name becomes a path and a control group: `..` would be everybody's."""
+    with pytest.raises(LabctlError) as caught:
+        Instance.here(str(tmp_path)).lab(name)
+    assert caught.value.code == "bad-name"
+    assert list(tmp_path.iterdir()) == []

@@ -109,6 +109,8 @@ def test_errors_of_one_stage_come_together():
         ("name: t", "missing-key", 1),
         ("name: a b\ntopology: {}", "bad-name", 1),
         ("name: ../x\ntopology: {}", "bad-name", 1),
+        ("name: " + "x" * 129 + "\ntopology: {}", "bad-name", 1),
+        ("name: t\nmgmt: {mtu: 1279}\ntopology: {}", "bad-value", 2),
         ("name: x-__gitHash__\ntopology: {}", "unsupported", 1),
         ("name: [t]\ntopology: {}", "bad-value", 1),
         ("name: t\ntopology: x", "bad-value", 2),
@@ -295,6 +297,17 @@ def test_lenient_does_not_take_unknown_keys():
         ("{kind: linux, image: i, mgmt-ipv4: 172.20.20.5/24}", "bad-address"),
         ("{kind: linux, image: i, mgmt-ipv4: 10.0.0.1}", "bad-address"),
         ("{kind: linux, image: i, hostname: " + "x" * 64 + "}", "bad-name"),
+        ('{kind: linux, image: i, env: {A: "\\0"}}', "bad-yaml"),
+        ('{kind: linux, image: i, hostname: "a\\n10.0.0.1 b"}', "bad-name"),
+        ("{kind: linux, image: i, mgmt-ipv4: 172.20.20.0}", "bad-address"),
+        ("{kind: linux, image: i, mgmt-ipv4: 172.20.20.255}", "bad-address"),
+        ("{kind: linux, image: i, binds: ['a:/b:r0']}", "bad-value"),
+        ("{kind: linux, image: i, env: {A=B: c}}", "bad-value"),
+        ("{kind: linux, image: i, env: {'': c}}", "bad-value"),
+        ("{kind: linux, image: i, sysctls: {net.//.//.//.tmp.x: 1}}", "bad-value"),
+        ("{kind: linux, image: i, sysctls: {net/../x: 1}}", "bad-value"),
+        ("{kind: linux, image: i, sysctls: {net.ipv4.ip_forward: ü}}", "bad-value"),
+        ("{kind: linux, image: i, labels: {labctl-pids: 0}}", "bad-value"),
         ("text", "bad-value"),
     ],
 )
@@ -316,6 +329,27 @@ def test_what_is_wrong_with_a_node(body, code):
 )
 def test_node_names(name, code):
     assert [e[:2] for e in node_errors(f"nodes: {{? {name} : {{kind: linux, image: i}}}}")] == [(code, 1)]
+
+
+def test_a_name_from_the_command_line_is_checked_as_well():
+    for name in ("..", "../../x", "a b", "ü", "x" * 129):
+        with pytest.raises(LabctlError) as caught:
+            clab.parse("name: t\ntopology: {}", file="t.clab.yml", name=name)
+        assert caught.value.code == "bad-name"
+
+
+def test_a_node_name_is_no_longer_than_a_file_name_may_be():
+    body = "{kind: linux, image: i, hostname: a}"
+    assert [e[0] for e in node_errors(f"nodes: {{{'n' * 129}: {body}}}")] == ["bad-name"]
+    assert nodes(f"nodes: {{{'n' * 128}: {body}}}\n").nodes[0].name == "n" * 128
+
+
+def test_one_address_written_in_two_ways():
+    text = (
+        "nodes:\n  a: {kind: linux, image: i, mgmt-ipv6: '3fff:172:20:20::A'}\n"
+        "  b: {kind: linux, image: i, mgmt-ipv6: '3fff:172:20:20:0::a'}\n"
+    )
+    assert [e[0] for e in node_errors(text)] == ["address-twice"]
 
 
 def test_one_management_address_for_two_nodes():
@@ -394,6 +428,12 @@ def test_eth0_is_free_without_a_management_network():
         ("{endpoints: ['a:lo', 'b:eth1']}", "reserved-name"),
         ("{endpoints: ['a:GigabitEthernet0/1', 'b:eth1']}", "bad-name"),
         ("{endpoints: ['a:sixteen-bytes-xx', 'b:eth1']}", "bad-name"),
+        ("{endpoints: ['a:eth%d', 'b:eth1']}", "bad-name"),
+        ("{endpoints: ['a:all', 'b:eth1']}", "bad-name"),
+        ('{endpoints: ["a:x\\x01", "b:eth1"]}', "bad-name"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], mtu: 1279, ipv6: ['2001:db8::1/64']}", "bad-value"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], ipv6: ['ff02::1/64']}", "bad-address"),
+        ("{endpoints: ['a:eth1', 'b:eth1'], ipv4: [0.0.0.0/0]}", "bad-address"),
         ("{endpoints: ['host:eth9', 'b:eth1']}", "unsupported"),
         ("{endpoints: ['a:eth1', 'mgmt-net:x']}", "unsupported"),
         ("{type: vxlan, endpoint: {node: a, interface: eth1}}", "unsupported"),

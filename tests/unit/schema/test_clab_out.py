@@ -14,15 +14,18 @@ from labctl.schema import clab, clab_out
 NAMES = st.from_regex(r"[a-z0-9][a-zA-Z0-9._-]{0,12}", fullmatch=True).filter(
     lambda n: n not in {"host", "stub", "panel", "macvlan", "mgmt-net"}
 )
-IFNAMES = st.from_regex(r"[a-zA-Z_%][a-zA-Z0-9._%@$-]{0,14}", fullmatch=True).filter(
-    lambda n: n not in {"lo", "eth0"}
+IFNAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9._@$-]{0,14}", fullmatch=True).filter(
+    lambda n: n not in {"lo", "eth0", "all", "default"}
 )
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12).filter(
     lambda t: "__clab" not in t
 )
 FULL = WORDS.filter(bool)
-KEYS = WORDS.filter(lambda t: t not in {"__IMPORT_ENVS", "labctl-pids"})
+KEYS = WORDS.filter(lambda t: t != "labctl-pids")
 MAPS = st.dictionaries(KEYS, WORDS, max_size=3)
+VARIABLES = FULL.filter(lambda t: t != "__IMPORT_ENVS" and "=" not in t)
+SYSCTLS = st.from_regex(r"[a-z0-9_]{1,6}([./][a-z0-9_-]{1,6}){0,3}", fullmatch=True)
+VALUES = st.from_regex(r"[ -~]{0,8}", fullmatch=True)
 PATHS = st.lists(
     st.from_regex(r"[a-z0-9 ${}#'.-]{1,8}", fullmatch=True).filter(lambda p: p not in {".", ".."}),
     min_size=1,
@@ -35,8 +38,14 @@ BINDS = st.builds(
     options=st.lists(st.sampled_from(["ro", "rw", "z"]), unique=True).map(tuple),
 )
 COMMANDS = st.none() | st.lists(WORDS, min_size=1, max_size=3).map(tuple)
-IPV4 = st.none() | st.ip_addresses(v=4).map(lambda a: f"{a}/30")
-IPV6 = st.none() | st.ip_addresses(v=6).map(lambda a: str(ipaddress.IPv6Interface(f"{a}/64")))
+
+
+def _of_one(address):
+    return not (address.is_multicast or address.is_unspecified)
+
+
+IPV4 = st.none() | st.ip_addresses(v=4).filter(_of_one).map(lambda a: f"{a}/30")
+IPV6 = st.none() | st.ip_addresses(v=6).filter(_of_one).map(lambda a: str(ipaddress.IPv6Interface(f"{a}/64")))
 MACS = st.none() | st.integers(1, 2**40 - 1).map(
     lambda n: ":".join(f"{n:012x}"[i : i + 2] for i in range(0, 12, 2))
 )
@@ -53,14 +62,14 @@ def node_specs(draw, name):
         image=draw(FULL),
         cmd=draw(COMMANDS),
         entrypoint=draw(COMMANDS),
-        env=draw(MAPS),
+        env=draw(st.dictionaries(VARIABLES, WORDS, max_size=3)),
         exec=draw(st.lists(FULL, unique=True, max_size=3).map(tuple)),
         binds=draw(st.lists(BINDS, unique_by=lambda b: b.target, max_size=3).map(tuple)),
         labels=draw(MAPS),
-        sysctls=draw(MAPS),
+        sysctls=draw(st.dictionaries(SYSCTLS, VALUES, max_size=3)),
         group=draw(WORDS),
         user=draw(st.none() | FULL),
-        hostname=draw(st.none() | FULL),
+        hostname=draw(st.none() | NAMES),
         network_mode=draw(st.sampled_from([None, "none"])),
         mgmt_ipv4=v4 and str(ipaddress.ip_address("10.7.0.0") + v4),
         mgmt_ipv6=v6 and str(ipaddress.ip_address("fd00::") + v6),
@@ -85,7 +94,8 @@ def labs(draw):
     while rest:
         stub = len(rest) == 1 or draw(st.booleans())
         a, z, rest = (rest[0], None, rest[1:]) if stub else (rest[0], rest[1], rest[2:])
-        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(68, 65535)), labels=draw(MAPS)))
+        least = 1280 if a.ipv6 or (z and z.ipv6) else 68
+        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS)))
     addresses = [x for n in found for x in (n.mgmt_ipv4, n.mgmt_ipv6) if x]
     if len(set(addresses)) < len(addresses):
         found = []
@@ -99,7 +109,7 @@ def labs(draw):
             network=draw(FULL),
             ipv4_subnet="10.7.0.0/16",
             ipv6_subnet="fd00::/64",
-            mtu=draw(st.integers(68, 65535)),
+            mtu=draw(st.integers(1280, 65535)),
         ),
         source="/labs/t.clab.yml",
     )
