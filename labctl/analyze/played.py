@@ -37,6 +37,7 @@ def report(run: Played) -> Report:
         convergence=run.convergence,
         topology=run.topology,
         phases=run.phases,
+        predicted=run.predicted,
         limits=(*_notes(run), LIMITS),
     )
 
@@ -73,7 +74,6 @@ def _did(acts: tuple[Act, ...]) -> str:
 def _notes(run: Played) -> Iterable[str]:
     for each in run.others:
         yield f"Beside this run, another fault was active: {each}."
-    yield from run.predicted
 
 
 def _findings(run: Played) -> Iterable[Finding]:

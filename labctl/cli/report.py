@@ -21,7 +21,7 @@ def report(
 
     found, files = rundir.report(directory)
     if output is out.Format.JSON:
-        out.print_json(summary(found) | {"directory": directory})
+        out.print_json(summary(found) | {"directory": directory, "left": rundir.left(directory)})
     else:
         show(found, files["html"])
     raise typer.Exit(found.verdict.exit)

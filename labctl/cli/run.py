@@ -116,5 +116,6 @@ def _show_plan(plan: Plan, output: out.Format) -> None:
         for span in fault.spans
     ]
     out.print_table(("FAULT", "FROM ITS START", "RESOURCE", "EFFECT"), effects)
+    typer.echo()
     for line in rundir.predicted(plan):
-        typer.echo(line)
+        typer.echo(f"predicted: {line}")

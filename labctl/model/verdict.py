@@ -116,4 +116,5 @@ class Report:
     comparison: RouteComparison | None = None
     topology: Topology | None = None
     phases: tuple[Phase, ...] = ()
+    predicted: tuple[str, ...] = ()  # before the run, in words
     limits: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from labctl.model.measure import Flow, Window
 from labctl.model.verdict import Report
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 1000.0, 168.0, 34.0, 34.0, 30.0
+LETTER = 6.6  # width of one, about
 EACH_SAMPLE = 200  # at most so many samples are drawn one by one
 
 
@@ -106,7 +107,9 @@ def _clock(t: float, step: float) -> str:
 
 
 def _bands(report: Report, scale: _Scale, bottom: float) -> Iterable[str]:
-    for act in report.acts:
+    """One band an act; its name above it where there is room, for all of them when the pointer rests on it."""
+    free = LEFT
+    for act in sorted(report.acts, key=lambda each: each.window.start):
         span = act.window
         end = scale.end if span.end is None else span.end
         if end < scale.start or span.start > scale.end:
@@ -114,10 +117,13 @@ def _bands(report: Report, scale: _Scale, bottom: float) -> Iterable[str]:
         x1, x2 = scale(span.start), scale(end)
         width = max(2.0, x2 - x1)
         label = escape(act.what)
+        name = ""
+        if x1 >= free and x1 + LETTER * len(act.what) <= WIDTH:
+            name = f'<text x="{x1 + 4:.1f}" y="{TOP - 14}">{label}</text>'
+            free = x1 + LETTER * (len(act.what) + 2)
         yield (
             f'<g class="band"><rect x="{x1:.1f}" y="{TOP - 6}" width="{width:.1f}" height="{bottom - TOP + 6}"/>'
-            f"<title>{label}: {escape(act.on)}</title>"
-            f'<text x="{x1 + 4:.1f}" y="{TOP - 14}">{label}</text></g>'
+            f"<title>{label}: {escape(act.on)}</title>{name}</g>"
         )
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import labctl
 from labctl.analyze import played
+from labctl.analyze.words import plural
 from labctl.errors import LabctlError, Span
 from labctl.linux import whole
 from labctl.model.scenario import Plan
@@ -82,14 +84,28 @@ def head(
 
 
 def predicted(plan: Plan) -> list[str]:
-    """The blast radius, in words."""
+    """The blast radius on the graph, in words; of a plan that breaks nothing, nothing."""
     found = plan.predicted
-    said = [
-        f"Predicted on the graph: {', '.join(lost.faults)} separates {' from '.join('+'.join(p) for p in lost.parts)} "
-        f"({lost.pairs} pairs)."
+    if not (found.links or found.nodes):
+        return []
+    places = [plural(len(found.links), "link")] * bool(found.links) + [
+        plural(len(found.nodes), "node")
+    ] * bool(found.nodes)
+    cut_off = [
+        f"{', '.join(lost.faults)}: {_apart(lost.parts)} ({plural(lost.pairs, 'pair')} of nodes without a way)"
         for lost in found.lost
     ]
-    return said + [f"Not predicted: {each}." for each in found.unknown]
+    return [
+        f"touches {' and '.join(places)}",
+        *(cut_off or ["no node that runs is cut off from another"]),
+        *(f"not known from the graph: {each}" for each in found.unknown),
+    ]
+
+
+def _apart(parts: Sequence[Sequence[str]]) -> str:
+    """The smaller parts by name, the largest as what they are cut off from."""
+    small = ["+".join(part[:4]) + (f"+{len(part) - 4} more" if len(part) > 4 else "") for part in parts[1:]]
+    return f"{' and '.join(small)} cut off from the rest"
 
 
 def keep(directory: str, plan: Plan, topology: Topology, scenario: str | None = None) -> None:
@@ -115,3 +131,8 @@ def report(directory: str) -> tuple[Report, dict[str, str]]:
     written["junit"] = os.path.join(directory, "junit.xml")
     whole.write(written["junit"], junit.write(found))
     return found, written
+
+
+def left(directory: str) -> list[str]:
+    """What was not at its base state at the end of that run."""
+    return list(record.read(directory).left or ())

@@ -239,6 +239,23 @@ def _report() -> Schema:
     )
 
 
+def _run() -> Schema:
+    verdict: Schema = {"enum": ["PASS", "FAIL", "UNKNOWN"]}
+    finding = _object({"verdict": verdict, "subject": _TEXT, "summary": _TEXT, "seen": _list(_TEXT)})
+    return _versioned(
+        {
+            "scenario": _TEXT,
+            "lab": _TEXT,
+            "seed": {"type": ["integer", "null"]},
+            "verdict": verdict,
+            "headline": _TEXT,
+            "findings": _list(finding),
+            "directory": _TEXT,
+            "left": _list(_TEXT),
+        }
+    )
+
+
 def _graph() -> Schema:
     port = _object({"device": _TEXT, "port": _TEXT})
     cut: Mapping[str, Schema] = {"single_point_of_failure": _BOOL, "cuts_off": _list(_TEXT)}
@@ -363,6 +380,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "render": ("what `labctl render --format json` prints", _render),
     "report": ("report.json, the record of a run", _report),
     "route-tables": ("what a lab routed by (`labctl compare --save`)", _route_tables),
+    "run": ("what `labctl run` and `labctl report` print with --format json", _run),
     "scenario": ("a scenario (scenarios/*.yml): what is broken when, and what must hold", _scenario),
     "snapshot": ("a snapshot of production (topologies/<name>.yml)", _snapshot),
     "validate": ("what `labctl validate --format json` prints", _validate),

@@ -9,6 +9,7 @@ import sys
 import time
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 from labs import deployed, instance, nothing_left
 from rig import until
@@ -18,6 +19,7 @@ from labctl.agent import client
 from labctl.app import ready
 from labctl.cli import main
 from labctl.run import rundir
+from labctl.schema import json_schema
 
 pytestmark = pytest.mark.root
 
@@ -123,9 +125,11 @@ def test_judged_again_and_played_again(lab, directory, capsys):
     status, _, where = run(directory, SURVIVED, capsys)
     assert status == 0
     before = (where / "report.json").read_bytes()
+    capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
-        main.run(["report", str(where)])
+        main.run(["report", str(where), "-f", "json"])
     assert int(stop.value.code or 0) == 0
+    jsonschema.validate(json.loads(capsys.readouterr().out), json_schema.schema("run"))
     assert (where / "report.json").read_bytes() == before
     with pytest.raises(SystemExit) as stop:
         main.run(["run", "--plan", str(where / "plan.json"), "-o", "again"])
