@@ -114,7 +114,7 @@ def frames(made, impairer, options):
 def clean_rate(made, seconds, lost=0.0):
     """The highest rate at which at most one frame in a thousand is missing (beyond what is to be lost)."""
     best = 0.0
-    for pps in (40_000, 60_000, 80_000, 100_000, 120_000, 140_000, 160_000, 200_000, 250_000, 300_000):
+    for pps in (50_000, 100_000, 150_000, 200_000, 250_000, 300_000):
         sent, took, got = blast(made, pps, seconds)
         missing = 1 - got / sent - lost
         if missing > 0.001 + 5 * (lost * (1 - lost) / sent) ** 0.5:

@@ -164,27 +164,32 @@ def _read_netem(data: bytes) -> Netem:
     values = dict(attrs(data[24:]))
 
     def whole(kind: int, form: str, otherwise: float) -> float:
-        return float(struct.unpack(form, values[kind])[0]) * 1e-9 if kind in values else otherwise
+        return float(struct.unpack(form, values[kind])[0]) / 1e9 if kind in values else otherwise
 
     ge = dict(attrs(values.get(_NETEM_LOSS, b""))).get(_LOSS_GE)
     four = None
     if ge is not None:
         p, r, h, good = struct.unpack("=IIII", ge)
-        four = (p / _FULL, r / _FULL, good / _FULL, (_FULL - h) / _FULL)
+        four = (_share(p), _share(r), _share(good), _share(_FULL - h))
     rate = struct.unpack_from("=I", values.get(_NETEM_RATE, bytes(16)))[0]
     return Netem(
         delay_s=whole(_NETEM_LATENCY64, "=q", latency * _TICK_S),
         jitter_s=whole(_NETEM_JITTER64, "=q", jitter * _TICK_S),
         keep_order=bool(rate) or not jitter,
-        loss=loss / _FULL,
+        loss=_share(loss),
         ge=four,
-        duplicate=duplicate / _FULL,
-        corrupt=struct.unpack_from("=I", values.get(_NETEM_CORRUPT, bytes(8)))[0] / _FULL,
-        reorder=struct.unpack_from("=I", values.get(_NETEM_REORDER, bytes(8)))[0] / _FULL,
+        duplicate=_share(duplicate),
+        corrupt=_share(struct.unpack_from("=I", values.get(_NETEM_CORRUPT, bytes(8)))[0]),
+        reorder=_share(struct.unpack_from("=I", values.get(_NETEM_REORDER, bytes(8)))[0]),
         gap=gap,
         limit=limit,
         seed=struct.unpack("=Q", values[_NETEM_SEED])[0] if _NETEM_SEED in values else None,
     )
+
+
+def _share(part: int) -> float:
+    """To the nine places that 32 bits hold."""
+    return round(part / _FULL, 9) or part / _FULL
 
 
 def _part(fraction: float) -> int:

@@ -58,6 +58,11 @@ def threshold(fraction: float) -> int:
     return round(fraction * 2**32)
 
 
+def fraction(threshold: int) -> float:
+    """The chance that a threshold stands for, to the nine places that 32 bits hold."""
+    return round(threshold / 2**32, 9) or threshold / 2**32
+
+
 @cache
 def quantiles(shape: Distribution) -> tuple[float, ...]:
     """`TABLE` equally likely values of unit spread about 0, in ascending order."""

@@ -118,18 +118,20 @@ def unpack(value: bytes) -> tuple[Impairment, int, int]:
     found = replace(
         noted,
         seed=seed,
-        loss=loss / 2**32,
-        corrupt=corrupt / 2**32,
-        duplicate=duplicate / 2**32,
+        loss=chance.fraction(loss),
+        corrupt=chance.fraction(corrupt),
+        duplicate=chance.fraction(duplicate),
         mtu=mtu - frames.ETH if mtu else None,
         blackhole=bool(blackhole),
         nth=tuple(Nth(every=e, offset=o) for e, o in numbers(at.NTH, len(noted.nth), 2)),
         bursts=tuple(
-            Burst(p=p / 2**32, r=r / 2**32, loss_good=g / 2**32, loss_bad=b / 2**32)
-            for p, r, g, b in numbers(at.BURSTS, len(noted.bursts), 4)
+            Burst(p=p, r=r, loss_good=g, loss_bad=b)
+            for p, r, g, b in (
+                map(chance.fraction, each) for each in numbers(at.BURSTS, len(noted.bursts), 4)
+            )
         ),
         drops=tuple(
-            replace(match, fraction=each[0] / 2**32)
+            replace(match, fraction=chance.fraction(each[0]))
             for match, each in zip(noted.drops, numbers(at.DROPS, len(noted.drops), 1), strict=True)
         ),
         members=tuple(Member(bucket=k, of=n) for k, n in numbers(at.MEMBERS, len(noted.members), 2)),

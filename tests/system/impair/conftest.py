@@ -13,7 +13,7 @@ from impair_field import cable
 
 FIGURES = []
 _SAMPLED = ("test_conformance.py", "test_checksums.py")
-_SHARE = 0.4
+_SHARE = 0.3
 _ALWAYS = (
     "test_changing_a_live",
     "test_everything_at_once",

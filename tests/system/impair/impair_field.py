@@ -200,7 +200,7 @@ class Got:
         return len(self.numbers) - len(set(self.numbers))
 
 
-def flood(made, count, kinds=("raw",), *, pps=30_000, size=None, sender="a", quiet_s=0.4, meanwhile=None):
+def flood(made, count, kinds=("raw",), *, pps=30_000, size=None, sender="a", quiet_s=0.3, meanwhile=None):
     """Send `count` frames at a steady pace (kinds in turn) and collect what arrives until it is quiet for a while.
 
     `meanwhile` is called again and again while frames are under way; what it does must not lose any.
