@@ -15,7 +15,7 @@ from labctl.run import heal
 from labctl.runtime import mgmt
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
-from labctl.runtime.store import Instance
+from labctl.runtime.store import Instance, Phase
 from labctl.schema import clab
 
 AUTO = "auto"
@@ -68,8 +68,11 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
     lab = mgmt.assign(_with_images(lab, request.images))
     runtime, why = choose_runtime(request.runtime)
     emit(Event(kind="runtime", text=f"runtime {runtime}: {why}", subject=runtime))
-    there = instance.lab(lab.name).read()
+    place = instance.lab(lab.name)
+    there = place.read()
     if there is not None:
+        if there.phase is not Phase.RUNNING and heal.busy(place):
+            raise place.busy()
         raise making.already(there)
     checker = RUNTIMES[runtime](instance)
     try:

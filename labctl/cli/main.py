@@ -7,12 +7,14 @@ and become the exit status (labctl.errors.Exit). A verb that is not built yet is
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
 import tempfile
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -39,6 +41,9 @@ VERBS: tuple[str, ...] = (
     "doctor",
     "schema",
 )
+
+#: A full or read-only file system is the machine's, not a bug of labctl.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 app = typer.Typer(
     name="labctl",
@@ -85,11 +90,35 @@ def run(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(Exit.PASS)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            _bug()
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # what is still to be printed is not tried again at the end
+        full = LabctlError(
+            "cannot-write",
+            f"cannot write {error.filename or 'what was asked for'}: {(error.strerror or '').lower()}",
+            hint="make room on that file system, then repeat",
+        )
+        print(render(full), file=sys.stderr)
+        sys.exit(full.exit)
     except Exception:  # noqa: BLE001  (the last line of defence: saved, named, exit 70)
+        _bug()
+
+
+def _bug() -> NoReturn:
+    """Save the traceback of what is being handled, name the file, exit 70."""
+    try:
         with tempfile.NamedTemporaryFile("w", prefix="labctl-bug-", suffix=".txt", delete=False) as file:
             traceback.print_exc(file=file)
-        print(
-            f"error: bug\n  labctl failed; the traceback is in {file.name}\nhint: please report it with that file",
-            file=sys.stderr,
-        )
-        sys.exit(Exit.BUG)
+    except OSError:  # nowhere to save it
+        traceback.print_exc()
+        saved = "above"
+    else:
+        saved = f"in {file.name}"
+    print(
+        f"error: bug\n  labctl failed; the traceback is {saved}\nhint: please report it with that file",
+        file=sys.stderr,
+    )
+    sys.exit(Exit.BUG)

@@ -84,16 +84,33 @@ def run(room: Room, argv: Sequence[str], *, timeout_s: float, stdin: str | None 
 
 
 def attach(room: Room, argv: Sequence[str]) -> int:
-    """Run on the caller's own terminal and pipes; the exit status."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Run on the caller's own terminal and pipes; the exit status. SIGTERM ends the command with us."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by the caller
+            stream.flush()
     process = _start(room, argv, stdin=None, stdout=None, stderr=None, alone=False)
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:  # the terminal has sent it to the command as well
-            continue
-        return code if code >= 0 else 128 - code
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:  # the terminal has sent it to the command as well
+                continue
+            return code if code >= 0 else 128 - code
+    except _Terminated:
+        process.kill()  # the command dies with the helper
+        process.wait()
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, which unlike Ctrl-C has not reached the command."""
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise _Terminated
 
 
 def spawn(room: Room, argv: Sequence[str], *, log: str) -> proc.Identity:

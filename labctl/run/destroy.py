@@ -44,7 +44,8 @@ def remove(place: LabDir) -> Removed:
     """The work of `destroy`; the caller holds the lock."""
     runtime = DEFAULT_RUNTIME
     nodes = _count_directories(os.path.join(place.path, "nodes"))
-    with contextlib.suppress(LabctlError):  # a record that cannot be read must not keep the lab alive
+    # A record that cannot be read, or a full disk that takes no new one, must not keep the lab alive.
+    with contextlib.suppress(LabctlError, OSError):
         record = place.read()
         if record is not None:
             runtime = record.runtime

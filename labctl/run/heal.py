@@ -51,7 +51,7 @@ def implicit(instance: Instance, emit: Emit = ignore) -> list[Healed]:
 def _heal(place: LabDir, *, everything: bool) -> Healed:
     if not everything and _healthy(place):
         return Healed(lab=place.name)
-    if _somebody_works_on(place):
+    if busy(place):
         return Healed(lab=place.name, left=("another labctl is at work on it",) if everything else ())
     try:
         with place.lock(wait_s=STRAYS_S):
@@ -97,7 +97,7 @@ def _phase(place: LabDir) -> Phase | None:
     return Phase(found[1]) if found else place.need().phase
 
 
-def _somebody_works_on(place: LabDir) -> bool:
+def busy(place: LabDir) -> bool:
     """Whether the process that took the lab's lock lives. If only its children do, they are waited for instead."""
     try:
         inode = os.stat(place.lock_file).st_ino

@@ -65,6 +65,12 @@ class Instance:
     def here(root: str | None = None) -> Instance:
         """The instance of this process: `LABCTL_STATE`, else /var/lib/labctl."""
         place = root or os.environ.get("LABCTL_STATE") or DEFAULT_ROOT
+        if any(char in os.path.realpath(place) for char in ",:\\"):
+            raise LabctlError(
+                "bad-value",
+                f"labs cannot be kept in {place}: overlayfs takes no path with `,`, `:` or a backslash",
+                hint="LABCTL_STATE names another directory",
+            )
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return Instance(root=os.path.realpath(place), boot=file.read().strip())
 
@@ -92,6 +98,8 @@ class Instance:
             there = sorted(entry.name for entry in os.scandir(self.labs_dir) if entry.is_dir())
         except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise _no_state(self.root, error) from None
         except PermissionError:
             raise LabctlError(
                 "no-root",
@@ -286,8 +294,19 @@ class LabDir:
             "no-lab", f"no lab is called {self.name!r}", hint="`labctl inspect --all` lists the labs"
         )
 
+    def busy(self) -> LabctlError:
+        """What to tell whoever finds the lab locked."""
+        return LabctlError(
+            "lab-busy",
+            f"another labctl is changing lab {self.name!r}",
+            hint="wait for it to finish and try again",
+        )
+
     def _make(self) -> None:
-        os.makedirs(self.instance.root, exist_ok=True)
+        try:
+            os.makedirs(self.instance.root, exist_ok=True)
+        except OSError as error:
+            raise _no_state(self.instance.root, error) from None
         at = self.instance.root
         for part in os.path.relpath(self.path, at).split(os.sep):
             at = os.path.join(at, part)
@@ -303,11 +322,7 @@ class LabDir:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     os.close(fd)
-                    raise LabctlError(
-                        "lab-busy",
-                        f"another labctl is changing lab {self.name!r}",
-                        hint="wait for it to finish and try again",
-                    ) from None
+                    raise self.busy() from None
                 time.sleep(0.02)
         return self._is_lock(fd)
 
@@ -338,6 +353,15 @@ class LabDir:
         with contextlib.suppress(OSError):  # already gone, or somebody is making a new lab in it
             os.rmdir(self.path)
         self.instance.prune()
+
+
+def _no_state(root: str, error: OSError) -> LabctlError:
+    reason = (error.strerror or str(error)).lower()
+    return LabctlError(
+        "cannot-write",
+        f"labs cannot be kept in {root}: {reason}",
+        hint="LABCTL_STATE names another directory",
+    )
 
 
 def _decode_record(value: Any) -> Record:

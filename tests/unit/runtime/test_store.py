@@ -226,3 +226,29 @@ def test_what_is_no_lab_name_has_no_place(tmp_path, name):
         Instance.here(str(tmp_path)).lab(name)
     assert caught.value.code == "bad-name"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("root", ["/proc/nowhere", "/dev/null", "/dev/null/below"])
+def test_a_state_directory_that_cannot_be(root):
+    here = Instance.here(root)
+    with (
+        pytest.raises(LabctlError, match="labs cannot be kept in") as caught,
+        here.lab("x").lock(create=True),
+    ):
+        pass
+    assert caught.value.code == "cannot-write"
+
+
+def test_a_file_is_no_state_directory(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(LabctlError) as caught:
+        Instance.here(str(file)).labs()
+    assert caught.value.code == "cannot-write"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b", "a\\b"])
+def test_a_state_directory_that_overlayfs_cannot_take(tmp_path, name):
+    with pytest.raises(LabctlError, match="overlayfs") as caught:
+        Instance.here(str(tmp_path / name))
+    assert caught.value.code == "bad-value"
