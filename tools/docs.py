@@ -3,6 +3,7 @@
 docs/cli.md       every verb, flag, variable and exit status, from the typer application
 docs/labfile.md   every key of a lab file, from labctl.schema.clab_keys
 docs/errors.md    every error code with the inputs and texts of tests/errors
+docs/faults.md    every fault with its settings, and what other lists of failures it stands for (fault_coverage.py)
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import fault_coverage as coverage
 import typer.main
 
 from labctl.cli.main import app
 from labctl.errors import CODES, Exit
+from labctl.faults.base import FAULTS
+from labctl.runtime.impair.choose import PREFERENCES
 from labctl.schema import clab_keys
+from labctl.schema import faults as fault_settings
 from labctl.schema.clab_keys import Key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,6 +188,95 @@ def example(golden: Path) -> Iterator[str]:
     yield f"```text\n{golden.read_text().rstrip()}\n```"
 
 
+# ---- docs/faults.md
+
+
+def faults() -> Iterator[str]:
+    yield "# Faults"
+    yield MADE
+    yield (
+        "A fault is added by hand (`labctl fault add KIND TARGET --for 60s --SETTING VALUE`) or by a step of a scenario "
+        "(`fault: KIND`, with its settings beside it). Every fault ends by itself: its effects are under a lease that "
+        "the lab's agent keeps, and what they were before is on disk before the first touch, so `labctl heal` puts it "
+        "back after any crash. Faults that overlap add up: down wins, delays add, losses compose, the narrowest rate and "
+        "the smallest CPU share count. An effect that was read back and is not there is an error, and the fault is "
+        "withdrawn. Durations, rates, sizes and percentages need their unit."
+    )
+    rows = [(f"[`{kind}`](#{anchor(kind)})", FAULTS[kind].on.value, summary(kind)) for kind in FAULTS]
+    yield table(("fault", "on", ""), rows)
+    for kind in FAULTS:
+        yield from one_fault(kind)
+    yield "## What other tools call a failure"
+    yield "Which fault stands for it. What has none yet says why."
+    for title, found in (
+        ("Links", coverage.LINKS),
+        ("Devices", coverage.DEVICES),
+        ("Applications", coverage.APPLICATIONS),
+        ("Resources", coverage.RESOURCES),
+    ):
+        yield f"### {title}"
+        yield coverage_table(found)
+    yield "## The issue types of NIKA"
+    yield (
+        "NIKA (arXiv 2512.16381) is a benchmark of network incidents for troubleshooting agents. Its issue types, by the "
+        "names of its repository (those of Kubernetes left out)."
+    )
+    covered = sum(bool(kinds) for _, kinds, _ in coverage.NIKA)
+    yield f"{covered} of {len(coverage.NIKA)} can be made with labctl now."
+    yield coverage_table(coverage.NIKA)
+
+
+def one_fault(kind: str) -> Iterator[str]:
+    fault: Any = FAULTS[kind]
+    yield f"## {kind}"
+    module = sys.modules[fault.__module__].__doc__ or ""
+    yield from (" ".join(part.split()) for part in module.strip().split("\n\n"))
+    specs = fault_settings.settings(fault)
+    if specs:
+        rows = [
+            (f"`--{s.key.replace('_', '-')}`", s.unit, "required" if s.required else s.default_text, s.help)
+            for s in specs
+        ]
+        yield table(("setting", "unit", "default", ""), rows)
+    yield f"**By**: {mechanism(kind)}. **At its end**: {fault.reverts}."
+
+
+def mechanism(kind: str) -> str:
+    used = [
+        f"{name.removesuffix('_s')}: {', '.join(PREFERENCES[name])}"
+        for name in coverage.IMPAIRS.get(kind, ())
+    ]
+    said = [coverage.MECHANISM[kind]] if kind in coverage.MECHANISM else []
+    if used:
+        said.append(f"the first of these that the kernel has ({'; '.join(used)})")
+    return "; ".join(said)
+
+
+def coverage_table(rows: Sequence[tuple[str, str, str]]) -> str:
+    """Raises if a row names a fault that there is not, or says neither which fault nor why none."""
+    shown = []
+    for failure, kinds, remark in rows:
+        for each in filter(None, kinds.split(", ")):
+            known = {f"--{s.key.replace('_', '-')}" for s in fault_settings.settings(FAULTS[each.split()[0]])}
+            unknown = {word for word in each.split() if word.startswith("--")} - known
+            if unknown:
+                raise SystemExit(f"{failure}: {each}: no such setting {unknown}")
+        if not (kinds or remark):
+            raise SystemExit(f"{failure}: neither a fault nor a reason")
+        shown.append(
+            (failure, ", ".join(f"`{k}`" for k in kinds.split(", ")) if kinds else "not yet", remark)
+        )
+    return table(("failure", "fault", ""), shown)
+
+
+def summary(kind: str) -> str:
+    return first(sys.modules[FAULTS[kind].__module__].__doc__).rstrip(".")
+
+
+def anchor(kind: str) -> str:
+    return kind.replace(".", "")
+
+
 # ----
 
 
@@ -195,6 +289,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "docs/cli.md": cli,
     "docs/labfile.md": labfile,
     "docs/errors.md": errors,
+    "docs/faults.md": faults,
 }
 
 
