@@ -19,7 +19,9 @@ hypothesis.settings.load_profile("labctl")
 
 
 def pytest_configure(config):
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&`: children would inherit deaf ears
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # started with `&`: children would inherit deaf ears
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if SOAK:
         config.pluginmanager.register(soaking.Resume(SEED), "soak-resume")
