@@ -17,11 +17,12 @@ from labctl.model.effects import (
     Configured,
     CpuLimit,
     Down,
-    Effect,
     Frozen,
+    HalfCable,
     Impaired,
     Killed,
     Off,
+    Resource,
     Stopped,
 )
 from labctl.model.impairment import describe
@@ -53,22 +54,18 @@ class Line:
     details: tuple[str, ...] = ()
 
 
-def timeline(plan: Plan, words: Callable[[Effect], str] | None = None) -> tuple[Line, ...]:
-    """The steps in order. words: how this machine would make an effect; by default what it is in general."""
+def timeline(plan: Plan, words: Callable[[Change], str] | None = None) -> tuple[Line, ...]:
+    """The steps in order. words: how this machine would make a change; by default what it is in general."""
     return tuple(_Walk(words or kernel_words).step(plan.root, 0.0, 0.0, 0)[0])
 
 
-def render(plan: Plan, words: Callable[[Effect], str] | None = None) -> str:
+def render(plan: Plan, words: Callable[[Change], str] | None = None) -> str:
     """The whole dry run as text."""
     return "\n".join(_text(plan, timeline(plan, words)))
 
 
-def kernel_words(effect: Effect) -> str:
-    """What an effect is in the kernel, whichever backend makes it."""
-    return f"{effect.on}: {change_words(effect.change)}"
-
-
-def change_words(change: Change) -> str:  # noqa: PLR0911  (one line for each kind of change)
+def kernel_words(change: Change) -> str:  # noqa: PLR0911  (one line for each kind of change)
+    """What a change is in the kernel, whichever backend makes it."""
     match change:
         case Down():
             return "no carrier at the receiving end (panel side down)"
@@ -93,7 +90,7 @@ def change_words(change: Change) -> str:  # noqa: PLR0911  (one line for each ki
 class _Walk:
     """The steps as lines. Each step returns its lines and how long it takes, at least and at most."""
 
-    def __init__(self, words: Callable[[Effect], str]) -> None:
+    def __init__(self, words: Callable[[Change], str]) -> None:
         self._words = words
 
     def step(
@@ -133,14 +130,20 @@ class _Walk:
         return lines, (at - low, latest - high)
 
     def _effects(self, fault: PlannedFault) -> tuple[str, ...]:
-        """Each effect once, with its first begin if that is not the fault's own."""
-        seen: dict[str, float] = {}
+        """Each effect once, with its first begin if that is not the fault's own; both directions of a cable in one."""
+        seen: dict[tuple[str, str], tuple[float, set[Resource]]] = {}
         for span in fault.spans:
-            seen.setdefault(self._words(span.effect), span.start_s)
-        lines = [
-            words + (f", from {format_duration(_tidy(start))}" if start else "")
-            for words, start in seen.items()
-        ]
+            on = span.effect.on
+            name = str(on.cable) if isinstance(on, HalfCable) else str(on)
+            _, resources = seen.setdefault((name, self._words(span.effect.change)), (span.start_s, set()))
+            resources.add(on)
+        lines = []
+        for (name, words), (start, resources) in seen.items():
+            half = next((on for on in resources if isinstance(on, HalfCable)), None)
+            way = "" if half is None else " both ways" if len(resources) > 1 else f" {half.direction}"
+            lines.append(
+                f"{name}{way}: {words}" + (f", from {format_duration(_tidy(start))}" if start else "")
+            )
         if len(lines) > _MOST:
             lines = [*lines[: _MOST - 1], f"and {len(lines) - _MOST + 1} more like these"]
         return tuple(lines)

@@ -92,30 +92,11 @@ def summary(report: Report) -> dict[str, object]:
 
 
 def _show_plan(plan: Plan, output: out.Format) -> None:
-    from labctl.agent import codec
-    from labctl.run import rundir
-    from labctl.run.engine import faults
+    from labctl.analyze import dryrun
     from labctl.schema import plan_file
-    from labctl.units import format_duration
 
     if output is out.Format.JSON:
         typer.echo(plan_file.dump(plan), nl=False)
         return
-    typer.echo(f"{plan.scenario} on lab {plan.lab}, seed {plan.seed}: nothing is touched")
-    rows = [(fault.id, fault.kind, format_duration(fault.for_s), fault.said) for fault in faults(plan.root)]
-    out.print_table(("FAULT", "KIND", "FOR", "WHAT"), rows)
-    typer.echo()
-    effects = [
-        (
-            fault.id,
-            f"{format_duration(round(span.start_s, 6))} to {format_duration(round(span.end_s, 6))}",
-            span.effect.on,
-            codec.effect(span.effect)["change"],
-        )
-        for fault in faults(plan.root)
-        for span in fault.spans
-    ]
-    out.print_table(("FAULT", "FROM ITS START", "RESOURCE", "EFFECT"), effects)
-    typer.echo()
-    for line in rundir.predicted(plan):
-        typer.echo(f"predicted: {line}")
+    typer.echo("nothing is touched")
+    typer.echo(dryrun.render(plan))
