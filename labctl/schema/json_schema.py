@@ -320,6 +320,49 @@ def _heal() -> Schema:
     return _versioned({"labs": _list(lab)})
 
 
+def _touched() -> Schema:
+    return _list(
+        _object({"on": _TEXT, "applied_ms": {"type": "number"}, "read_ms": {"type": "number"}, "note": _TEXT})
+    )
+
+
+def _fault_add() -> Schema:
+    return _versioned(
+        {
+            "id": _TEXT,
+            "kind": _TEXT,
+            "about": _TEXT,
+            "seed": {"type": "integer"},
+            "for_s": {"type": "number", "exclusiveMinimum": 0},
+            "touched": _touched(),
+        }
+    )
+
+
+def _fault_clear() -> Schema:
+    return _versioned({"cleared": _list(_TEXT), "put_back": _touched()})
+
+
+def _fault_kinds() -> Schema:
+    setting = _object({"key": _TEXT, "unit": _TEXT, "required": _BOOL, "default": _TEXT, "help": _TEXT})
+    kind = _object({"kind": _TEXT, "on": {"enum": ["link", "node", "port"]}, "settings": _list(setting)})
+    return _versioned({"kinds": _list(kind)})
+
+
+def _fault_list() -> Schema:
+    effect = _object({"on": _TEXT, "change": _TEXT, "now": _BOOL})
+    fault = _object(
+        {
+            "id": _TEXT,
+            "about": _TEXT,
+            "remaining_s": {"type": "number", "minimum": 0},
+            "until": _TEXT,
+            "effects": _list(effect),
+        }
+    )
+    return _versioned({"lab": _TEXT, "faults": _list(fault)})
+
+
 def _render() -> Schema:
     return _versioned(
         {
@@ -372,6 +415,10 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "compare": ("what `labctl compare --format json` prints", _compare),
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),
+    "fault-add": ("what `labctl fault add --format json` prints", _fault_add),
+    "fault-clear": ("what `labctl fault clear --format json` prints", _fault_clear),
+    "fault-kinds": ("what `labctl fault kinds --format json` prints", _fault_kinds),
+    "fault-list": ("what `labctl fault list --format json` prints", _fault_list),
     "graph": ("what `labctl graph --format json` prints", _graph),
     "heal": ("what `labctl heal --format json` prints", _heal),
     "inspect": ("what `labctl inspect --format json` prints (containerlab's shape)", _inspect),

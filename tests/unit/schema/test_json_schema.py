@@ -136,6 +136,11 @@ def test_what_the_verbs_of_a_lab_print(capsys, tmp_path, monkeypatch):
         shown = printed(capsys, "inspect")
         check("inspect", shown)
         assert shown["schemas"][0]["state"] == "running"
+        added = printed(capsys, "fault", "add", "node.hang", "r1", "--for", "60s")
+        check("fault-add", added)
+        check("fault-list", printed(capsys, "fault", "list"))
+        check("fault-clear", printed(capsys, "fault", "clear", added["id"]))
+        check("fault-kinds", printed(capsys, "fault", "kinds"))
         check("heal", printed(capsys, "heal"))
     finally:
         with pytest.raises(SystemExit):
