@@ -39,6 +39,8 @@ def run(
 
     if (file is None) == (plan is None):
         raise typer.BadParameter("give a scenario, or --plan with the plan of an earlier run")
+    if plan is not None and seed is not None:
+        raise typer.BadParameter("a saved plan has its seed", param_hint="--seed")
     request = app.Request(scenario=file, plan=plan, lab=lab, seed=seed, out=directory)
     if dry_run:
         _show_plan(app.prepare(request, Instance.here())[1], output)

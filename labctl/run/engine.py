@@ -141,6 +141,7 @@ class _Run:
         self.unanswered = False  # a request was interrupted: nobody knows what it did
         self.began = clock.now()
         self.last_change = self.began  # of an effect
+        self.last_ended: tuple[str, ...] = ()  # faults
         self.ended_early = ""
         settings = [probe.settings for probe in plan.probes]
         self.late_s = max((_number(each, "late_s") for each in settings), default=0.0)
@@ -304,7 +305,7 @@ class _Run:
     def until_settled(self, step: WaitStep, start: float) -> Steps:
         yield start
         since, names = self.last_change, ", ".join(self.active)
-        phase = f"with {names}" if names else "after the last fault"
+        phase = f"with {names}" if names else f"after {', '.join(self.last_ended) or 'the start'}"
         while True:
             seen = self.world.look(phase, since)
             now = self.clock.now()
@@ -401,6 +402,7 @@ class _Run:
 
     def asked(self, at: float, batch: Sequence[_Due]) -> None:
         self.last_change = at
+        self.last_ended = tuple(dict.fromkeys(d.fault.id for d in batch if not d.begins)) or self.last_ended
         self.note(
             "asked",
             due=at,

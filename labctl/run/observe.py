@@ -6,7 +6,9 @@ A rendered lab carries the production name of every node and port that had to be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from labctl.analyze.routes import Tables, renamed
 from labctl.linux.routes import RouteReader
@@ -25,11 +27,40 @@ def runtime(place: LabDir) -> Runtime:
 
 def targets(place: LabDir) -> list[converge.Target]:
     """Every node of the lab, with the daemons it runs."""
-    return [
-        converge.target(status.node, place.node_ns(status.node), f"/proc/{status.pid}/root")
-        for status in runtime(place).status(place.need().lab)
-        if status.pid is not None
-    ]
+    lab, here = place.need().lab, runtime(place)
+    found = []
+    for status in here.status(lab):
+        if status.pid is None:
+            continue
+        target = converge.target(status.node, place.node_ns(status.node), _root(status.pid))
+        if target.daemons is not None:
+            target = replace(target, daemons=_Daemons(here, lab, status.node, status.pid))
+        found.append(target)
+    return found
+
+
+class _Daemons:
+    """The daemons of a node, in whatever process it runs now: after a power loss it is another one."""
+
+    def __init__(self, runtime: Runtime, lab: LabSpec, node: str, pid: int) -> None:
+        self._runtime = runtime
+        self._lab = replace(lab, nodes=(lab.node(node),), cables=())
+        self._pid = pid
+        self._sockets = frr.VtySockets(_root(pid))
+
+    def ask(self, daemon: str, command: str) -> str | None:
+        answer = self._sockets.ask(daemon, command)
+        if answer is not None or os.path.exists(_root(self._pid)):
+            return answer
+        pid = next((status.pid for status in self._runtime.status(self._lab)), None)
+        if pid is None:
+            return None
+        self._pid, self._sockets = pid, frr.VtySockets(_root(pid))
+        return self._sockets.ask(daemon, command)
+
+
+def _root(pid: int) -> str:
+    return f"/proc/{pid}/root"
 
 
 def tables(place: LabDir) -> Tables:

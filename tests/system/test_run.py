@@ -51,6 +51,20 @@ expect:
   during:
     - {{probe: path, max_outage: 100ms}}
 """
+POWER = f"""\
+name: power
+{PROBES}timeline:
+  - fault: node.power
+    id: power
+    target: {{node: r3}}
+    for: 3s
+  - wait: {{until: settled, timeout: 90s}}
+  - check: {{probe: path, loss: 0%}}
+expect:
+  after:
+    - {{adjacencies: same}}
+    - {{routes: same}}
+"""
 LONG = f"""\
 name: long
 {PROBES}timeline:
@@ -159,6 +173,15 @@ def test_a_stop_rule_ends_it_long_before_its_time(lab, directory, capsys):
     report = json.loads((where / "report.json").read_text())
     (act,) = report["acts"]
     assert act["end"]["applied"] - act["start"]["applied"] < 60
+
+
+def test_a_node_that_was_without_power_is_found_again(lab, directory, capsys):
+    """Its first process is another one than the run began with; its sessions are asked from that."""
+    status, said, where = run(directory, POWER, capsys)
+    assert (status, said[-1]) == (0, "PASS"), said
+    whole(lab)
+    phases = [seen["phase"] for seen in json.loads((where / "report.json").read_text())["convergence"]]
+    assert phases == ["before", "after power", "after"]
 
 
 def test_a_dry_run_touches_nothing(lab, directory, capsys):
