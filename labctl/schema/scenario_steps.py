@@ -45,10 +45,10 @@ UNTIL = ("settled",)
 def read_timeline(value: Value | None, reading: Reading) -> Step | None:
     if value is None:
         return None
-    if isinstance(value, Scalar) and not value.is_null:
+    if not isinstance(value, Seq):
         fields.wrong(reading.problems, value, "timeline", "a list of steps")
         return None
-    if not reading.items(value, "timeline"):
+    if not value.items:
         reading.add("bad-value", "the timeline is empty: nothing would happen", value.span)
         return None
     return _steps(value, "timeline", reading)
@@ -112,6 +112,7 @@ def _wait(_: Map, value: Value, reading: Reading) -> WaitStep | None:
         if until_at is None:
             if timeout_at is not None:
                 reading.add("missing-key", "a wait with a timeout has no `until`", value.span)
+                return None
             length = reading.duration(reading.required(value, "for", "wait"), "wait")
             return None if length is None else WaitStep(for_s=length)
         if "for" in value:
