@@ -407,7 +407,9 @@ class Agent:
         return {
             "cleared": sorted(before - set(self.ledger.active)),
             "put_back": changed,
-            "off_base": {str(on): why for on, why in self.off_base.items()} | self.guarded.off_base(),
+            "off_base": {str(on): why for on, why in self.off_base.items()}
+            | self.guarded.off_base()
+            | self.saved.damaged(),
         }
 
     def _settle(self, touched: Collection[Resource]) -> list[Reading]:

@@ -64,18 +64,23 @@ class Saved:
             self._sync()
 
     def resources(self) -> list[Resource]:
-        """Everything that has a file."""
-        found = []
-        for name in self._names():
-            path = os.path.join(self.directory, name)
-            try:
-                with open(path, encoding="utf-8") as file:
-                    found.append(codec.parse_resource(json.load(file)["on"]))
-            except FileNotFoundError:
-                continue
-            except (ValueError, KeyError, TypeError) as error:
-                raise _damaged(path, error) from error
-        return found
+        """Everything that has a file that can be read."""
+        return [each for each in map(self._resource, self._names()) if not isinstance(each, str | None)]
+
+    def damaged(self) -> dict[str, str]:
+        """File -> what is wrong with it: what it stands for cannot be put back."""
+        found = {name: self._resource(name) for name in self._names()}
+        return {os.path.join("saved", name): why for name, why in found.items() if isinstance(why, str)}
+
+    def _resource(self, name: str) -> Resource | str | None:
+        """What the file is about; why that cannot be told; None if it is gone."""
+        try:
+            with open(os.path.join(self.directory, name), encoding="utf-8") as file:
+                return codec.parse_resource(json.load(file)["on"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            return f"it was damaged: {error}"
 
     def _names(self) -> list[str]:
         try:

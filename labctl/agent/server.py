@@ -182,7 +182,9 @@ def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
         "active": len(agent.ledger.active),
         "watched": len(agent.watches),
         "corrections": agent.corrections,
-        "off_base": {str(on): why for on, why in agent.off_base.items()} | agent.guarded.off_base(),
+        "off_base": {str(on): why for on, why in agent.off_base.items()}
+        | agent.guarded.off_base()
+        | agent.saved.damaged(),
     }
 
 

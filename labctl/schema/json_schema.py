@@ -384,7 +384,9 @@ def _validate() -> Schema:
     file = _object(
         {
             "file": _TEXT,
-            "kind": {"enum": ["", "allocation-table", "inventory", "lab", "route-tables", "snapshot"]},
+            "kind": {
+                "enum": ["", "allocation-table", "inventory", "lab", "route-tables", "scenario", "snapshot"]
+            },
             "summary": _TEXT,
             "errors": _list(error),
             "warnings": _list(_object({"where": where, "message": _TEXT})),

@@ -58,3 +58,14 @@ def test_damage_is_an_error_and_never_skipped(saved, content):
         saved.read(ALL[0])
     assert caught.value.code == "ledger-corrupt"
     assert name in caught.value.message
+
+
+def test_what_cannot_be_read_is_named(saved):
+    saved.write(ALL[0], {})
+    saved.write(ALL[1], {})
+    assert saved.damaged() == {}
+    name = os.path.basename(saved._path(ALL[0]))
+    with open(os.path.join(saved.directory, name), "w") as file:
+        file.write('{"version": 1, "on": {"nod')
+    assert saved.resources() == ALL[1:2]
+    assert list(saved.damaged()) == [f"saved/{name}"]
