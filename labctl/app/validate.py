@@ -170,6 +170,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _plan(path: str, _lenient: bool, _notify: Notify) -> str:
+    from labctl.schema import plan_file
+
+    found = plan_file.load(path)
+    return f"plan of {found.scenario} for lab {found.lab}, seed {found.seed}"
+
+
 def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
     from labctl.model.routes import RouteTables
     from labctl.schema import files
@@ -183,6 +190,7 @@ _READERS: Mapping[str, Callable[[str, bool, Notify], str]] = {
     "allocation-table": _allocation_table,
     "inventory": _inventory,
     "lab": _lab,
+    "plan": _plan,
     "route-tables": _tables,
     "snapshot": _snapshot,
 }
