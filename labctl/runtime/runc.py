@@ -186,7 +186,7 @@ class RuncRuntime:
     def read(self, lab: LabSpec, resource: NodeRef) -> Setting:
         place = self.instance.lab(lab.name)
         group = place.node_cgroup(resource.node)
-        if self._process(place, resource.node) is None:
+        if self._process(place, resource.node) is None and not cgroup.pids(group):
             return Setting(off=True)
         limit = cgroup.cpu_limit(group)
         return Setting(
