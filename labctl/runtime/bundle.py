@@ -2,7 +2,8 @@
 
 A node is as privileged as containerlab's are *inside*: it configures its interfaces, mounts, traces, runs its own
 namespaces. What leads out is kept from it: no device of the machine, no kernel modules, no clock, no raw I/O, the
-machine's part of /proc/sys and /sys read-only; and its network namespace is the only one it ever sees.
+machine's part of /proc/sys and /sys read-only; and its network namespace is the only one it ever sees. That keeps
+mistakes in, not attackers: with CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc.
 """
 
 from __future__ import annotations
