@@ -216,8 +216,8 @@ def parse_windows(value: Any, count: int) -> tuple[tuple[float, float], ...]:
         if not isinstance(each, list) or len(each) != 2:
             raise ValueError("a window is not [start, end]")
         start, end = (number({"window": edge}, "window") for edge in each)
-        if not start < end:
-            raise ValueError(f"a window from {start} to {end} has no length")
+        if start > end:
+            raise ValueError(f"a window from {start} to {end} ends before it begins")
         found.append((start, end))
     return tuple(found)
 

@@ -115,12 +115,16 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+#: An outage that rounding left over at the end of a fault is none.
+SHORTEST_S = 0.001
+
+
 def cycles(
     down_s: float, up_s: float, for_s: float, stretch: Iterator[float]
 ) -> Iterator[tuple[float, float]]:
     """(start, end) of each outage: down, up, down, … each time multiplied by the next of `stretch`."""
     at = 0.0
-    while at < for_s:
+    while for_s - at > SHORTEST_S:
         end = min(at + down_s * next(stretch), for_s)
         yield at, end
         at = end + up_s * next(stretch)

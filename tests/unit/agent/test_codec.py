@@ -7,7 +7,23 @@ from hypothesis import strategies as st
 from labctl.agent import codec, protocol
 from labctl.agent.codec import Lease, Owner
 from labctl.errors import LabctlError
-from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef
+from labctl.model.effects import (
+    AdminDown,
+    ConfigRef,
+    Configured,
+    CpuLimit,
+    Direction,
+    Down,
+    Effect,
+    Frozen,
+    HalfCable,
+    Killed,
+    NodeRef,
+    Off,
+    PortRef,
+    ProcessRef,
+    Stopped,
+)
 from labctl.names import CableId, PortId
 
 names = st.from_regex(r"\A[a-zA-Z0-9][a-zA-Z0-9._|-]{0,12}\Z")
@@ -72,3 +88,59 @@ def test_an_error_travels_as_itself():
     error = LabctlError("effect-not-taken", "no", hint="try")
     back = protocol.raised(protocol.decode(protocol.encode(protocol.failure(error))))
     assert (back.code, back.message, back.hint) == (error.code, error.message, error.hint)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e6)), max_size=5))
+def test_a_lease_that_comes_and_goes_reads_back(spans):
+    """Also where adding the machine's uptime has rounded a window away."""
+    windows = tuple((start, start + length) for start, length in spans)
+    effects = tuple(Effect(id="l", on=ProcessRef("r1", "bgpd"), change=Killed("x")) for _ in windows)
+    if not effects:
+        return
+    lease = Lease(
+        id="l", effects=effects, deadline_boot=1.0, deadline_wall=1.0, windows=windows, about="flaps"
+    )
+    assert codec.parse_lease(json.loads(json.dumps(codec.lease(lease)))) == lease
+    for start, end in windows:
+        assert len(lease.at(start)) == sum(s <= start < e for s, e in windows)
+        assert {start, end} <= lease.edges
+
+
+@pytest.mark.parametrize(
+    ("on", "change"),
+    [
+        (NodeRef("r1"), Off()),
+        (NodeRef("r1"), CpuLimit(0.25)),
+        (ProcessRef("r1", "bgpd"), Killed()),
+        (ProcessRef("r1", "bgpd"), Killed("bgpd -d")),
+        (ProcessRef("r1", "bgpd"), Stopped()),
+        (PortRef(PortId("r1", "eth1")), AdminDown()),
+        (ConfigRef("r1"), Configured(("router bgp 1", " no x"))),
+    ],
+)
+def test_every_change_reads_back(on, change):
+    effect = Effect(id="x", on=on, change=change)
+    assert codec.parse_effect("x", json.loads(json.dumps(codec.effect(effect)))) == effect
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"node": "r1", "change": "cpu"},
+        {"node": "r1", "change": "cpu", "cores": 0},
+        {"node": "r1", "change": "killed"},
+        {"port": "r1", "change": "admin-down"},
+        {"config": "r1", "change": "configured", "lines": "x"},
+        {"config": "r1", "change": "configured", "lines": []},
+        {"node": "r1", "process": "", "change": "stopped"},
+    ],
+)
+def test_a_change_without_what_it_needs_is_refused(value):
+    with pytest.raises(ValueError, match=r"core|process|port|line|missing"):
+        codec.parse_effect("x", value)
+
+
+@pytest.mark.parametrize("windows", [[], [[1.0]], [[2.0, 1.0]], [[0, None]], "x", [[0.0, 1.0], [0.0, 1.0]]])
+def test_windows_that_are_none_are_refused(windows):
+    with pytest.raises(ValueError, match=r"window|number"):
+        codec.parse_windows(windows, 1)
