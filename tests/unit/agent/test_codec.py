@@ -136,7 +136,7 @@ def test_every_change_reads_back(on, change):
     ],
 )
 def test_a_change_without_what_it_needs_is_refused(value):
-    with pytest.raises(ValueError, match=r"core|process|port|line|missing"):
+    with pytest.raises(ValueError, match=r"core|process|port|line|missing|apply"):
         codec.parse_effect("x", value)
 
 
