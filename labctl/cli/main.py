@@ -45,9 +45,14 @@ VERBS: tuple[str, ...] = (
 #: A full or read-only file system is the machine's, not a bug of labctl.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
+
+class _InOrder(Verbs):
+    order = VERBS
+
+
 app = typer.Typer(
     name="labctl",
-    cls=Verbs,
+    cls=_InOrder,
     help="Build a shadow of a production network in containers and break it on purpose.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

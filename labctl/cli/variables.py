@@ -6,7 +6,7 @@ A flag that means the same everywhere has one variable (`LABCTL_FORMAT`), one of
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from typer.core import TyperGroup
 
@@ -15,10 +15,14 @@ SHARED = frozenset({"lab", "format", "out", "dry-run", "seed", "runtime", "yes"}
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs; gives each option its variable."""
+    """The group of all verbs, in `order`; gives each option its variable."""
+
+    order: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        if self.order:  # typer puts groups (`fault`) after commands
+            self.commands = {name: self.commands[name] for name in self.order}
         _name_variables(self, ())
 
 
