@@ -66,7 +66,7 @@ def test_it_says_what_one_learns_and_what_must_hold(path):
     found = scenario.load(path)
     assert found.steady
     assert found.during
-    assert {"leftovers", "routes", "adjacencies"} <= {e.measure for e in found.after}
+    assert {"leftovers", "settled_within", "adjacencies"} <= {e.measure for e in found.after}
     assert found.blast_radius.max_unreachable_pairs is not None
 
 
