@@ -9,6 +9,7 @@ exact and so is the result; elsewhere it holds everything that may happen, and p
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -64,18 +65,18 @@ def course(step: PlanStep) -> Course:
 
 
 def _of_fault(fault: PlannedFault) -> tuple[Phase, ...]:
-    """Between two neighbouring begins or ends nothing changes."""
-    changes: dict[float, tuple[set[Effect], set[Effect]]] = {at: (set(), set()) for at in (0.0, fault.for_s)}
+    """Between two neighbouring begins or ends nothing changes. Spans of one effect may overlap: it is counted."""
+    times = sorted({0.0, fault.for_s, *(at for s in fault.spans for at in (s.start_s, s.end_s))})
+    begins: dict[float, Counter[Effect]] = {at: Counter() for at in times}
+    ends: dict[float, Counter[Effect]] = {at: Counter() for at in times}
     for span in fault.spans:
-        changes.setdefault(span.start_s, (set(), set()))[0].add(span.effect)
-        changes.setdefault(span.end_s, (set(), set()))[1].add(span.effect)
+        begins[span.start_s][span.effect] += 1
+        ends[span.end_s][span.effect] += 1
     found: list[Phase] = []
-    active: frozenset[Effect] = _NONE
-    times = sorted(changes)
+    count: Counter[Effect] = Counter()
     for at, until in itertools.pairwise(times):
-        begins, ends = changes[at]
-        active = (active - ends) | begins
-        found.append(Phase(start_s=at, end_s=until, active=active))
+        count = count + begins[at] - ends[at]
+        found.append(Phase(start_s=at, end_s=until, active=frozenset(count)))
     return tuple(found)
 
 
