@@ -62,7 +62,7 @@ def seen(lab, start):
     zero = time.monotonic()
     with (
         converge.Watch(observe.targets(lab)) as watch,
-        Sampler(flows, interval_s=0.02) as pings,
+        Sampler(flows, interval_s=0.002) as pings,
         Sampler((web,), interval_s=0.2) as requests,
     ):
         before = watch.settle(phase="before", timeout_s=60)

@@ -121,8 +121,10 @@ def test_a_cut_that_routing_survives_passes(lab, directory, capsys):
     assert (act["id"], act["on"]) == ("cut", CUT)
     assert act["start"]["requested"] <= act["start"]["applied"] <= act["start"]["read_back"]
     assert 7.5 < act["end"]["applied"] - act["start"]["applied"] < 8.5
-    lost = report["flows"][0]["lost"]
-    assert lost > 0, "a cut that costs nothing was none"
+    # FRR may be quicker than the probe; that the cable was cut and came back can be seen in the routes
+    assert {(c["node"], c["prefix"]) for c in report["convergence"][-1]["route_changes"]} >= {
+        ("r1", "10.2.0.0/24")
+    }
     assert {each.name for each in where.iterdir()} >= {
         "scenario.yml",
         "plan.json",
