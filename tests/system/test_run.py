@@ -137,6 +137,7 @@ def test_a_cut_that_routing_survives_passes(lab, directory, capsys):
     }
 
 
+@pytest.mark.soak
 def test_judged_again_and_played_again(lab, directory, capsys):
     status, _, where = run(directory, SURVIVED, capsys)
     assert status == 0
@@ -177,6 +178,7 @@ def test_a_stop_rule_ends_it_long_before_its_time(lab, directory, capsys):
     assert act["end"]["applied"] - act["start"]["applied"] < 60
 
 
+@pytest.mark.soak
 def test_a_node_that_was_without_power_is_found_again(lab, directory, capsys):
     """Its first process is another one than the run began with; its sessions are asked from that."""
     status, said, where = run(directory, POWER, capsys)
@@ -248,6 +250,7 @@ def test_a_run_that_is_killed_leaves_nothing_and_a_readable_journal(lab, directo
     assert [act.id for act in report.acts] == ["alone"]
 
 
+@pytest.mark.soak
 def test_a_manual_fault_beside_a_run_stays(lab, directory, capsys):
     from labctl.model.effects import Direction, Effect, HalfCable, Impaired
     from labctl.model.impairment import Impairment

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 ROOT = Path(__file__).parents[2]
 LIBRARY = sorted(path.stem for path in (ROOT / "scenarios").glob("*.yml"))
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
-SAMPLE = random.Random(SEED).sample(LIBRARY, 2)
+SAMPLE = random.Random(SEED).sample(LIBRARY, 1)
 SOAK = os.environ.get("LABCTL_SOAK") == "1"
 
 
