@@ -53,7 +53,7 @@ def parse(
 ) -> LabSpec:
     """The lab of a text; relative paths in it start from the directory of `file`."""
     _refuse_templates(text, file)
-    root = yaml.parse(expand(text, os.environ if env is None else env, file=file), file=file)
+    root = yaml.parse(expand(text, os.environ if env is None else env, file=file), file=file, nul=False)
     source = os.path.abspath(file)
     reading = Reading(
         file=file, directory=os.path.dirname(source), lenient=lenient, notify=notify or _to_the_log

@@ -42,7 +42,7 @@ def load(path: str | os.PathLike[str]) -> Scenario:
 def parse(text: str, *, file: str) -> Scenario:
     """The scenario of a text; `file` is the name that errors carry."""
     reading = Reading()
-    root = yaml.parse(text, file=file)
+    root = yaml.parse(text, file=file, nul=False)
     given = reading.mapping(root, "the scenario", KEYS)
     if given is None:
         if not len(reading.problems):

@@ -101,9 +101,13 @@ def load(path: str | os.PathLike[str]) -> Value:
     return parse(read_text(path), file=os.fspath(path))
 
 
-def parse(text: str, *, file: str) -> Value:
-    """The tree of a text; `file` is the name that errors carry."""
-    builder = _Builder(file)
+def parse(text: str, *, file: str, nul: bool = True) -> Value:
+    """The tree of a text; `file` is the name that errors carry.
+
+    nul False: no value holds a NUL character, because the values go where the kernel takes C strings. What devices
+    say of themselves may hold one.
+    """
+    builder = _Builder(file, nul=nul)
     try:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
@@ -175,9 +179,10 @@ class _Open:
 class _Builder:
     """Events to tree, without recursion."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, nul: bool) -> None:
         self.root: Value | None = None
         self._file = file
+        self._nul = nul
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Value, int] | None] = {}  # value and weight; None: still open
         self._documents = 0
@@ -186,7 +191,7 @@ class _Builder:
         match event:
             case ev.ScalarEvent():
                 self._tag(event)
-                if "\0" in event.value:
+                if "\0" in event.value and not self._nul:
                     raise self._error("a value cannot hold a NUL character", event)
                 unquoted = event.style in (None, "") and event.tag != _STR
                 self._place(Scalar(event.value, plain=unquoted, span=self._span(event)), 1, event.anchor)

@@ -181,6 +181,8 @@ def test_a_node_has_no_device_of_the_machine(run):
     "path", ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/sys/kernel/mm/ksm/run"]
 )
 def test_a_node_does_not_write_to_the_machines_kernel(run, path):
+    if not os.path.exists(path):
+        pytest.skip(f"this kernel has no {path}")
     # Opened and not written: a node that got through must not change the machine that tests it.
     assert run("r1", "test", "-e", path).code == 0
     assert run("r1", "sh", "-c", f": >> {path}").code != 0
