@@ -15,6 +15,8 @@ from labctl.errors import Span
 
 class LineClass(StrEnum):
     MODELLED = "modelled"
+    DEFAULTED = "defaulted"  # states what would hold without it
+    APPROXIMATED = "approximated"  # emulated by something that is not quite the same; `rule` says by what
     IRRELEVANT = "irrelevant"  # does not bear on forwarding; `rule` says why
     UNSUPPORTED = "unsupported"  # understood, and not emulated
     UNKNOWN = "unknown"
@@ -22,7 +24,7 @@ class LineClass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountedLine:
-    """rule: for irrelevant and unsupported lines, the kebab-case name of the reason."""
+    """rule: for all lines but modelled and unknown ones, the kebab-case name of the reason."""
 
     where: Span
     text: str

@@ -27,8 +27,27 @@ Act: TypeAlias = "Callable[[Draft, re.Match[str]], Commands | None]"
 _LEAVE = {"exit", "quit", "exit-address-family", "exit-vrf", "exit-vnc", "exit-link-params"}
 
 
-class Unsupported(Exception):  # noqa: N818  (not an error: a verdict on one line)
-    """Raised by an act that finds a form that the model does not hold; the argument is the rule's name."""
+class Verdict(Exception):  # noqa: N818  (not an error: what an act finds out about its line)
+    """Raised by an act that has read its line and finds that the pattern's class does not fit; `rule` says why."""
+
+    def __init__(self, rule: str, cls: LineClass) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.cls = cls
+
+
+class Unsupported(Verdict):
+    """A form that the model does not hold."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule, LineClass.UNSUPPORTED)
+
+
+class Approximated(Verdict):
+    """What was taken into the model is not quite what the line says."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule, LineClass.APPROXIMATED)
 
 
 def _nothing(_draft: Draft, _match: re.Match[str]) -> None:
@@ -36,7 +55,7 @@ def _nothing(_draft: Draft, _match: re.Match[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
     pattern: re.Pattern[str]
     act: Act
     cls: LineClass
@@ -45,17 +64,21 @@ class _Rule:
 
 @dataclass(slots=True)
 class Commands:
-    """One context. `swallow`: lines indented below its opening line are of this class when nothing here takes them."""
+    """One context. `swallow`: lines indented below its opening line are of this class when nothing here takes them.
+
+    base: the commands of another vendor's context of the same kind, tried after those here.
+    """
 
     name: str
     swallow: LineClass | None = None
-    _rules: list[_Rule] = field(default_factory=list)
+    base: Commands | None = None
+    _rules: list[Rule] = field(default_factory=list)
 
     def on(self, pattern: str) -> Callable[[Act], Act]:
         """The decorated function takes lines of this pattern into the model."""
 
         def add(act: Act) -> Act:
-            self._rules.append(_Rule(re.compile(pattern), act, LineClass.MODELLED, ""))
+            self._rules.append(Rule(re.compile(pattern), act, LineClass.MODELLED, ""))
             return act
 
         return add
@@ -66,14 +89,20 @@ class Commands:
     def unsupported(self, rule: str, *patterns: str, act: Act = _nothing) -> None:
         self._add(LineClass.UNSUPPORTED, rule, patterns, act)
 
-    def _add(self, cls: LineClass, name: str, patterns: Iterable[str], act: Act) -> None:
-        self._rules.extend(_Rule(re.compile(p), act, cls, name) for p in patterns)
+    def defaulted(self, rule: str, *patterns: str, act: Act = _nothing) -> None:
+        self._add(LineClass.DEFAULTED, rule, patterns, act)
 
-    def find(self, line: str) -> tuple[_Rule, re.Match[str]] | None:
+    def approximated(self, rule: str, *patterns: str, act: Act = _nothing) -> None:
+        self._add(LineClass.APPROXIMATED, rule, patterns, act)
+
+    def _add(self, cls: LineClass, name: str, patterns: Iterable[str], act: Act) -> None:
+        self._rules.extend(Rule(re.compile(p), act, cls, name) for p in patterns)
+
+    def find(self, line: str) -> tuple[Rule, re.Match[str]] | None:
         for rule in self._rules:
             if match := rule.pattern.fullmatch(line):
                 return rule, match
-        return None
+        return self.base.find(line) if self.base else None
 
 
 def walk(text: str, top: Commands, draft: Draft) -> tuple[AccountedLine, ...]:
@@ -107,23 +136,25 @@ def _take(line: str, indented: bool, stack: list[Commands], draft: Draft) -> Acc
                     where=draft.where, text=scrub(line), cls=swallowed, rule=stack[depth].name
                 )
             continue
-        rule, match = found
         del stack[depth + 1 :]
-        try:
-            opened = _act(rule, match, draft)
-        except Unsupported as verdict:
-            return AccountedLine(
-                where=draft.where, text=scrub(line), cls=LineClass.UNSUPPORTED, rule=str(verdict)
-            )
+        opened, accounted = take(line, *found, draft)
         if opened:
             stack.append(opened)
-        return AccountedLine(
-            where=draft.where, text=_told(line, match, rule.cls), cls=rule.cls, rule=rule.name
-        )
+        return accounted
     return AccountedLine(where=draft.where, text=scrub(line), cls=LineClass.UNKNOWN)
 
 
-def _act(rule: _Rule, match: re.Match[str], draft: Draft) -> Commands | None:
+def take(line: str, rule: Rule, match: re.Match[str], draft: Draft) -> tuple[Commands | None, AccountedLine]:
+    """Do what the rule says: the context that the line opens, and the line's class."""
+    try:
+        opened = _act(rule, match, draft)
+    except Verdict as verdict:
+        return None, AccountedLine(where=draft.where, text=scrub(line), cls=verdict.cls, rule=verdict.rule)
+    told = _told(line, match, rule.cls)
+    return opened, AccountedLine(where=draft.where, text=told, cls=rule.cls, rule=rule.name)
+
+
+def _act(rule: Rule, match: re.Match[str], draft: Draft) -> Commands | None:
     try:
         return rule.act(draft, match)
     except LabctlError as error:

@@ -1,0 +1,242 @@
+"""From a draft to the model: a vendor's defaults filled in, peer-groups resolved, spellings normalised.
+
+What a file states lies in the draft as overrides by field name; a vendor is a `Defaults`: the values of everything that
+is not stated. The rest is the same for every vendor whose peers form groups and whose policies are numbered lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from labctl.errors import Span
+from labctl.ingest.frr.draft import BgpDraft, Draft, InterfaceDraft, OspfDraft, Overrides, PeerDraft
+from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
+from labctl.model.policy import (
+    NOWHERE,
+    AccessList,
+    Afi,
+    AsPathList,
+    CommunityList,
+    PrefixList,
+    RouteMap,
+    UndefinedPolicies,
+)
+from labctl.model.routing import (
+    BestPath,
+    BgpConfig,
+    BgpFamily,
+    BgpNeighbor,
+    KeyToken,
+    NeighborFamily,
+    OspfArea,
+    OspfConfig,
+    OspfInterface,
+    OspfNetworkType,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What holds where a file says nothing. external_peer: over `peer`, for peers of another AS."""
+
+    dialect: str
+    undefined: UndefinedPolicies
+    kind_of: Callable[[str], InterfaceKind]
+    ospf_interface: Overrides
+    ospf_process: Overrides
+    area: Overrides
+    best_path: Overrides
+    bgp_process: Overrides
+    bgp_family: Overrides
+    peer: Overrides
+    peer_family: Overrides
+    external_peer: Overrides = field(default_factory=dict)
+
+
+def assemble(draft: Draft, defaults: Defaults) -> DeviceConfig:
+    return DeviceConfig(
+        device=draft.device,
+        hostname=draft.hostname or draft.device,
+        dialect=defaults.dialect,
+        undefined=defaults.undefined,
+        forwarding_v4=draft.forwarding[Afi.IPV4],
+        forwarding_v6=draft.forwarding[Afi.IPV6],
+        interfaces=tuple(
+            _interface(draft, defaults, name, found) for name, found in draft.interfaces.items()
+        ),
+        static_routes=tuple(draft.statics),
+        ospf=_ospf(draft, defaults, draft.ospf) if draft.ospf else None,
+        bgp=_bgp(draft, defaults, draft.bgp) if draft.bgp else None,
+        fib_policies=tuple(draft.fib_policies),
+        outward=tuple(draft.outward),
+        where=Span(draft.file),
+        **_policies(draft),
+    )
+
+
+def _policies(draft: Draft) -> dict[str, Any]:
+    """Route-map entries in order of number; the maps and lists themselves in file order."""
+    described = draft.list_descriptions
+    return {
+        "route_maps": tuple(
+            RouteMap(
+                name=name, entries=tuple(by_seq[seq] for seq in sorted(by_seq)), where=_first(by_seq.values())
+            )
+            for name, by_seq in draft.route_maps.items()
+        ),
+        "prefix_lists": tuple(
+            PrefixList(
+                name=name,
+                afi=afi,
+                entries=tuple(entries),
+                description=described.get((afi, name), ""),
+                where=_first(entries),
+            )
+            for (afi, name), entries in draft.prefix_lists.items()
+        ),
+        "access_lists": tuple(
+            AccessList(name=name, afi=afi, entries=tuple(entries), where=_first(entries))
+            for (afi, name), entries in draft.access_lists.items()
+        ),
+        "community_lists": tuple(
+            CommunityList(name=name, kind=kind, entries=tuple(entries), where=_first(entries))
+            for (kind, name), entries in draft.community_lists.items()
+        ),
+        "as_path_lists": tuple(
+            AsPathList(name=name, entries=tuple(entries), where=_first(entries))
+            for name, entries in draft.as_path_lists.items()
+        ),
+    }
+
+
+def _first(entries: Any) -> Span:
+    """Where a policy begins; one whose every entry was wrong has no place, and is not built in the end."""
+    first: Span = min((entry.where for entry in entries), default=NOWHERE)
+    return first
+
+
+def _interface(draft: Draft, defaults: Defaults, name: str, found: InterfaceDraft) -> InterfaceConfig:
+    kind = defaults.kind_of(name)
+    stated = _cleaned(draft, found.set)
+    ospf = ospf_interface(defaults, kind, found, draft.ospf, name) if draft.ospf else None
+    return InterfaceConfig(
+        name=name,
+        kind=kind,
+        ipv4=tuple(dict.fromkeys(found.ipv4)),
+        ipv6=tuple(dict.fromkeys(found.ipv6)),
+        ospf=ospf,
+        where=found.where,
+        **stated,
+    )
+
+
+def _cleaned(draft: Draft, stated: Overrides) -> Overrides:
+    """People write keys into descriptions."""
+    if "description" not in stated:
+        return stated
+    return stated | {"description": draft.redactor.clean(stated["description"])}
+
+
+def ospf_interface(
+    defaults: Defaults, kind: InterfaceKind, found: InterfaceDraft, process: OspfDraft, name: str
+) -> OspfInterface:
+    passive = process.passive.get(name, process.set.get("passive_default", False))
+    computed: Overrides = {"network_type": network_type(kind), "passive": passive}
+    keys = tuple(sorted((number, KeyToken(token)) for number, token in found.md5_keys.items()))
+    return OspfInterface(**(defaults.ospf_interface | computed | found.ospf), md5_keys=keys)
+
+
+def network_type(kind: InterfaceKind) -> OspfNetworkType:
+    return OspfNetworkType.LOOPBACK if kind is InterfaceKind.LOOPBACK else OspfNetworkType.BROADCAST
+
+
+def _ospf(draft: Draft, defaults: Defaults, found: OspfDraft) -> OspfConfig:
+    values: Overrides = {"router_id": draft.router_id} | defaults.ospf_process | found.set
+    areas = tuple(
+        OspfArea(
+            id=name,
+            ranges=tuple(area.ranges.values()),
+            virtual_links=tuple(area.virtual_links),
+            where=area.where,
+            **(defaults.area | area.set),
+        )
+        for name, area in found.areas.items()
+    )
+    return OspfConfig(
+        networks=tuple(found.networks),
+        areas=areas,
+        redistribute=tuple(found.redistribute.values()),
+        default_originate=found.default,
+        where=found.where,
+        **values,
+    )
+
+
+# --- BGP ---
+
+
+def _bgp(draft: Draft, defaults: Defaults, found: BgpDraft) -> BgpConfig:
+    families = tuple(
+        BgpFamily(
+            afi=afi,
+            networks=tuple(family.networks.values()),
+            aggregates=tuple(family.aggregates.values()),
+            redistribute=tuple(family.redistribute.values()),
+            **(defaults.bgp_family | family.set),
+        )
+        for afi, family in found.families.items()
+    )
+    values: Overrides = {"router_id": draft.router_id} | defaults.bgp_process | found.set
+    return BgpConfig(
+        asn=found.asn,
+        confederation_peers=tuple(dict.fromkeys(found.confederation_peers)),
+        bestpath=BestPath(**(defaults.best_path | found.bestpath)),
+        neighbors=tuple(
+            _neighbor(draft, defaults, found, name, peer)
+            for name, peer in found.peers.items()
+            if _stands(draft, name, peer)
+        ),
+        families=families,
+        where=found.where,
+        **values,
+    )
+
+
+def _stands(draft: Draft, name: str, peer: PeerDraft) -> bool:
+    """Whether this is a peer that can come up; one without any remote-as is said to be wrong."""
+    assert draft.bgp is not None
+    if peer.is_group:
+        return False
+    group = draft.bgp.peers.get(peer.group)
+    if "remote_as" in peer.set or (group and "remote_as" in group.set):
+        return True
+    draft.problems.add(
+        "bad-config", f"peer {name!r} has no remote-as, and neither has its peer-group", where=peer.where
+    )
+    return False
+
+
+def _neighbor(draft: Draft, defaults: Defaults, bgp: BgpDraft, name: str, peer: PeerDraft) -> BgpNeighbor:
+    group = bgp.peers.get(peer.group)
+    stated = _cleaned(draft, (group.set if group else {}) | peer.set)
+    external = stated["remote_as"] not in ("internal", bgp.asn)
+    values = defaults.peer | (defaults.external_peer if external else {})
+    if bgp.timers:
+        values |= {"keepalive_s": bgp.timers[0], "hold_s": bgp.timers[1]}
+    return BgpNeighbor(
+        peer=name,
+        families=tuple(_neighbor_family(defaults, bgp, afi, peer, group) for afi in Afi),
+        peer_group=peer.group,
+        where=peer.where,
+        **(values | stated),
+    )
+
+
+def _neighbor_family(
+    defaults: Defaults, bgp: BgpDraft, afi: Afi, peer: PeerDraft, group: PeerDraft | None
+) -> NeighborFamily:
+    inherited = group.families.get(afi, {}) if group else {}
+    values = defaults.peer_family | {"activate": bgp.default_families[afi]} | inherited
+    return NeighborFamily(afi=afi, **(values | peer.families.get(afi, {})))
