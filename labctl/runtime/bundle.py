@@ -2,8 +2,9 @@
 
 A node is as privileged as containerlab's are *inside*: it configures its interfaces, mounts, traces, runs its own
 namespaces. What leads out is kept from it: no device of the machine, no kernel modules, no clock, no raw I/O, the
-machine's part of /proc/sys and /sys read-only; and its network namespace is the only one it ever sees. That keeps
-mistakes in, not attackers: with CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc.
+machine's part of /proc/sys and /sys read-only; its network namespace is the only one it ever sees, and of the control
+groups it sees its own, so there is no `release_agent` in what it can mount. That keeps mistakes in, not attackers: with
+CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the limits of its own group.
 """
 
 from __future__ import annotations
@@ -72,6 +73,14 @@ READ_ONLY = (
 )
 _DEVICES = (("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9), ("c", 5, 0), ("c", 5, 2))
 _TUN = (10, 200)
+_PTS = 136
+#: What all nodes of a lab may use at most, as a v1 control group writes it; runc lets every node make any device file.
+DEVICE_RULES: tuple[str, ...] = (
+    "b *:* m",
+    "c *:* m",
+    *(f"{kind} {major}:{minor} rwm" for kind, major, minor in (*_DEVICES, ("c", *_TUN))),
+    f"c {_PTS}:* rwm",
+)
 #: Only these reach a mount; the rest of docker's `-v` options is about SELinux labels and propagation.
 _BIND_OPTIONS = ("ro", "rw", "noexec", "nosuid", "nodev")
 
@@ -168,6 +177,7 @@ def config(
                 {"type": "ipc"},
                 {"type": "uts"},
                 {"type": "mount"},
+                {"type": "cgroup"},
                 {"type": "network", "path": netns},
             ],
             "devices": [
@@ -246,7 +256,7 @@ def _resources(node: NodeSpec) -> dict[str, Any]:
         {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}
         for t, a, b in (*_DEVICES, ("c", *_TUN))
     ]
-    devices.append({"allow": True, "type": "c", "major": 136, "access": "rwm"})
+    devices.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
     found: dict[str, Any] = {"devices": devices}
     if node.limits.cpu is not None:
         found["cpu"] = {"quota": round(node.limits.cpu * 100_000), "period": 100_000}

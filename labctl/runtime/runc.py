@@ -69,6 +69,7 @@ class RuncRuntime:
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Start these nodes, a few at a time; those that run already stay as they are."""
         allow_many_files()
+        cgroup.confine_devices(self.instance.lab(lab.name).cgroup, bundle.DEVICE_RULES)
         begun = time.monotonic()
         wanted = sorted((lab.node(name) for name in nodes), key=lambda node: node.startup_delay_s)
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="start") as pool:

@@ -126,12 +126,14 @@ def test_a_command_that_is_not_there_is_127(run):
 
 def test_a_command_is_in_the_nodes_namespaces_groups_and_limits(run, place, runtime):
     pid = {each.node: each.pid for each in runtime.status(place.need().lab)}["r1"]
-    for kind in ("mnt", "uts", "ipc", "pid", "net"):
+    for kind in ("mnt", "uts", "ipc", "pid", "net", "cgroup"):
         assert run("r1", "readlink", f"/proc/self/ns/{kind}").stdout.strip() == os.readlink(
             f"/proc/{pid}/ns/{kind}"
         )
+    assert os.readlink(f"/proc/{pid}/ns/cgroup") != os.readlink("/proc/self/ns/cgroup")
     groups = {each.split(":", 2)[2] for each in run("r1", "cat", "/proc/self/cgroup").stdout.split()}
-    assert groups == {f"/{place.node_cgroup('r1')}"}
+    assert groups == {"/"}, "seen from inside"
+    assert cgroup.of_process(pid) == {place.node_cgroup("r1")}
     bounding = [x for x in run("r1", "cat", "/proc/self/status").stdout.splitlines() if "CapBnd" in x]
     first = [x for x in run("r1", "cat", "/proc/1/status").stdout.splitlines() if "CapBnd" in x]
     assert bounding == first
@@ -186,6 +188,75 @@ def test_a_node_does_not_write_to_the_machines_kernel(run, path):
     # Opened and not written: a node that got through must not change the machine that tests it.
     assert run("r1", "test", "-e", path).code == 0
     assert run("r1", "sh", "-c", f": >> {path}").code != 0
+
+
+@pytest.fixture
+def hierarchy(run):
+    """Mounts a hierarchy of control groups in the node, as root there may; the mount point, or None if it may not."""
+    made = []
+
+    def mount(options, kind="cgroup"):
+        at = f"/run/{len(made)}"
+        made.append(at)
+        mounted = run("r1", "sh", "-c", f"mkdir {at} && mount -t {kind} -o {options} none {at}")
+        return at if mounted.code == 0 else None
+
+    yield mount
+    run("r1", "sh", "-c", "".join(f"umount {at}; rmdir {at};" for at in made))
+
+
+def v1_hierarchies():
+    """Mount options of each hierarchy of v1 that this machine has."""
+    named = {name: root for name, root in cgroup.roots().items() if name != "unified"}
+    with open("/proc/cgroups") as file:
+        controllers = {line.split()[0] for line in file}
+    return {name if name in controllers else f"none,name={name}": root for name, root in named.items()}
+
+
+def test_no_hierarchy_that_a_node_mounts_has_a_release_agent(run, hierarchy):
+    """It is a command that the kernel runs as root on the machine; only the root of a hierarchy has the file."""
+    mounted = {options: hierarchy(options) for options in v1_hierarchies()}
+    assert [at for at in mounted.values() if at] or not mounted, "the test mounts what it looks at"
+    for options, root in v1_hierarchies().items():
+        at = mounted[options]
+        if at is None:
+            continue
+        assert run("r1", "test", "-e", f"{at}/cgroup.procs").code == 0
+        assert run("r1", "test", "-e", f"{at}/release_agent").code == 1
+        before = read(os.path.join(root, "release_agent"))
+        run("r1", "mount", "-o", f"remount,{options},release_agent={before.strip() or '/nobody'}", at)
+        after = read(os.path.join(root, "release_agent"))
+        if after != before:
+            with open(os.path.join(root, "release_agent"), "w") as file:
+                file.write(before)
+        assert after == before
+
+
+def test_a_node_makes_no_hierarchy_of_its_own(hierarchy):
+    """A new one would have a `release_agent`; its maker would be at the root of it."""
+    assert hierarchy("none,name=labctl-test-of-a-node") is None
+
+
+def test_a_node_does_not_allow_itself_a_device(run, hierarchy, place):
+    if "devices" not in cgroup.roots():
+        pytest.skip("no v1 hierarchy of devices; on v2 there is no list to write to")
+    at = hierarchy("devices")
+    allowed = os.path.join(cgroup.roots()["devices"], place.node_cgroup("r1"), "devices.list")
+    before = read(allowed)
+    assert run("r1", "sh", "-c", f"echo c 1:3 rwm > {at}/devices.allow").code == 0, "what it has it may have"
+    for rule in ("a", "b 254:0 rwm", "b *:* rwm", "c 1:1 r"):
+        assert run("r1", "sh", "-c", f"echo {rule} > {at}/devices.allow").code != 0
+    assert read(allowed) == before
+    assert "a *:* rwm" not in before
+
+
+def test_a_node_on_v2_sees_its_own_group_as_the_root(run, hierarchy, place):
+    if "unified" not in cgroup.roots():
+        pytest.skip("no v2 hierarchy")
+    at = hierarchy("rw", kind="cgroup2")
+    assert at is not None
+    own = os.path.join(cgroup.roots()["unified"], place.node_cgroup("r1"))
+    assert int(run("r1", "stat", "-c", "%i", at).stdout) == os.stat(own).st_ino
 
 
 def test_a_node_sets_its_own_network(run):

@@ -85,6 +85,7 @@ def test_what_leads_out_of_a_node_is_kept_from_it():
     assert bounding.isdisjoint(f"CAP_{name}" for name in out)
     assert {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN"} <= bounding
     assert {"type": "network", "path": "/n"} in spec["linux"]["namespaces"]
+    assert {"type": "cgroup"} in spec["linux"]["namespaces"]
     assert not [m for m in spec["mounts"] if m["type"] == "bind"]
     assert spec["linux"]["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
     # The command that enters later has the same limits as the node's own processes.
