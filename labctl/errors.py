@@ -134,6 +134,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.CANNOT,
         "A node of the lab could not be started; everything was removed again.",
     ),
+    "not-wired": (
+        Exit.CANNOT,
+        "The kernel refuses a namespace, a cable or an address of a lab; a lab that was being made is removed again.",
+    ),
     "reserved-name": (
         Exit.BAD_INPUT,
         "A name has a meaning of its own and cannot be given to something else.",

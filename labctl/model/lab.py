@@ -88,6 +88,7 @@ class CableSpec:
     z: End | None
     mtu: int = 9500
     labels: Mapping[str, str] = field(default_factory=dict)
+    where: Span | None = field(default=None, compare=False)
 
     @property
     def id(self) -> CableId:

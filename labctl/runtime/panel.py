@@ -22,12 +22,13 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, Span
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Link, Netlink, NetlinkError, VethEnd
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.runtime import mgmt
+from labctl.runtime.refused import refused
 from labctl.runtime.store import LabDir
 
 PANEL_MTU = 65535
@@ -112,20 +113,23 @@ class Panel:
         """Bridges, cables and management network, in namespaces that are there."""
         for node in self.lab.nodes:
             if node.kind is NodeKind.BRIDGE:
-                self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
+                with refused(f"node {node.name!r}: its bridge cannot be made", node.where):
+                    self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
         if mgmt.nodes(self.lab):
-            self._panel.create_bridge(self.devices[MGMT_BRIDGE], mtu=PANEL_MTU)
+            with refused("the management network's bridge cannot be made", None):
+                self._panel.create_bridge(self.devices[MGMT_BRIDGE], mtu=PANEL_MTU)
         self._plug_all(self.lab.cables, mgmt.nodes(self.lab))
 
     def create_namespaces(self) -> None:
         """The panel's namespace and one for each node, ready for devices."""
         allow_many_files()
-        netns.prepare(self.place.ns_dir)
-        netns.create(self.place.panel_ns)
-        for key, value in PANEL_SYSCTLS.items():
-            _write_if_there(self.place.panel_ns, key, value)
-        for name in BRIDGE_SYSCTLS:
-            _write_if_there(self.place.panel_ns, f"net.bridge.{name}", "0")
+        with refused("the lab's panel cannot be made", None):
+            netns.prepare(self.place.ns_dir)
+            netns.create(self.place.panel_ns)
+            for key, value in PANEL_SYSCTLS.items():
+                _write_if_there(self.place.panel_ns, key, value)
+            for name in BRIDGE_SYSCTLS:
+                _write_if_there(self.place.panel_ns, f"net.bridge.{name}", "0")
         os.makedirs(os.path.dirname(self.place.node_ns("x")), mode=0o700)
         for node in self.lab.nodes:
             if node.kind is NodeKind.LINUX:
@@ -245,7 +249,8 @@ class Panel:
 
     def _create_node_namespace(self, node: NodeSpec) -> None:
         path = self.place.node_ns(node.name)
-        netns.create(path)
+        with refused(f"node {node.name!r}: its network namespace cannot be made", node.where):
+            netns.create(path)
         with netns.inside(path):
             for key, value in NODE_SYSCTLS.items():
                 _write_sysctl_here(key, value)
@@ -264,20 +269,25 @@ class Panel:
         for cable in cables:
             for end in cable.ends:
                 if end.port.node not in self._bridges and only in (None, end.port.node):
-                    self._create_end(end, cable.mtu)
+                    with refused(f"cable {cable.id}: its end {end.port} cannot be made", cable.where):
+                        self._create_end(end, cable.mtu)
                     touched[end.port.node] = None
             if cable.z is not None and {e.port.node for e in cable.ends} <= self._bridges:
-                self._create_trunk(cable)
+                with refused(f"cable {cable.id} cannot be made", cable.where):
+                    self._create_trunk(cable)
         for node in managed:
-            self._create_mgmt(node)
+            with refused(f"node {node.name!r}: its {mgmt.INTERFACE} cannot be made", node.where):
+                self._create_mgmt(node)
             touched[node.name] = None
         links = self._panel_links()
         for cable in cables:
-            self._stitch(cable, links, again=only is not None)
+            with refused(f"cable {cable.id}: its ends cannot be joined", cable.where):
+                self._stitch(cable, links, again=only is not None)
         for node in managed:
-            leg = links[self.devices[mgmt_key(node.name)]].index
-            self._panel.enslave(leg, links[self.devices[MGMT_BRIDGE]].index)
-            self._panel.set_link(leg, up=True)
+            with refused(f"node {node.name!r}: its {mgmt.INTERFACE} cannot be plugged in", node.where):
+                leg = links[self.devices[mgmt_key(node.name)]].index
+                self._panel.enslave(leg, links[self.devices[MGMT_BRIDGE]].index)
+                self._panel.set_link(leg, up=True)
         self._address(cables, managed, touched, only)
 
     def _create_end(self, end: End, mtu: int) -> None:
@@ -355,14 +365,14 @@ class Panel:
         only: str | None,
     ) -> None:
         """Addresses of new ends, and the sysctls that name their devices."""
-        wanted: dict[str, list[tuple[str, str]]] = {}
-        ends = [end for cable in cables for end in cable.ends if end.port.node not in self._bridges]
-        for end in ends:
-            if only in (None, end.port.node):
-                given = [(end.port.interface, address) for address in (end.ipv4, end.ipv6) if address]
-                wanted.setdefault(end.port.node, []).extend(given)
+        wanted: dict[str, list[tuple[str, str, Span | None]]] = {}
+        for cable in cables:
+            for end in cable.ends:
+                if end.port.node not in self._bridges and only in (None, end.port.node):
+                    given = [(end.port.interface, a, cable.where) for a in (end.ipv4, end.ipv6) if a]
+                    wanted.setdefault(end.port.node, []).extend(given)
         for node in managed:
-            given = [(mgmt.INTERFACE, address) for address in mgmt.addresses(self.lab, node)]
+            given = [(mgmt.INTERFACE, a, node.where) for a in mgmt.addresses(self.lab, node)]
             wanted.setdefault(node.name, []).extend(given)
         for name, addresses in wanted.items():
             if addresses:
@@ -374,11 +384,12 @@ class Panel:
                     for key, value in sysctls.items():
                         _write_sysctl_here(key, value)
 
-    def _add_addresses(self, node: str, addresses: Iterable[tuple[str, str]]) -> None:
+    def _add_addresses(self, node: str, addresses: Iterable[tuple[str, str, Span | None]]) -> None:
         netlink = self._node(node)
         index = {link.name: link.index for link in netlink.links()}
-        for interface, address in addresses:
-            netlink.add_address(index[interface], address)
+        for interface, address, where in addresses:
+            with refused(f"node {node!r}: {interface}", where):
+                netlink.add_address(index[interface], address)
 
 
 def allow_many_files() -> None:

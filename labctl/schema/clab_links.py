@@ -85,7 +85,7 @@ class LinkReader:
             )
         a, *z = (_end_of(end) for end in ends if end)
         labels = fields.text_map(link["labels"].value, "labels", self._problems) if "labels" in link else {}
-        return CableSpec(a=a, z=z[0] if z else None, mtu=mtu or 9500, labels=labels)
+        return CableSpec(a=a, z=z[0] if z else None, mtu=mtu or 9500, labels=labels, where=item.span)
 
     def _type(self, item: Value) -> str | None:
         if not isinstance(item, Map):

@@ -4,14 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import labs
 import pytest
 from rig import until
 
 from labctl.app import deploy
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, Span
 from labctl.linux import cgroup, mounts, proc
+from labctl.names import PortId
 from labctl.run import destroy
 from labctl.runtime.store import Phase
 
@@ -95,3 +97,33 @@ def test_exec_and_its_command_end_by_sigterm(tmp_path, monkeypatch):
     finally:
         destroy.destroy(here.lab("line"))
     labs.nothing_left(here)
+
+
+def _wrong_port(node):
+    """A lab whose kernel part fails after namespaces and a first cable are there."""
+    good = labs.line(labs.node("r1"), node)
+    (cable,) = good.cables
+    twice = replace(cable, a=replace(cable.a, port=PortId("r1", "eth9")), where=Span("dc1.clab.yml", 12, 7))
+    return replace(good, cables=(cable, twice))
+
+
+@pytest.mark.parametrize(
+    ("lab", "said"),
+    [
+        (_wrong_port(labs.node("r2")), r"cable r1:eth9--r2:eth1: its end r2:eth1 cannot be made: .*exists"),
+        (
+            labs.line(
+                labs.node("r1", sysctls={"net.ipv6.conf.default.disable_ipv6": "1"}, where=Span("dc1.clab.yml", 12, 7))
+            ),
+            r"node 'r1': eth0: .*2.*: Permission denied",
+        ),
+    ],
+    ids=["device", "address"],
+)  # fmt: skip
+def test_what_the_kernel_refuses_is_named_and_nothing_is_left(tmp_path, monkeypatch, lab, said):
+    here = labs.instance(tmp_path, monkeypatch)
+    with pytest.raises(LabctlError, match=said) as caught:
+        deploy.deploy_lab(lab, deploy.Request(file=""), here)
+    assert (caught.value.code, str(caught.value.where)) == ("not-wired", "dc1.clab.yml:12:7")
+    assert here.labs() == []
+    labs.nothing_left(here, [lab])
