@@ -108,6 +108,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         "Two faults on one direction of a cable have no meaning together.",
     ),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
+    "file-too-large": (Exit.BAD_INPUT, "A file is larger than anything that labctl reads."),
     "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
     "image-not-found": (Exit.BAD_INPUT, "An image is not on this machine and cannot be had."),
@@ -134,6 +135,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.CANNOT,
         "A node of the lab could not be started; everything was removed again.",
     ),
+    "not-a-file": (Exit.BAD_INPUT, "A pipe, device or socket stands where a file is to be read."),
     "not-wired": (
         Exit.CANNOT,
         "The kernel refuses a namespace, a cable or an address of a lab; a lab that was being made is removed again.",

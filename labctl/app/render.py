@@ -27,7 +27,7 @@ from labctl.render.project import Note
 from labctl.runtime.frr_check import check_frr
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance
-from labctl.schema import clab_out, files
+from labctl.schema import clab_out, files, infile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +192,8 @@ def _refuse(directory: str, paths: list[str], old: Manifest) -> None:
 
 
 def _content(directory: str, path: str) -> bytes | None:
-    try:
-        with open(os.path.join(directory, path), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+    place = os.path.join(directory, path)
+    return infile.read(place) if os.path.lexists(place) else None
 
 
 def _digest(content: bytes) -> str:

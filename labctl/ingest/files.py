@@ -14,6 +14,7 @@ from labctl.ingest import linux_host, mibs, snmprec, snmpwalk
 from labctl.ingest.parsers import PARSERS
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import Walk
+from labctl.schema import infile
 
 MAX_ROWS_SAID: Final = 20  # bad rows of one file that are listed one by one
 #: Other vendors' configurations look much alike; FRR's name themselves.
@@ -90,8 +91,7 @@ class FrrFile:
         return b"\0" not in head and (named or _FRR.search(head) is not None)
 
     def read(self, path: str, context: Context) -> Reading:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
+        text = infile.text(path)
         name = os.path.basename(path)
         generic = name in ("frr.conf", "running-config", "running.conf", "config.txt", "frr.cfg")
         key = os.path.basename(os.path.dirname(os.path.abspath(path))) if generic else Path(path).stem

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from labctl.errors import Problems, Span
-from labctl.schema import yaml
+from labctl.errors import LabctlError, Problems, Span
+from labctl.schema import infile, yaml
 from labctl.schema.fields import decimal, integer, mapping, text, unknown_keys
 
 AUTH: Final = ("md5", "sha", "sha224", "sha256", "sha384", "sha512")
@@ -366,9 +366,8 @@ class _Reader:
     def _file(self, said: str, key: str, where: Span) -> str | None:
         path = os.path.join(self._directory, os.path.expanduser(said))
         try:
-            with open(path, encoding="utf-8") as file:
-                return file.read().strip()
-        except (OSError, UnicodeDecodeError):
+            return infile.read(path, limit=infile.SECRET).decode().strip()
+        except (LabctlError, UnicodeDecodeError):
             self._problems.add("missing-secret", f"{key}: cannot read the file {said!r}", where=where)
             return None
 

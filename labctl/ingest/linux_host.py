@@ -28,6 +28,7 @@ from labctl.ingest.parsers import Parsed
 from labctl.ingest.redact import Redactor
 from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig, Discard, InterfaceConfig, InterfaceKind, StaticRoute
+from labctl.schema import infile
 
 #: `proto` of routes that an administrator made; iproute2 leaves `boot` out.
 _BY_HAND = {"static", "boot", ""}
@@ -195,13 +196,7 @@ def _address(text: object, where: Span) -> str:
 
 def _read(directory: str, name: str) -> str | None:
     path = os.path.join(directory, name)
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LabctlError("file-not-found", f"cannot read it: {error.strerror}", where=Span(path)) from error
+    return infile.text(path) if os.path.exists(path) else None
 
 
 def _sysctls(text: str) -> dict[str, str]:

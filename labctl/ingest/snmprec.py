@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labctl.ingest.mibs import Oid, Read, Varbind, oid, ragged_end
 from labctl.model.observation import Rejected
+from labctl.schema import infile
 
 _OID = re.compile(rb"\.?\d+(?:\.\d+)+")
 _INTEGERS = frozenset({2, 65, 66, 67, 70, 71})
@@ -29,7 +30,7 @@ def sniff(head: bytes) -> bool:
 def read(path: Path, *, named: str | None = None) -> Read:
     """All cells of the file. `named`: how places in it are printed."""
     shown = named or str(path)
-    data = path.read_bytes()
+    data = infile.read(path)
     result = Read()
     lines = data.split(b"\n")
     cut = lines[-1] != b""

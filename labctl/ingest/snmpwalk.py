@@ -14,6 +14,7 @@ from typing import Final
 
 from labctl.ingest.mibs import TABLES, Oid, Read, Varbind, oid, ragged_end
 from labctl.model.observation import Rejected, parse_mac
+from labctl.schema import infile
 
 _ROW = re.compile(
     r"(?P<name>\.?\d+(?:\.\d+)*|iso(?:\.\d+)+|[A-Za-z][\w-]*::[\w-]+(?:\.\S.*?)?) = ?(?P<value>.*)"
@@ -92,7 +93,7 @@ def sniff(head: bytes) -> bool:
 def read(path: Path, *, named: str | None = None) -> Read:
     """All cells of the file that labctl may need; rows of other tables are passed over."""
     shown = named or str(path)
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    text = infile.read(path).decode("utf-8", "surrogateescape")
     result = Read()
     rows = list(_rows(text.split("\n"), shown, result))
     for line, name, value in rows:

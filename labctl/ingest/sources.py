@@ -18,6 +18,7 @@ from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
 from labctl.model.observation import Observation
 from labctl.plugins import Registry
+from labctl.schema import infile
 
 HEAD: Final = 4096  # bytes of a file that are enough to tell what it is
 
@@ -97,14 +98,15 @@ class Input:
 def recognise(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
     """Every file below the paths: those that a source claims, and those that none does.
 
-    A path that a user named and nobody claims is an error; a file that merely lies in a directory is passed over.
+    A path that a user named and nobody claims is an error; a file that merely lies in a directory is passed over, and so
+    is a pipe, a socket, a device or a link that leads nowhere.
     """
     inputs: list[Input] = []
     passed_over: list[str] = []
     for path in paths:
         before = len(inputs)
         for file in _files(path):
-            source = _source(file)
+            source = _source(file) if file == path or os.path.isfile(file) else None
             if source is None:
                 passed_over.append(file)
             else:
@@ -120,12 +122,7 @@ def recognise(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
 
 
 def _source(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabctlError("file-not-found", f"cannot read the file: {reason}", where=Span(path)) from None
+    head = infile.head(path, HEAD)
     names = [*_ORDER, *(name for name in SOURCES if name not in _ORDER)]
     return next((name for name in names if SOURCES[name].claims(path, head)), None)
 

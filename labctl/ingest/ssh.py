@@ -22,6 +22,7 @@ import paramiko
 from labctl.errors import LabctlError
 from labctl.ingest.inventory import SshAccess, Target
 from labctl.linux import netns
+from labctl.schema import infile
 
 CONCURRENCY: Final = 16
 logging.getLogger("paramiko").addHandler(
@@ -198,13 +199,10 @@ def _key(target: Target, access: SshAccess) -> paramiko.PKey | None:
         return None
     passphrase = access.key_passphrase.reveal() if access.key_passphrase else None
     try:
-        with open(access.key_file, encoding="utf-8") as file:
-            text = file.read()
-    except OSError as error:
+        text = infile.text(access.key_file, limit=infile.SECRET)
+    except LabctlError as error:
         raise LabctlError(
-            "missing-secret",
-            f"key_file of {target.name}: {(error.strerror or 'unreadable').lower()}",
-            where=target.where,
+            "missing-secret", f"key_file of {target.name}: {error.message}", where=target.where
         ) from None
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
         try:

@@ -7,6 +7,7 @@ MAC. Which port those mean only the peer's own interfaces tell, so the whole dir
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections import defaultdict
@@ -27,6 +28,7 @@ from labctl.model.observation import (
     Walk,
     parse_mac,
 )
+from labctl.schema import infile
 
 #: SuzieQ's interface types that ifType knows.
 TYPES: Final = {
@@ -153,25 +155,26 @@ def _is_address(said: str) -> bool:
 
 def _rows(path: str, *, optional: bool = False) -> Iterator[tuple[dict[str, str], str]]:
     """Rows and their places."""
-    try:
-        file = open(path, encoding="utf-8", newline="")  # noqa: SIM115  (closed below)
-    except OSError as error:
-        if optional and isinstance(error, FileNotFoundError):
+    if not os.path.exists(path):
+        if optional:
             return
-        reason = (error.strerror or str(error)).lower()
         raise LabctlError(
             "file-not-found",
-            f"cannot read the file: {reason}",
+            "cannot read the file: no such file or directory",
             where=Span(path),
             hint="a recorded network is a directory with lldp.csv and interfaces.csv",
-        ) from None
-    with file:
-        reader = csv.DictReader(file, restval="")
+        )
+    reader = csv.DictReader(io.StringIO(infile.text(path), newline=""), restval="")
+    try:
         reader.fieldnames  # noqa: B018  (reads the header)
         start = reader.line_num + 1
         for row in reader:
             yield row, f"{path}:{start}"
             start = reader.line_num + 1  # a quoted field may hold line ends
+    except csv.Error as error:
+        raise LabctlError(
+            "bad-value", f"this is not CSV: {error}", where=Span(path, reader.line_num)
+        ) from None
 
 
 SUZIEQ = Suzieq()

@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from labctl.errors import LabctlError, Span
+from labctl.schema import infile
 
 VERSION = 1
 HOST = "local"
@@ -62,12 +63,7 @@ class Journal:
 
 def read(path: str) -> Iterator[Mapping[str, Any]]:
     """The lines of a journal; a torn last line was never written."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabctlError("file-not-found", f"cannot read the journal: {reason}", where=Span(path)) from None
+    data = infile.read(path, limit=infile.MEASURED)
     for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
         try:
             entry = json.loads(line)

@@ -26,7 +26,7 @@ from labctl.model.verdict import Report
 from labctl.report import folder, junit
 from labctl.run import entries, record
 from labctl.run.journal import Journal
-from labctl.schema import files, plan_file
+from labctl.schema import files, infile, plan_file
 
 PLAN = "plan.json"
 
@@ -113,8 +113,7 @@ def keep(directory: str, plan: Plan, topology: Topology, scenario: str | None = 
     whole.write(os.path.join(directory, PLAN), plan_file.dump(plan).encode())
     whole.write(os.path.join(directory, record.TOPOLOGY), files.dump(topology).encode())
     if scenario is not None:
-        with open(scenario, "rb") as file:
-            whole.write(os.path.join(directory, "scenario.yml"), file.read())
+        whole.write(os.path.join(directory, "scenario.yml"), infile.read(scenario))
 
 
 def report(directory: str) -> tuple[Report, dict[str, str]]:

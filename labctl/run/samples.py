@@ -6,12 +6,14 @@ Numbers are written with all their digits, so what is read back is what was meas
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from labctl.errors import LabctlError, Span
 from labctl.linux import whole
 from labctl.model.measure import Sample, Series, Track
+from labctl.schema import infile
 
 VERSION = 1
 
@@ -28,11 +30,9 @@ def write(path: str, tracks: Mapping[str, Track]) -> None:
 
 def read(path: str) -> dict[str, Track]:
     """By probe id; empty where the run was killed before it wrote them."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
+    if not os.path.exists(path):
         return {}
+    lines = infile.read(path, limit=infile.MEASURED).splitlines()
     found = {}
     for number, line in enumerate(lines, start=1):
         try:

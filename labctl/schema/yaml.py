@@ -20,6 +20,7 @@ import yaml
 from yaml import events as ev
 
 from labctl.errors import LabctlError, Span
+from labctl.schema import infile
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -81,14 +82,9 @@ Value: TypeAlias = Scalar | Seq | Map
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file, or `file-not-found`/`bad-yaml` with the place of the first byte that is not UTF-8."""
+    """The text of a file, or the error of `infile.read`, or `bad-yaml` with the place of the first byte that is not UTF-8."""
     name = os.fspath(path)
-    try:
-        with open(name, "rb") as file:
-            raw = file.read()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabctlError("file-not-found", f"cannot read the file: {reason}", where=Span(name)) from None
+    raw = infile.read(path)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,5 +1,7 @@
 """What a path holds, and what became of each file."""
 
+import os
+
 import pytest
 
 from labctl.errors import LabctlError, render
@@ -81,3 +83,12 @@ def test_many_bad_rows_are_summed_up(site):
     reading = SOURCES["snmprec"].read(str(site / "r1.snmprec"), Context(redactor=Redactor()))
     assert len(reading.broken) == 21
     assert reading.broken[-1].message == "30 more such rows"
+
+
+def test_what_is_no_file_in_a_directory_is_passed_over(tmp_path):
+    (tmp_path / "core1.snmprec").write_text("1.3.6.1.2.1.1.5.0|4|core1\n")
+    os.mkfifo(tmp_path / "control")
+    (tmp_path / "gone").symlink_to("nowhere")
+    inputs, passed_over = recognise([str(tmp_path)])
+    assert [each.source for each in inputs] == ["snmprec"]
+    assert passed_over == [str(tmp_path / "control"), str(tmp_path / "gone")]

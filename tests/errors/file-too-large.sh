@@ -1,0 +1,2 @@
+truncate -s 1G disk.yml
+labctl validate disk.yml

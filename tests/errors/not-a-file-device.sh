@@ -1,0 +1,1 @@
+labctl validate /dev/zero

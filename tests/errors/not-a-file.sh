@@ -1,0 +1,2 @@
+mkfifo walk.snmprec
+labctl discover walk.snmprec
