@@ -59,6 +59,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         "The journal or the samples of a run are damaged, or another version wrote them.",
     ),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
+    "bad-option": (Exit.USAGE, "A flag or argument of the command line has a value that it cannot have."),
     "bad-query": (
         Exit.BAD_INPUT,
         "A target query does not parse, or uses what its kind of target does not have.",
@@ -215,6 +216,19 @@ class LabctlErrors(LabctlError):  # noqa: N818  (it is several of them)
     @property
     def each(self) -> tuple[LabctlError, ...]:
         return self._each
+
+
+def on_command_line(error: LabctlError, flag: str = "") -> LabctlError:
+    """The same mistake, made in a flag instead of a file: `bad-option`, which is wrong usage.
+
+    >>> str(on_command_line(LabctlError("bad-unit", "no unit"), "--for").where)
+    '--for'
+    """
+    each = [
+        LabctlError("bad-option", e.message, where=e.where or (Span(flag) if flag else None), hint=e.hint)
+        for e in error.each
+    ]
+    return each[0] if len(each) == 1 else LabctlErrors(each)
 
 
 class Problems:

@@ -113,7 +113,10 @@ def namespace(node: str) -> str:
     lab_name, colon, node_name = node.partition(":")
     if not colon or not lab_name or not node_name:
         raise LabctlError(
-            "bad-name", f"{node!r} is not a node of a lab", hint="write it like `--from LAB:NODE`"
+            "bad-option",
+            f"{node!r} is not a node of a lab",
+            where=Span("--from"),
+            hint="write it like `--from LAB:NODE`",
         )
     lab = Instance.here().find(lab_name)
     known = [each.name for each in lab.need().lab.nodes]

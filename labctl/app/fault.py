@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.agent import client
-from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.errors import LabctlError, Problems, Span, did_you_mean, on_command_line
 from labctl.faults.base import FAULTS
 from labctl.faults.draw import Draw
 from labctl.model.scenario import Fault, Query, Targets
@@ -143,6 +143,14 @@ def clear(place: LabDir, fault_id: str | None) -> Cleared:
 
 
 def _read(request: Request) -> tuple[Fault, float]:
+    """The fault and how long it lasts; what is wrong with them is wrong with the command line."""
+    try:
+        return _parsed(request)
+    except LabctlError as error:
+        raise on_command_line(error) from None
+
+
+def _parsed(request: Request) -> tuple[Fault, float]:
     problems = Problems()
     if request.kind not in FAULTS:
         raise LabctlError(

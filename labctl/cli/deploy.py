@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from labctl.cli import out
-from labctl.errors import Exit, LabctlError
+from labctl.errors import Exit
 
 if TYPE_CHECKING:
     from labctl.runtime.store import LabDir
@@ -35,17 +35,21 @@ def deploy(
     output: out.Format = out.FORMAT,
 ) -> None:
     """Build the lab of a file: all of it, or nothing."""
-    from labctl import units
+    from labctl import names, units
     from labctl.app import deploy as app
     from labctl.cli.inspect import show
     from labctl.runtime.store import Instance
 
-    patience = units.duration(timeout)
+    with out.reading("--timeout"):
+        patience = units.duration(timeout)
+    if name is not None:
+        with out.reading("--name"):
+            names.check_lab(name)
     instance = Instance.here()
     request = app.Request(
         file=file,
         runtime=runtime,
-        images=dict(_pair(each) for each in image),
+        images=dict(out.pair("--image", each, "A=B") for each in image),
         name=name,
         lenient=lenient,
         dry_run=dry_run,
@@ -109,10 +113,3 @@ def _show_plan(plan: object, output: out.Format) -> None:
         f"Would deploy lab {lab.name} on {plan.runtime}: {len(lab.nodes)} nodes, {len(lab.cables)} cables. "
         "Nothing was changed."
     )
-
-
-def _pair(text: str) -> tuple[str, str]:
-    before, sign, after = text.partition("=")
-    if not sign or not before or not after:
-        raise LabctlError("bad-value", f"--image {text!r} is not a pair", hint="write it like `--image A=B`")
-    return before, after

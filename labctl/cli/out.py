@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
 import typer
 
+from labctl.errors import LabctlError, Span, on_command_line
 from labctl.model.event import Event
 
 
@@ -30,6 +32,28 @@ DRY_RUN = typer.Option(False, "--dry-run", help="Say what would be done; change 
 SEED = typer.Option(
     None, "--seed", help="Seed of every random choice; printed, and the same seed repeats the run."
 )
+
+
+@contextlib.contextmanager
+def reading(flag: str) -> Iterator[None]:
+    """What is wrong in here is wrong with this flag or argument: usage, exit 2."""
+    try:
+        yield
+    except LabctlError as error:
+        raise on_command_line(error, flag) from None
+
+
+def pair(flag: str, text: str, example: str) -> tuple[str, str]:
+    """The two sides of `A=B`."""
+    before, sign, after = text.partition("=")
+    if not sign or not before.strip() or not after.strip():
+        raise LabctlError(
+            "bad-option",
+            f"{text!r} is not a pair",
+            where=Span(flag),
+            hint=f"write it like `{flag} {example}`",
+        )
+    return before, after
 
 
 def print_json(value: Any) -> None:

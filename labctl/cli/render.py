@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from labctl.cli import out
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, Span
 
 if TYPE_CHECKING:
     from labctl.app.render import Result
@@ -44,13 +44,19 @@ def render(
     output: out.Format = out.FORMAT,
 ) -> None:
     """Write the lab of a network: containerlab file, frr.conf of each router, allocation table."""
+    from labctl import names
     from labctl.app import render as app
 
+    if name:
+        with out.reading("--name"):
+            names.check_lab(name)
+    if mgmt_subnet is not None:
+        _check_subnet(mgmt_subnet)
     request = app.Request(
         file=file,
         out=where,
         name=name,
-        images=tuple(_pair(each, "--image", "r*=labctl/frr") for each in image),
+        images=tuple(out.pair("--image", each, "r*=labctl/frr") for each in image),
         env=tuple(_env(each) for each in env),
         mgmt_subnet=mgmt_subnet,
         lenient=lenient,
@@ -92,18 +98,28 @@ def _show(result: Result, *, dry_run: bool) -> None:
     out.say(f"{result.file}: {len(result.lab.nodes)} nodes, {len(result.lab.cables)} cables; {changed}")
 
 
-def _pair(text: str, option: str, example: str) -> tuple[str, str]:
-    before, sign, after = text.partition("=")
-    if not sign or not before or not after:
-        raise LabctlError("bad-value", f"{option} {text!r} is not a pair", hint=f"write it like `{example}`")
-    return before, after
+def _check_subnet(text: str) -> None:
+    from ipaddress import IPv4Network
+
+    try:
+        IPv4Network(text)
+    except ValueError as error:
+        raise LabctlError(
+            "bad-option",
+            f"{text!r} is not an IPv4 subnet: {error}",
+            where=Span("--mgmt-subnet"),
+            hint="write it like `--mgmt-subnet 172.20.20.0/24`",
+        ) from None
 
 
 def _env(text: str) -> tuple[str, str, str]:
     pattern, colon, rest = text.partition(":")
     if not colon or not pattern:
         raise LabctlError(
-            "bad-value", f"--env {text!r} names no nodes", hint="write it like `web*:LABCTL_START=nginx`"
+            "bad-option",
+            f"{text!r} names no nodes",
+            where=Span("--env"),
+            hint="write it like `--env web*:LABCTL_START=nginx`",
         )
-    key, value = _pair(rest, "--env", "web*:LABCTL_START=nginx")
+    key, value = out.pair("--env", rest, "web*:LABCTL_START=nginx")
     return pattern, key, value
