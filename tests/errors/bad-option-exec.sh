@@ -1,0 +1,1 @@
+labctl exec r1 sh -c 'ip route'
