@@ -113,12 +113,15 @@ def _of_comparison(comparison: RouteComparison | None) -> Iterable[Finding]:
     elif comparison.differences:
         verdict = Verdict.FAIL
     else:
-        verdict = Verdict.UNKNOWN if comparison.unread else Verdict.PASS
+        absent = comparison.unread or comparison.only_production  # a shadow is to have all of it
+        verdict = Verdict.UNKNOWN if absent else Verdict.PASS
     seen = [
         f"{d.node} {d.prefix}: {d.kind}{': ' + d.reason if d.reason else ''}" for d in comparison.differences
     ]
     if comparison.unread:
         seen.append("not read: " + ", ".join(comparison.unread))
+    if comparison.only_production:
+        seen.append("not in the shadow: " + ", ".join(comparison.only_production))
     yield Finding(
         verdict=verdict,
         subject="shadow against production",
@@ -131,8 +134,12 @@ def _equal(comparison: RouteComparison) -> str:
     if not comparison.compared:
         return "No route could be compared."
     if not comparison.differences:
-        unread = f"; {plural(len(comparison.unread), 'node')} could not be asked" if comparison.unread else ""
-        return f"All {comparison.compared:,} routes of {comparison.nodes} nodes are equal{unread}."
+        text = f"All {comparison.compared:,} routes of {comparison.nodes} nodes are equal"
+        if comparison.unread:
+            text += f"; {plural(len(comparison.unread), 'node')} could not be asked"
+        if comparison.only_production:
+            text += f"; the shadow lacks {plural(len(comparison.only_production), 'node')}"
+        return f"{text}."
     part = share(comparison.equal, comparison.compared)
     return f"{part} of {comparison.compared:,} routes are equal; {len(comparison.differences)} differ."
 

@@ -3,7 +3,8 @@
 Equal means: same prefix, same protocol, same *set* of next hops (gateway and interface, in production's names).
 Connected routes are compared like all others, because they prove the addresses. Left out, and counted: routes of the
 management network (it is labctl's own in the shadow), host-local addresses and link-local prefixes, routes that
-were not selected. A node that could not be asked is `unread`; its routes are neither equal nor different.
+were not selected. A node that could not be asked is `unread`; its routes are neither equal nor different. A node that only
+one side has is neither: it is listed by itself.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
     compared = equal = nodes = 0
     differences: list[RouteDifference] = []
     unread: list[str] = []
-    for node in sorted(production.routes):
-        real, copy = production.routes[node], shadow.routes.get(node)
+    for node in sorted(production.routes.keys() & shadow.routes.keys()):
+        real, copy = production.routes[node], shadow.routes[node]
         if real is None or copy is None:
             unread.append(node)
             continue
@@ -57,6 +58,8 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
         ignored=tuple(sorted(ignored.items())),
         unread=tuple(unread),
         nodes=nodes,
+        only_production=tuple(sorted(production.routes.keys() - shadow.routes.keys())),
+        only_shadow=tuple(sorted(shadow.routes.keys() - production.routes.keys())),
     )
 
 

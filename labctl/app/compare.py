@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from labctl.analyze import routes
+from labctl.analyze.words import plural, share
 from labctl.app.graph import looks_like_a_file
 from labctl.linux import whole
 from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables
@@ -37,24 +38,47 @@ def save(lab: str | None, path: str, instance: Instance) -> RouteTables:
     return found
 
 
-def verdict(comparison: RouteComparison) -> Verdict:
-    """FAIL for a difference; UNKNOWN when nothing, or not every node, could be compared."""
-    if comparison.differences:
+def verdict(comparison: RouteComparison, *, same_nodes: bool = False) -> Verdict:
+    """FAIL for a difference; UNKNOWN when nothing could be compared, or a node that both have could not be read.
+
+    A node that only one of the two has is no part of what is compared (a management station, a site that was not
+    rendered), so it is told and changes no verdict; with `same_nodes` it is a difference.
+    """
+    if comparison.differences or (same_nodes and (comparison.only_production or comparison.only_shadow)):
         return Verdict.FAIL
     return Verdict.UNKNOWN if comparison.unread or not comparison.compared else Verdict.PASS
 
 
-def as_json(comparison: RouteComparison) -> dict[str, Any]:
+def summary(comparison: RouteComparison) -> str:
+    """What was compared and what was not, in a line."""
+    if not comparison.nodes and not comparison.unread:
+        text = "the two have no node in common"
+    else:
+        equal, routes = share(comparison.equal, comparison.compared), plural(comparison.compared, "route")
+        text = f"{equal} of {routes} on {plural(comparison.nodes, 'node')} equal"
+    for names, why in (
+        (comparison.unread, "could not be read"),
+        (comparison.only_production, "only in the reference"),
+        (comparison.only_shadow, "only in the lab"),
+    ):
+        if names:
+            text += f"; {plural(len(names), 'node')} {why}"
+    return text
+
+
+def as_json(comparison: RouteComparison, *, same_nodes: bool = False) -> dict[str, Any]:
     """What `--format json` prints."""
     return {
         "version": 1,
-        "verdict": verdict(comparison).value,
+        "verdict": verdict(comparison, same_nodes=same_nodes).value,
         "compared": comparison.compared,
         "equal": comparison.equal,
         "nodes": comparison.nodes,
         "differences": [_difference(each) for each in comparison.differences],
         "ignored": dict(comparison.ignored),
         "unread": list(comparison.unread),
+        "only_reference": list(comparison.only_production),
+        "only_lab": list(comparison.only_shadow),
     }
 
 

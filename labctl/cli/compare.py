@@ -22,10 +22,16 @@ def compare(
     save: str | None = typer.Option(
         None, "--save", metavar="FILE", help="Save what the lab routes by, to compare with later."
     ),
+    same_nodes: bool = typer.Option(
+        False, "--same-nodes", help="A node that only one of the two has is a difference, too."
+    ),
     output: out.Format = out.FORMAT,
 ) -> None:
-    """Compare a lab's routes with another lab's: prefix, protocol, set of next hops; exit 1 if any differs."""
-    from labctl.analyze.words import plural, share
+    """Compare a lab's routes with another lab's: prefix, protocol, set of next hops; exit 1 if any differs.
+
+    Nodes that only one of the two has are listed and not compared. Exit 4 if a node that both have could not be read.
+    """
+    from labctl.analyze.words import plural
     from labctl.app import compare as app
     from labctl.runtime.store import Instance
 
@@ -38,9 +44,9 @@ def compare(
         return
     assert reference is not None
     comparison = app.compare(source or lab, reference, instance)
-    verdict = app.verdict(comparison)
+    verdict = app.verdict(comparison, same_nodes=same_nodes)
     if output is out.Format.JSON:
-        out.print_json(app.as_json(comparison))
+        out.print_json(app.as_json(comparison, same_nodes=same_nodes))
     elif comparison.differences:
         out.print_table(
             ("NODE", "PREFIX", "DIFFERENCE", "REFERENCE", "LAB", "LIKELY REASON"),
@@ -49,10 +55,12 @@ def compare(
                 for d in comparison.differences
             ],
         )
-    for node in comparison.unread:
-        out.say(f"node {node}: one of the two could not be asked")
-    out.say(
-        f"{verdict.value}: {share(comparison.equal, comparison.compared)} of "
-        f"{plural(comparison.compared, 'route')} on {plural(comparison.nodes, 'node')} equal"
-    )
+    for names, what in (
+        (comparison.unread, "could not be read in one of the two"),
+        (comparison.only_production, "only in the reference, not compared"),
+        (comparison.only_shadow, "only in the lab, not compared"),
+    ):
+        if names:
+            out.say(f"{what}: {', '.join(names)}")
+    out.say(f"{verdict.value}: {app.summary(comparison)}")
     raise typer.Exit(verdict.exit)

@@ -111,6 +111,8 @@ class RouteDifference:
 class RouteComparison:
     """Production's routes against the shadow's. `equal` of `compared` prefixes are the same; `ignored` says what
     was left out and why (reason -> count); `unread` nodes could not be asked and make the comparison partial.
+    `only_production` and `only_shadow` are nodes that the other side does not have at all: not compared, and whether
+    that matters depends on what the two sides are meant to be.
     """
 
     compared: int
@@ -119,6 +121,8 @@ class RouteComparison:
     ignored: tuple[tuple[str, int], ...] = ()
     unread: tuple[str, ...] = ()
     nodes: int = 0
+    only_production: tuple[str, ...] = ()
+    only_shadow: tuple[str, ...] = ()
 
     @property
     def share(self) -> float | None:

@@ -173,6 +173,8 @@ def _compare() -> Schema:
             "differences": _list(difference),
             "ignored": {"type": "object", "additionalProperties": _COUNT},
             "unread": _list(_TEXT),
+            "only_reference": _list(_TEXT),
+            "only_lab": _list(_TEXT),
         }
     )
 

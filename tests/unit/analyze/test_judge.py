@@ -91,6 +91,8 @@ def test_routing_that_did_not_settle_is_unknown():
     [
         (RouteComparison(compared=5, equal=5, nodes=2), PASS),
         (RouteComparison(compared=5, equal=5, nodes=2, unread=("r9",)), UNKNOWN),
+        (RouteComparison(compared=5, equal=5, nodes=2, only_production=("r9",)), UNKNOWN),
+        (RouteComparison(compared=5, equal=5, nodes=2, only_shadow=("nms",)), PASS),
         (RouteComparison(compared=0, equal=0), UNKNOWN),
         (RouteComparison(compared=5, equal=4, nodes=2, differences=(reports.DIFFERENCE,)), FAIL),
     ],

@@ -51,7 +51,8 @@ def test_a_node_that_could_not_be_asked_is_unread_and_not_equal():
     production = Tables(routes={"r1": (route("10.9.0.0/16", "ospf", WAY1),), "r2": None, "r3": ()})
     shadow = Tables(routes={"r1": (route("10.9.0.0/16", "ospf", WAY1),), "r2": ()})
     result = compare(production, shadow)
-    assert (result.nodes, result.compared, result.unread) == (1, 1, ("r2", "r3"))
+    assert (result.nodes, result.compared, result.unread) == (1, 1, ("r2",))
+    assert (result.only_production, result.only_shadow) == (("r3",), ())
 
 
 def test_no_route_compared_is_no_share():

@@ -71,8 +71,8 @@ def test_differences_exit_1_and_are_a_table(here, capsys):
     ]
     assert "1 of 2 equal paths missing in the shadow" in out
     assert err.splitlines() == [
-        "node r2: one of the two could not be asked",
-        "FAIL: 0 % of 2 routes on 1 node equal",
+        "could not be read in one of the two: r2",
+        "FAIL: 0 % of 2 routes on 1 node equal; 1 node could not be read",
     ]
 
 
@@ -87,7 +87,31 @@ def test_json_is_what_the_schema_says(here, capsys):
 def test_what_could_not_be_asked_is_unknown(here, capsys):
     code, _, err = run(capsys, "saved.yml", "--with", "saved.yml")
     assert code == 4
-    assert err.splitlines()[-1] == "UNKNOWN: 100 % of 2 routes on 1 node equal"
+    assert err.splitlines()[-1] == "UNKNOWN: 100 % of 2 routes on 1 node equal; 1 node could not be read"
+
+
+def test_a_node_that_only_one_of_them_has_is_told_and_changes_no_verdict(here, capsys, tmp_path):
+    for name, extra in (("more", {"nms": ()}), ("less", {})):
+        tables = RouteTables(routes={"r1": SAVED.routes["r1"], **extra})
+        (tmp_path / f"{name}.yml").write_text(files.dump(tables))
+    code, _, err = run(capsys, "less.yml", "--with", "more.yml")
+    assert code == 0
+    assert err.splitlines() == [
+        "only in the reference, not compared: nms",
+        "PASS: 100 % of 2 routes on 1 node equal; 1 node only in the reference",
+    ]
+    code, out, _ = run(capsys, "more.yml", "--with", "less.yml", "--same-nodes", "-f", "json")
+    value = json.loads(out)
+    assert (code, value["verdict"], value["only_lab"], value["unread"]) == (1, "FAIL", ["nms"], [])
+
+
+def test_two_that_have_nothing_in_common(here, capsys, tmp_path):
+    (tmp_path / "foreign.yml").write_text(files.dump(RouteTables(routes={"x1": ()})))
+    code, _, err = run(capsys, "foreign.yml", "--with", "saved.yml")
+    assert code == 4
+    assert err.splitlines()[-1].startswith(
+        "UNKNOWN: the two have no node in common; 2 nodes only in the reference"
+    )
 
 
 def test_verdicts():
