@@ -275,13 +275,15 @@ class Netlink:
             RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL, what=f"create veth {end.name} - {peer.name}"
         )
 
-    def create_bridge(self, name: str, *, mtu: int | None = None) -> None:
-        """A silent bridge: no STP, no multicast snooping (no querier), forwards the 802.1D group addresses."""
+    def create_bridge(self, name: str, *, mtu: int | None = None, transparent: bool = True) -> None:
+        """A silent bridge: no STP, no multicast snooping (no querier). `transparent`: it forwards the 802.1D group
+        addresses like a cable with many ends; else it keeps LLDP, LACP and the like from going on, as a switch does.
+        """
         data = nest(
             IFLA_INFO_DATA,
             attr(IFLA_BR_STP_STATE, u32(0)),
             attr(IFLA_BR_MCAST_SNOOPING, b"\0"),
-            attr(IFLA_BR_GROUP_FWD_MASK, u16(BRIDGE_GROUP_FWD_MASK)),
+            attr(IFLA_BR_GROUP_FWD_MASK, u16(BRIDGE_GROUP_FWD_MASK if transparent else 0)),
         )
         body = ifinfo(0, IFF_NOARP, IFF_NOARP) + attr(IFLA_IFNAME, text(name))
         if mtu is not None:
@@ -290,9 +292,11 @@ class Netlink:
         self.request(RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL, what=f"create bridge {name}")
         self.set_link(self.index(name), up=True)
 
-    def enslave(self, index: int, bridge: int) -> None:
-        """Make a device a port of a bridge, passing LACP too."""
+    def enslave(self, index: int, bridge: int, *, transparent: bool = True) -> None:
+        """Make a device a port of a bridge; a port of a transparent one passes LACP too."""
         self.request(RTM_NEWLINK, ifinfo(index) + attr(IFLA_MASTER, u32(bridge)), what="enslave")
+        if not transparent:
+            return
         port = nest(
             IFLA_LINKINFO,
             attr(IFLA_INFO_SLAVE_KIND, b"bridge"),

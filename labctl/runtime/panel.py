@@ -117,7 +117,8 @@ class Panel:
                     self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
         if mgmt.nodes(self.lab):
             with refused("the management network's bridge cannot be made", None):
-                self._panel.create_bridge(self.devices[MGMT_BRIDGE], mtu=PANEL_MTU)
+                # a switch, not a cable: LLDP of one node's eth0 is not for the others to hear
+                self._panel.create_bridge(self.devices[MGMT_BRIDGE], mtu=PANEL_MTU, transparent=False)
         self._plug_all(self.lab.cables, mgmt.nodes(self.lab))
 
     def create_namespaces(self) -> None:
@@ -286,7 +287,7 @@ class Panel:
         for node in managed:
             with refused(f"node {node.name!r}: its {mgmt.INTERFACE} cannot be plugged in", node.where):
                 leg = links[self.devices[mgmt_key(node.name)]].index
-                self._panel.enslave(leg, links[self.devices[MGMT_BRIDGE]].index)
+                self._panel.enslave(leg, links[self.devices[MGMT_BRIDGE]].index, transparent=False)
                 self._panel.set_link(leg, up=True)
         self._address(cables, managed, touched, only)
 

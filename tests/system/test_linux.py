@@ -216,6 +216,17 @@ def test_a_bridge_is_silent_and_forwards_group_frames(spaces):
     assert member["linkinfo"]["info_slave_data"]["group_fwd_mask"] == "0xfffd"
 
 
+def test_a_bridge_that_is_a_switch_keeps_group_frames(spaces):
+    with Netlink(spaces[0]) as netlink:
+        netlink.create_bridge("br0", transparent=False)
+        netlink.create_veth(VethEnd(name="x"), VethEnd(name="y"))
+        netlink.enslave(netlink.index("x"), netlink.index("br0"), transparent=False)
+    (bridge,) = ip(spaces[0], "link", "show", "br0")
+    assert bridge["linkinfo"]["info_data"]["group_fwd_mask"] == "0"
+    (member,) = ip(spaces[0], "link", "show", "x")
+    assert member["linkinfo"]["info_slave_data"]["group_fwd_mask"] == "0"
+
+
 def test_events_say_what_changed(spaces):
     events = LinkEvents(spaces[0])
     try:

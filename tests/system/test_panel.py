@@ -97,6 +97,25 @@ def test_a_segment_floods_group_frames_to_every_port(segment, name):
         assert there.wait_for(FRAMES[name])
 
 
+def test_the_management_network_is_a_switch_and_keeps_link_local_frames(tmp_path):
+    """Two nodes that hear each other's LLDP on eth0 would be taken for neighbours by a cable."""
+    with wired(tmp_path, quiet(lab(("r1:eth1", "r2:eth1"), mgmt=True))) as (running, _):
+        ends = [running.link(name) for name in ("r1", "r2")]
+        until(lambda: all(each.link("eth0").oper_up for each in ends), "both have a management network")
+        place = running.place
+        with port(place.node_ns("r1"), "eth0") as here, port(place.node_ns("r2"), "eth0") as there:
+
+            def crosses():
+                here.send(FRAMES["arp"])
+                return there.wait_for(FRAMES["arp"], timeout_s=0.2)
+
+            until(crosses, "the switch forwards")
+            for name in ("lldp", "lacp", "eapol"):
+                here.send(FRAMES[name])
+                assert not there.wait_for(FRAMES[name], timeout_s=0.2), name
+            assert crosses()
+
+
 def test_two_segments_joined_by_a_cable_are_one(tmp_path):
     spec = quiet(lab(("r1:eth1", "s1:p1"), ("s1:p9", "s2:p9"), ("s2:p1", "r2:eth1"), bridges=("s1", "s2")))
     with wired(tmp_path, spec) as (running, patch):
