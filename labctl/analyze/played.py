@@ -1,6 +1,6 @@
 """From what a scenario left behind to its report. Pure: judged again, the same run gives the same bytes.
 
-PASS needs all of it: the steady state held before, every effect was read back as made and as ended, every expectation
+PASS needs all of it: a lab that was built for the run has settled and routes as it is to, the steady state held before, every effect was read back as made and as ended, every expectation
 held during and after, the steady state holds again, nothing is left. A stop rule that struck is FAIL; a run that did
 not get to its end, for whatever reason, is at best UNKNOWN.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from labctl.analyze import expect, judge, loss
 from labctl.analyze.words import outage, plural
-from labctl.model.measure import Flow, Window
+from labctl.model.measure import Flow, LossWindow, Window
 from labctl.model.played import Played
 from labctl.model.routes import Convergence
 from labctl.model.scenario import Expectation
@@ -34,7 +34,8 @@ def report(run: Played) -> Report:
         findings=findings,
         acts=run.acts,
         flows=flows,
-        convergence=run.convergence,
+        convergence=(*run.ready, *run.convergence),
+        comparison=run.comparison,
         topology=run.topology,
         phases=run.phases,
         predicted=run.predicted,
@@ -58,8 +59,18 @@ def headline(run: Played, flows: tuple[Flow, ...], findings: tuple[Finding, ...]
     )
     if not hit_flows:
         return f"{did}; no traffic was lost." if flows else f"{did}; all held."
-    flow, window = max(hit_flows, key=lambda each: each[1].at_least_s)
-    return f"{did}; {flow.track.series.subject} was interrupted for {outage(window)}, as allowed."
+    flow, window = max(
+        hit_flows, key=lambda each: (judge.ended_by_healing(each[1], run.acts), *_sharp(*each))
+    )
+    subject = flow.track.series.subject
+    if judge.ended_by_healing(window, run.acts):
+        return f"{did}; {subject} was cut off until the failure was over, {outage(window)}, as allowed."
+    return f"{did}; {subject} was interrupted for {outage(window)}, as allowed."
+
+
+def _sharp(flow: Flow, window: LossWindow) -> tuple[bool, float]:
+    """Pings are sent at a faster pace than requests, so they say more exactly how long it was."""
+    return flow.track.series.metric == "rtt", window.at_least_s
 
 
 def _did(acts: tuple[Act, ...]) -> str:
@@ -78,6 +89,10 @@ def _notes(run: Played) -> Iterable[str]:
 
 def _findings(run: Played) -> Iterable[Finding]:
     yield from _endings(run)
+    for seen in run.ready:
+        yield judge.of_convergence(seen)
+    if run.comparison is not None:
+        yield judge.of_comparison(run.comparison)
     yield from _before(run)
     evidence = judge.evidence_of(run.topology)
     for act in run.acts:

@@ -5,6 +5,8 @@ Nothing is assumed of the two but that devices of the same production name are m
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from labctl.analyze import routes
@@ -31,9 +33,11 @@ def load(source: str | None, instance: Instance) -> RouteTables:
     return observe.tables(instance.find(source))
 
 
-def save(lab: str | None, path: str, instance: Instance) -> RouteTables:
-    """Write what the lab routes by now to a file that later labs can be compared with."""
+def save(lab: str | None, path: str, instance: Instance, only: Collection[str] | None = None) -> RouteTables:
+    """Write what the lab routes by now to a file that later labs can be compared with. `only`: of these nodes."""
     found = load(lab, instance)
+    if only is not None:
+        found = replace(found, routes={node: said for node, said in found.routes.items() if node in only})
     whole.write(path, files.dump(found).encode())
     return found
 

@@ -19,6 +19,7 @@ from labctl.model.effects import exists, resources
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
 from labctl.model.scenario import Plan
+from labctl.model.topology import Topology
 from labctl.model.verdict import Report
 from labctl.run import engine, heal, record, rundir, samples
 from labctl.run.journal import Journal
@@ -73,23 +74,45 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     """Play it. On Ctrl-C everything is put back, judged as far as it got, and `interrupted` is set."""
     heal.implicit(instance, emit)
     place, plan = prepare(request, instance)
-    lab = place.need()
     directory = rundir.create(request.out, plan.scenario)
-    rundir.keep(directory, plan, of_lab(lab.lab), request.scenario)
+    with Journal(os.path.join(directory, record.JOURNAL)) as journal:
+        outcome = play(place, plan, journal, scenario=request.scenario, emit=emit)
+    return finish(directory, outcome)
+
+
+def play(
+    place: LabDir,
+    plan: Plan,
+    journal: Journal,
+    *,
+    scenario: str | None = None,
+    topology: Topology | None = None,
+    emit: Emit = ignore,
+) -> engine.Outcome:
+    """Play the plan into a journal; what went in and the samples are written beside it.
+
+    scenario: the file that the plan was made of. topology: what the lab is a shadow of, where that is known.
+    """
+    lab, directory = place.need(), os.path.dirname(journal.path)
+    rundir.keep(directory, plan, topology or of_lab(lab.lab), scenario)
     emit(Event(kind="run", text=f"{engine.told(plan)}, lab {place.name}; {directory}"))
     clock = MonotonicClock()
-    with Journal(os.path.join(directory, record.JOURNAL)) as journal:
-        rundir.head(
-            journal,
-            plan,
-            t=clock.now(),
-            lab=place.name,
-            runtime=lab.runtime,
-            command=shlex.join(["labctl", *sys.argv[1:]]),
-        )
-        with priority.raised():
-            outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
-        samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
+    rundir.head(
+        journal,
+        plan,
+        t=clock.now(),
+        lab=place.name,
+        runtime=lab.runtime,
+        command=shlex.join(["labctl", *sys.argv[1:]]),
+    )
+    with priority.raised():
+        outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
+    samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
+    return outcome
+
+
+def finish(directory: str, outcome: engine.Outcome) -> Result:
+    """Judge what was written, and write the report."""
     report, files = rundir.report(directory)
     return Result(
         report=report, directory=directory, files=files, left=outcome.left, interrupted=outcome.interrupted

@@ -20,6 +20,7 @@ from labctl.schema import clab
 
 LAB = "demo-production"
 STATION = "nms"  # the node that discovery runs from
+SCENARIO = "core-cut.yml"  # of the library
 MARK = ".labctl-demo"  # this directory was written here and may be written again
 
 _SNMPD = """\
@@ -54,16 +55,23 @@ class StandIn:
 
 def source() -> str:
     """The directory of the lab file: beside the package in a wheel, in `topologies/` of a source tree."""
+    return os.path.dirname(_installed("_demo", os.path.join("topologies", "demo"), "production.clab.yml"))
+
+
+def scenario() -> str:
+    """The file of what the demo breaks."""
+    return _installed("_scenarios", "scenarios", SCENARIO)
+
+
+def _installed(beside: str, in_tree: str, name: str) -> str:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for directory in (
-        os.path.join(package, "_demo"),
-        os.path.join(os.path.dirname(package), "topologies", "demo"),
-    ):
-        if os.path.isfile(os.path.join(directory, "production.clab.yml")):
-            return directory
+    for directory in (os.path.join(package, beside), os.path.join(os.path.dirname(package), in_tree)):
+        path = os.path.join(directory, name)
+        if os.path.isfile(path):
+            return path
     raise LabctlError(
         "file-not-found",
-        "the demo's topology is not installed",
+        f"the demo's {name} is not installed",
         hint="install labctl again, or run it from a clone",
     )
 

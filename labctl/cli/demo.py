@@ -13,35 +13,30 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     directory: str = typer.Option(".", "--out", "-o", help="Directory that gets topologies/ and reports/."),
-    cable: str | None = typer.Option(
-        None, "--cut", help="Cable of the shadow to cut; default: one of the core."
+    scenario: str | None = typer.Option(
+        None, "--scenario", help="What to play on the shadow; default: the library's core-cut.yml."
     ),
 ) -> None:
-    """Discover a small production stand-in, build its shadow, cut a cable, report.
+    """Discover a small production stand-in, build its shadow, play a scenario on it (a cable is cut), report.
 
-    Takes two to three minutes as root. Leaves both labs running (`labctl destroy --all` removes them) and a page
+    Takes about three minutes as root. Leaves both labs running (`labctl destroy --all` removes them) and a page
     under reports/.
     """
     from labctl.app import demo as app
+    from labctl.cli.run import show, stop
     from labctl.runtime.store import Instance
 
-    request = app.Request(out=directory) if cable is None else app.Request(out=directory, cable=cable)
+    request = app.Request(out=directory, scenario=scenario)
     progress = out.Progress()
     try:
         result = app.demo(request, Instance.here(), progress)
     finally:
         progress.close()
-    report = result.report
-    for finding in report.findings:
-        typer.echo(f"{finding.verdict:<8} {finding.subject}: {finding.summary}")
-    typer.echo()
-    typer.echo(report.headline)
-    typer.echo(f"report    {result.page}")
-    typer.echo(f"picture   {result.picture}")
-    typer.echo(f"topology  {result.topology}")
-    typer.echo(f"lab file  {result.lab_file}")
-    typer.echo(
-        "next      labctl inspect --all · labctl exec -l demo client1 -- ip route · labctl destroy --all"
-    )
-    typer.echo(report.verdict)
-    raise typer.Exit(report.verdict.exit)
+    typer.echo(f"topology   {result.topology}")
+    typer.echo(f"lab file   {result.lab_file}")
+    typer.echo(f"routes     {result.routes}")
+    if "svg" in result.played.files:
+        typer.echo(f"picture    {result.played.files['svg']}")
+    typer.echo("next       labctl inspect --all · labctl run SCENARIO -l demo · labctl destroy --all")
+    show(result.played)
+    stop(result.played)

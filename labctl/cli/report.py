@@ -16,12 +16,12 @@ def report(
     output: out.Format = out.FORMAT,
 ) -> None:
     """Judge a run again from its journal and samples, and write its report files anew. Needs no lab."""
-    from labctl.cli.run import show, summary
+    from labctl.cli.run import show_report, summary
     from labctl.run import rundir
 
     found, files = rundir.report(directory)
     if output is out.Format.JSON:
         out.print_json(summary(found) | {"directory": directory, "left": rundir.left(directory)})
     else:
-        show(found, files["html"])
+        show_report(found, files["html"])
     raise typer.Exit(found.verdict.exit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -50,7 +50,22 @@ def run(
         result = app.run(request, Instance.here(), progress)
     finally:
         progress.close()
-    _show(result, output)
+    show(result, output)
+    stop(result)
+
+
+def show(result: Result, output: out.Format = out.Format.TABLE) -> None:
+    """What was played, judged and left behind."""
+    for each in result.left:
+        out.say(f"NOT PUT BACK: {each} (`labctl heal`)")
+    if output is out.Format.JSON:
+        out.print_json(summary(result.report) | {"directory": result.directory, "left": list(result.left)})
+        return
+    show_report(result.report, result.files["html"])
+
+
+def stop(result: Result) -> NoReturn:
+    """Exit as the contract says: 7 before 130 before the verdict."""
     if result.left:
         raise typer.Exit(Exit.DIRTY)
     if result.interrupted:
@@ -58,16 +73,7 @@ def run(
     raise typer.Exit(result.report.verdict.exit)
 
 
-def _show(result: Result, output: out.Format) -> None:
-    for each in result.left:
-        out.say(f"NOT PUT BACK: {each} (`labctl heal`)")
-    if output is out.Format.JSON:
-        out.print_json(summary(result.report) | {"directory": result.directory, "left": list(result.left)})
-        return
-    show(result.report, result.files["html"])
-
-
-def show(report: Report, page: str) -> None:
+def show_report(report: Report, page: str) -> None:
     """What was judged, where the page is, and the verdict as the last line."""
     for finding in report.findings:
         typer.echo(f"{finding.verdict:<8} {finding.subject}: {finding.summary}")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labctl.model.measure import Track, Window
-from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
+from labctl.model.routes import AdjacencyChange, Convergence, RouteChange, RouteComparison
 from labctl.model.scenario import Expectation
 from labctl.model.topology import Topology
 from labctl.model.verdict import Act, Phase, RunMeta
@@ -32,7 +32,8 @@ class Played:
     """before, during, after: the stretches in which the steady state, the failure and the recovery are judged.
 
     None: the run did not get there. refused: fault -> why its effect did not take. left: what was not at its base at
-    the end, None if nobody could look. failed: the error that ended the run.
+    the end, None if nobody could look. failed: the error that ended the run. ready, comparison: of a run that built its
+    lab first: how routing settled in each, and the lab's routes against what they are a shadow of.
     """
 
     run: RunMeta
@@ -42,6 +43,8 @@ class Played:
     subjects: Mapping[str, str] = field(default_factory=dict)  # probe id -> "client → web"
     tracks: Mapping[str, Track] = field(default_factory=dict)  # by probe id
     acts: tuple[Act, ...] = ()
+    ready: tuple[Convergence, ...] = ()
+    comparison: RouteComparison | None = None
     convergence: tuple[Convergence, ...] = ()  # the last one is that after the faults
     route_changes: tuple[RouteChange, ...] = ()
     adjacency_changes: tuple[AdjacencyChange, ...] = ()

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
+from labctl.model.routes import AdjacencyChange, Convergence, RouteChange, RouteComparison
 from labctl.model.scenario import Expectation
 
+COMPARISON = TypeAdapter(RouteComparison)
 CONVERGENCE = TypeAdapter(Convergence)
 ROUTES = TypeAdapter(tuple[RouteChange, ...])
 SESSIONS = TypeAdapter(tuple[AdjacencyChange, ...])

@@ -6,8 +6,10 @@ only the last line, which is then dropped; a line that is damaged elsewhere, or 
 
 Kinds, in the order in which a run writes them:
 
-    run         what runs, on what, with which expectations
     phase       a stretch of the run begins
+    ready       a lab that was built for this run has settled, or has not
+    compared    its routes against those that it is to have
+    run         what runs, on what, with which expectations; first, where the lab was there before
     settled     what waiting for quiet came to
     window      the stretch that the steady state, the failure or the recovery is judged by
     effects     effects that began and ended together: when they were due, made, read back

@@ -14,7 +14,7 @@ from typing import Any
 from labctl.analyze import converge
 from labctl.model.measure import Track, Window, shift
 from labctl.model.played import Checked, Played
-from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
+from labctl.model.routes import AdjacencyChange, Convergence, RouteChange, RouteComparison
 from labctl.model.topology import Topology
 from labctl.model.verdict import Act, Phase, RunMeta, Stamps
 from labctl.names import CableId
@@ -38,23 +38,24 @@ def played(
     lines: Sequence[Mapping[str, Any]], tracks: Mapping[str, Track], topology: Topology | None
 ) -> Played:
     """Everything in seconds since the first line."""
-    head: Mapping[str, Any] = lines[0] if lines else {"t": 0.0}
-    zero = head["t"]
-    last = lines[-1] if lines else head
     found = _by_kind(lines)
+    head: Mapping[str, Any] = found.get("run", [{}])[0]
+    zero, last = (lines[0]["t"], lines[-1]["t"]) if lines else (0.0, 0.0)
     windows = {w["which"]: _window(w, zero) for w in found.get("window", ())}
     during = windows.get("during")
     ended = windows.get("during-end")
     after = found.get("after", [{}])[-1]
     routes = found.get("routes", [{"routes": [], "sessions": []}])[-1]
     return Played(
-        run=_meta(head, last["t"] - zero),
+        run=_meta(head, last - zero),
         steady=_expectations(head, "steady"),
         expect_during=_expectations(head, "during"),
         expect_after=_expectations(head, "after"),
         subjects={k: v for line in found.get("measuring", ()) for k, v in line["subjects"].items()},
         tracks={probe: shift(track, -zero) for probe, track in tracks.items()},
         acts=tuple(_acts(lines, zero, head.get("names", {}))),
+        ready=tuple(_convergence(line["seen"], zero) for line in found.get("ready", ())),
+        comparison=_comparison(found.get("compared", ())),
         convergence=tuple(_convergence(line["seen"], zero) for line in found.get("settled", ())),
         route_changes=_routes(routes["routes"], zero),
         adjacency_changes=_sessions(routes["sessions"], zero),
@@ -75,7 +76,7 @@ def played(
         others=tuple(each for line in found.get("measuring", ()) for each in line["others"]),
         predicted=tuple(head.get("predicted", ())),
         topology=topology,
-        phases=tuple(_phases(found.get("phase", ()), zero, last["t"])),
+        phases=tuple(_phases(found.get("phase", ()), zero, last)),
     )
 
 
@@ -88,7 +89,7 @@ def _by_kind(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
 
 def _meta(head: Mapping[str, Any], duration_s: float) -> RunMeta:
     return RunMeta(
-        title=head.get("scenario", ""),
+        title=head.get("scenario", "run"),
         lab=head.get("lab", ""),
         runtime=head.get("runtime", ""),
         kernel=head.get("kernel", ""),
@@ -119,6 +120,10 @@ def _check(line: Mapping[str, Any], zero: float) -> Checked:
 def _phases(lines: Sequence[Mapping[str, Any]], zero: float, end: float) -> Iterable[Phase]:
     for line, after in zip(lines, [*(each["t"] for each in lines[1:]), end], strict=True):
         yield Phase(name=line["name"], start=line["t"] - zero, took_s=after - line["t"])
+
+
+def _comparison(lines: Sequence[Mapping[str, Any]]) -> RouteComparison | None:
+    return entries.COMPARISON.validate_python(lines[-1]["routes"]) if lines else None
 
 
 def _convergence(value: Any, zero: float) -> Convergence:

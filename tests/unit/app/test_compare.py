@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -117,6 +118,11 @@ def test_two_that_have_nothing_in_common(here, capsys, tmp_path):
 def test_verdicts():
     assert compare.verdict(RouteComparison(compared=3, equal=3)) is Verdict.PASS
     assert compare.verdict(RouteComparison(compared=0, equal=0)) is Verdict.UNKNOWN
+
+
+def test_some_nodes_of_a_lab_can_be_saved_by_themselves(here):
+    compare.save("saved.yml", "some.yml", here, only={"r1"})
+    assert compare.load("some.yml", here) == replace(SAVED, routes={"r1": SAVED.routes["r1"]})
 
 
 def test_one_of_the_two_flags(here, capsys):

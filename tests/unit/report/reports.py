@@ -1,7 +1,8 @@
 """A run as the demo makes it, written down: two sites, one core cable cut, rerouted, healed."""
 
-from labctl.analyze.judge import Expect, Observed, judge
-from labctl.model.measure import Sample, Series, Track
+from labctl.analyze import played
+from labctl.model.measure import Sample, Series, Track, Window
+from labctl.model.played import Played
 from labctl.model.routes import (
     Adjacency,
     Convergence,
@@ -11,6 +12,7 @@ from labctl.model.routes import (
     RouteComparison,
     RouteDifference,
 )
+from labctl.model.scenario import Expectation
 from labctl.model.topology import Device, Evidence, Link, Topology
 from labctl.model.verdict import Act, Phase, RunMeta, Stamps
 from labctl.names import CableId
@@ -103,11 +105,15 @@ def cut_phase():
     )
 
 
-def observed(**changes):
+def observed(limit_s=None, **changes):
+    """As read back from the files of a run. limit_s: the longest outage that is allowed, by default 1 s.
+
+    `tracks` are given as a row; each becomes a probe with what the scenarios of the library expect of one.
+    """
     lost = ((70.005, 70.31),)
     parts = {
         "run": RunMeta(
-            title="Demo: one core cable cut",
+            title="core-cut",
             lab="demo-shadow",
             runtime="runc",
             kernel="Linux 6.1.0-30-amd64",
@@ -133,13 +139,15 @@ def observed(**changes):
             track("client1 → web1 (http)", ((70.0, 70.35),), interval=0.1, metric="http", value=0.0011),
             track("client1 → a-core1"),
         ),
-        "convergence": (
+        "ready": (
             Convergence(
-                phase="start", settled=True, start=2.0, took_s=41.0, waited_s=51.0, quiet_s=10.0, up=28
+                phase="shadow", settled=True, start=2.0, took_s=41.0, waited_s=51.0, quiet_s=10.0, up=28
             ),
+        ),
+        "convergence": (
             cut_phase(),
             Convergence(
-                phase="after healing",
+                phase="after",
                 settled=True,
                 start=81.0,
                 took_s=9.8,
@@ -152,17 +160,31 @@ def observed(**changes):
         "comparison": RouteComparison(
             compared=224, equal=224, nodes=10, ignored=(("management", 20), ("own addresses", 12))
         ),
-        "changed_after": (),
+        "before": Window(start=60.0, end=69.9),
+        "during": Window(start=70.0, end=92.0),
+        "after": Window(start=92.0, end=95.0),
+        "faults_end": 81.0,
+        "changed": (),
+        "lost_sessions": (),
+        "left": (),
+        "ended": True,
         "topology": topology(),
         "phases": (Phase(name="production started", start=0.0, took_s=18.0),),
-        "limits": ("Forwarding is the Linux kernel's: hardware tables and their limits are not emulated.",),
     }
     parts.update(changes)
-    return Observed(**parts)
+    tracks = {f"probe{i}": each for i, each in enumerate(parts["tracks"])}
+    loss = (Expectation(measure="loss", limit=0.01, probe=probe) for probe in tracks)
+    outage = (Expectation(measure="max_outage", limit=limit_s or 1.0, probe=probe) for probe in tracks)
+    return Played(
+        steady=tuple(loss),
+        expect_during=tuple(outage),
+        subjects={probe: each.series.subject for probe, each in tracks.items()},
+        **(parts | {"tracks": tracks}),
+    )
 
 
-def report(expect=None, **changes):
-    return judge(observed(**changes), expect or Expect())
+def report(limit_s=None, **changes):
+    return played.report(observed(limit_s, **changes))
 
 
 DIFFERENCE = RouteDifference(

@@ -10,6 +10,7 @@ import pytest
 
 import reports
 from labctl.model.topology import Device
+from labctl.model.verdict import Report, worst
 from labctl.report import page
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -97,7 +98,7 @@ def test_names_cannot_inject_markup():
     report = reports.report(
         topology=replace(topology, name=evil, devices=devices),
         tracks=(reports.track(evil, ((70.0, 70.3),)),),
-        limits=(evil,),
+        others=(evil,),
     )
     html, tree, text = parsed(report)
     assert "<script" not in html
@@ -106,16 +107,7 @@ def test_names_cannot_inject_markup():
 
 
 def test_a_run_in_which_nothing_was_done_is_a_page_too():
-    empty = reports.report(
-        acts=(),
-        tracks=(),
-        convergence=(),
-        comparison=None,
-        changed_after=None,
-        topology=None,
-        phases=(),
-        limits=(),
-    )
+    empty = Report(run=reports.observed().run, verdict=worst(), headline="")
     _, tree, text = parsed(empty)
     assert tree.wrong == []
     assert "UNKNOWN" in text
