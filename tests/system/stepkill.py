@@ -1,6 +1,7 @@
 """Run a labctl command and kill -9 it at the N-th step; with N = 0 count the steps.
 
     python stepkill.py N REPORT -- deploy lab.clab.yml
+    python stepkill.py N REPORT run/engine.py:play_timeline -- run scenario.yml      from that function on
 
 A step is the start of a function of the layers that touch the machine, or of a built-in that talks to the kernel, in any
 thread, after the imports are done. So a kill can fall between any two touches of the machine, and the same N falls on (nearly) the same
@@ -16,15 +17,25 @@ KERNEL = {"posix", "_socket", "fcntl", "_posixsubprocess"}
 LAYERS = ("linux", "runtime", "agent", "run")
 
 
-def arm(limit):
-    """Count the steps of this process from now on, in all threads, and die at the `limit`-th; returns the counter."""
+def arm(limit, before=None, begin=None):
+    """Count the steps of this process from now on, in all threads, and die at the `limit`-th; returns the counter.
+
+    before: a process that dies first. begin: `FILE:FUNCTION` of labctl; nothing counts before it is called.
+    """
     package = os.path.dirname(sys.modules["labctl"].__file__)
     touching = tuple(os.path.join(package, layer) + "/" for layer in LAYERS)
     pid = os.getpid()
     counter = [0]
+    begun = [begin is None]
+
+    def starts(code):
+        return f"{code.co_filename.removeprefix(package)}:{code.co_name}" == f"/{begin}"
 
     def step(frame, event, argument):
         if os.getpid() != pid:
+            return
+        if not begun[0]:
+            begun[0] = event == "call" and starts(frame.f_code)
             return
         if event == "call":
             name = frame.f_code.co_filename
@@ -34,6 +45,8 @@ def arm(limit):
         if counted:
             counter[0] += 1
             if counter[0] == limit:
+                if before is not None:
+                    os.kill(before, signal.SIGKILL)
                 os.kill(pid, signal.SIGKILL)
 
     threading.setprofile(step)
@@ -41,21 +54,29 @@ def arm(limit):
     return counter
 
 
+def disarm():
+    threading.setprofile(None)
+    sys.setprofile(None)
+
+
 def main():
-    limit, report = int(sys.argv[1]), sys.argv[2]
-    argv = sys.argv[sys.argv.index("--") + 1 :]
+    dashes = sys.argv.index("--")
+    limit, report, *begin = sys.argv[1:dashes]
+    argv = sys.argv[dashes + 1 :]
 
     import labctl.agent.client
     import labctl.app.deploy
     import labctl.app.destroy
+    import labctl.app.fault
+    import labctl.app.run
     import labctl.runtime.runc  # noqa: F401  (imports are no steps)
     from labctl.cli.main import run
 
-    counter = arm(limit)
+    counter = arm(int(limit), begin=begin[0] if begin else None)
     try:
         run(argv)
     finally:
-        sys.setprofile(None)
+        disarm()
         with open(report, "w") as file:
             file.write(str(counter[0]))
 
