@@ -36,11 +36,7 @@ LINKS: tuple[Row, ...] = (
     ("MTU black hole", "link.mtu", ""),
     ("one protocol is lost (BGP, BFD, OSPF, LLDP, ARP, a port)", "link.selective", ""),
     ("one ECMP or bundle member is bad", "link.ecmp-member", ""),
-    (
-        "microburst, cross traffic",
-        "",
-        "needs a traffic generator inside nodes, which labctl does not have yet",
-    ),
+    ("microburst", "link.microburst", "the wait and loss of the others; no frames of its own"),
 )
 DEVICES: tuple[Row, ...] = (
     ("power loss", "node.power", ""),

@@ -34,6 +34,7 @@ FAULTS: Registry[type[Fault]] = Registry(
         "link.ecmp-member": "labctl.faults.link_ecmp_member:EcmpMember",
         "link.flap": "labctl.faults.link_flap:Flap",
         "link.group": "labctl.faults.link_group:Group",
+        "link.microburst": "labctl.faults.link_microburst:Microburst",
         "link.mtu": "labctl.faults.link_mtu:MtuBlackhole",
         "link.oneway": "labctl.faults.link_oneway:OneWay",
         "link.partition": "labctl.faults.link_partition:Partition",

@@ -169,6 +169,11 @@ CASES = {
     "link.ecmp-member": ("link.ecmp-member", LINK, {"of": "2"}),
     "link.flap": ("link.flap", OTHER, {"down": "300ms", "up": "300ms"}),
     "link.group": ("link.group", "r1:*--r2:*", {}),
+    "link.microburst": (
+        "link.microburst",
+        LINK,
+        {"delay": "60ms", "burst": "200ms", "every": "400ms"},
+    ),
     "link.mtu": ("link.mtu", LINK, {"mtu": "1200"}),
     "link.oneway": ("link.oneway", LINK, {}),
     "link.partition": ("link.partition", "r1", {"against": "r2"}),

@@ -7,6 +7,7 @@ test_revert.py. The lab: faultlab.py.)
 
 import os
 import random
+import re
 import time
 
 import pytest
@@ -73,6 +74,16 @@ def late(lab):
     received, average = lab.ping("r1", "10.0.0.2")
     assert received == 10
     assert 59 < average < 75
+
+
+def waits_now_and_then(lab):
+    """Half of the time a ping waits twice 60 ms, half of the time it does not; none is lost, none overtakes."""
+    said = lab.run("r1", "ping -i 0.02 -c 100 10.0.0.2", code=None)
+    times = [float(each) for each in re.findall(r"time=([\d.]+)", said)]
+    numbers = [int(each) for each in re.findall(r"icmp_seq=(\d+)", said)]
+    assert numbers == list(range(1, 101))
+    assert sum(each < 20 for each in times) > 10
+    assert sum(each > 59 for each in times) > 10
 
 
 def large_lost(lab):
@@ -189,6 +200,7 @@ LOOKS = {
     "link.ecmp-member": one_flow_in_two,
     "link.flap": flaps,
     "link.group": both_dark,
+    "link.microburst": waits_now_and_then,
     "link.mtu": large_lost,
     "link.oneway": lit_and_blocked,
     "link.partition": parted,

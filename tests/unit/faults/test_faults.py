@@ -31,6 +31,7 @@ from labctl.model.effects import (
     Stopped,
     exists,
     resources,
+    settle,
 )
 from labctl.model.impairment import Distribution, Impairment, Match, Member, Protocol, Rate
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
@@ -72,6 +73,7 @@ EXAMPLES = {
     "link.ecmp-member": {"bucket": 1, "of": 4},
     "link.flap": {"down_s": 1.0, "up_s": 2.0, "jitter": 0.5},
     "link.group": {"stagger_s": 0.5},
+    "link.microburst": {"delay_s": 0.03, "loss": 0.1, "burst_s": 0.1, "every_s": 0.5},
     "link.mtu": {"mtu": 1400},
     "link.oneway": {},
     "link.partition": {},
@@ -95,6 +97,7 @@ SAID = {
     "link.ecmp-member": "flows of member 1 of 4 lost",
     "link.flap": "flapping: 1s down, 2s up ±50%",
     "link.group": "carrier loss of the whole group, 500ms apart",
+    "link.microburst": "bursts of 100ms every 500ms: 30ms late, 10% loss",
     "link.mtu": "packets above 1400 bytes vanish",
     "link.oneway": "nothing passes a->z",
     "link.partition": "no path to all others",
@@ -281,6 +284,36 @@ def test_a_flap_goes_down_and_up_and_ends_with_light(down, up, jitter, for_s, se
     for (start, end_), (later, _) in itertools.pairwise(edges):
         assert down * (1 - jitter) * 0.999 <= end_ - start <= down * (1 + jitter) * 1.001
         assert up * (1 - jitter) * 0.999 <= later - end_ <= up * (1 + jitter) * 1.001
+
+
+def test_a_microburst_delays_now_and_then_and_keeps_the_order():
+    found = spans("link.microburst", {**EXAMPLES["link.microburst"], "direction": Way.A_TO_Z}, for_s=1.2)
+    assert {each.effect.on for each in found} == {BOTH[0]}
+    whole, *bursts = found
+    assert (whole.start_s, whole.end_s) == (0, 1.2)
+    assert [(round(each.start_s, 6), round(each.end_s, 6)) for each in bursts] == [
+        (0, 0.1),
+        (0.5, 0.6),
+        (1.0, 1.1),
+    ]
+    setting = settle(LAB, [whole.effect])[BOTH[0]].impairment
+    burst = settle(LAB, [whole.effect, bursts[0].effect])[BOTH[0]].impairment
+    assert (setting.delay_s, setting.loss, burst.delay_s, burst.loss) == (0, 0, 0.03, 0.1)
+    assert setting.jitter == burst.jitter, "the line that keeps the order is the same one"
+    assert burst.jitter.keep_order
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"delay_s": 0.0}, "nothing is felt"),
+        ({"burst_s": 0.5}, "at least 10ms"),
+        ({"burst_s": 0.001}, "at least 10ms"),
+    ],
+)
+def test_a_microburst_has_to_be_one(settings, said):
+    with pytest.raises(ValueError, match=said):
+        FAULTS["link.microburst"](**settings)
 
 
 def test_a_group_goes_together_or_one_after_the_other():
