@@ -58,6 +58,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "The journal or the samples of a run are damaged, or another version wrote them.",
     ),
+    "bad-json": (Exit.BAD_INPUT, "The file is not JSON."),
     "bad-name": (Exit.BAD_INPUT, "A lab, node, interface or cable name has a form that is not allowed."),
     "bad-option": (Exit.USAGE, "A flag or argument of the command line has a value that it cannot have."),
     "bad-query": (
@@ -69,6 +70,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.USAGE,
         "The agent was asked something that it does not know or that is not well formed.",
     ),
+    "bad-row": (Exit.BAD_INPUT, "A row of a table of production cannot be used."),
     "bad-snmp-row": (Exit.BAD_INPUT, "A line of an SNMP walk cannot be decoded."),
     "bad-sysctl": (Exit.CANNOT, "The kernel does not have or does not take a sysctl that a node asks for."),
     "bad-unit": (

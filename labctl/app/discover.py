@@ -88,7 +88,7 @@ def discover(
         for broken in reading.broken:
             problems.extend(broken)
     problems.stop()
-    if reading.unread and not reading.observations and not reading.configs:
+    if reading.unread and not reading.observations and not reading.configs and not reading.cables:
         _nothing_answered(reading.unread)
 
     snapshot, gone = _snapshot(name, reading, earlier, now or datetime.now(UTC))
@@ -204,7 +204,11 @@ def _snapshot(
                 for d in earlier.topology.devices
             ),
         )
-    found = Found(observations=tuple(reading.observations), configs=tuple(reading.configs))
+    found = Found(
+        observations=tuple(reading.observations),
+        configs=tuple(reading.configs),
+        cables=tuple(reading.cables),
+    )
     topology = merge(name, found, kept, stale)
     configs = _configs(topology, reading)
     if earlier is None:

@@ -16,7 +16,7 @@ from labctl.errors import LabctlError, Span
 from labctl.ingest.redact import Redactor
 from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
-from labctl.model.observation import Observation
+from labctl.model.observation import CableRow, Observation
 from labctl.plugins import Registry
 from labctl.schema import infile
 
@@ -40,6 +40,7 @@ class Reading:
     observations: list[Observation] = field(default_factory=list)
     configs: list[tuple[str, DeviceConfig]] = field(default_factory=list)
     accounts: list[ConfigAccount] = field(default_factory=list)
+    cables: list[CableRow] = field(default_factory=list)
     broken: list[LabctlError] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
 
@@ -47,6 +48,7 @@ class Reading:
         self.observations += other.observations
         self.configs += other.configs
         self.accounts += other.accounts
+        self.cables += other.cables
         self.broken += other.broken
         self.unread += other.unread
 
@@ -74,9 +76,14 @@ SOURCES: Registry[Source] = Registry(
     "source",
     group="labctl.sources",
     builtin={
+        "clab": "labctl.ingest.clab_file:CLAB",
+        "csv": "labctl.ingest.tables:CSV",
         "frr": "labctl.ingest.files:FRR",
         "inventory": "labctl.ingest.live:INVENTORY",
+        "json": "labctl.ingest.tables:JSON",
+        "layer1": "labctl.ingest.layer1:LAYER1",
         "linux": "labctl.ingest.files:LINUX",
+        "lldpcli": "labctl.ingest.lldpcli:LLDPCLI",
         "snmprec": "labctl.ingest.files:SNMPREC",
         "snmpwalk": "labctl.ingest.files:SNMPWALK",
         "suzieq": "labctl.ingest.suzieq:SUZIEQ",
@@ -84,7 +91,12 @@ SOURCES: Registry[Source] = Registry(
 )
 
 #: Asked first and in this order; sources from elsewhere after them.
-_ORDER: Final = ("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "frr")
+_ORDER: Final = (
+    *("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "clab"),
+    *("layer1", "lldpcli", "csv", "json", "frr"),
+)
+#: What lies beside the `configs` of a snapshot and is not input: recorded answers, and what made them.
+_BESIDE_CONFIGS: Final = frozenset({"show", "source", "validation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +126,7 @@ def recognise(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
         if len(inputs) == before:
             raise LabctlError(
                 "unknown-source",
-                "no inventory, SNMP walk or device configuration here",
+                "nothing here that discovery can read",
                 where=Span(path),
                 hint="known sources: " + ", ".join(SOURCES),
             )
@@ -134,6 +146,8 @@ def _files(path: str) -> Iterator[str]:
         yield path
         return
     for directory, below, files in os.walk(path):
+        if "configs" in below:
+            below[:] = [name for name in below if name not in _BESIDE_CONFIGS]
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

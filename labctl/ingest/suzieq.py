@@ -17,6 +17,7 @@ from ipaddress import ip_interface
 from typing import Final
 
 from labctl.errors import LabctlError, Span
+from labctl.ingest.rows import index_of
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import (
     AddressRow,
@@ -41,8 +42,6 @@ TYPES: Final = {
     "vtep": 131,
     "gre": 131,
 }
-#: An index of our own for interfaces that SuzieQ has none of; no device's ifIndex is this large.
-NO_INDEX: Final = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def _interfaces(path: str) -> tuple[dict[str, list[InterfaceRow]], dict[str, lis
     addresses: dict[str, list[AddressRow]] = defaultdict(list)
     for row, where in _rows(path):
         host = row["hostname"]
-        index = _number(row["ifindex"]) or NO_INDEX + len(interfaces[host])
+        index = _number(row["ifindex"]) or index_of(row["ifname"])
         speed = _number(row["speed"])
         interfaces[host].append(
             InterfaceRow(
@@ -120,6 +119,7 @@ def _neighbour(row: dict[str, str], port: int | None, where: str) -> Neighbour:
         protocol="lldp",
         port=port,
         port_is_index=True,
+        port_name=row["ifname"],
         index=(port or 0,),
         remote_port=_peer_port(row),
         sys_name=row["peerHostname"],

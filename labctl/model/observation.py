@@ -20,6 +20,11 @@ from labctl.model.topology import Evidence
 Address: TypeAlias = IPv4Interface | IPv6Interface
 
 _HEX12 = re.compile(r"[0-9a-f]{12}")
+#: Sources of documents: they say what is meant to be there, and nobody asked the device.
+DOCUMENTS = frozenset({"clab", "netbox"})
+#: Sources that know devices by their names, so that two of their records of one name are one device.
+BY_NAME = frozenset({"clab", "lldpcli", "netbox", "suzieq", "tables"})
+
 _MAC_PUNCTUATION = str.maketrans("", "", ":-. \t\"'“”")
 
 
@@ -87,6 +92,9 @@ class InterfaceRow:
     speed_bps: float | None = None
     admin_up: bool | None = None
     oper_up: bool | None = None
+    duplex: str = ""  # "full", "half"
+    vlan: int | None = None  # of untagged frames
+    named: bool = False  # only a name that a table of others' making mentions, perhaps in short
     where: str = ""
 
     @property
@@ -116,6 +124,7 @@ class Neighbour:
     protocol: str  # "lldp", "lldp-v2", "cdp"
     port: int | None
     port_is_index: bool = False
+    port_name: str = ""  # where the source knows it
     index: tuple[int, ...] = ()
     chassis: Ident | None = None
     remote_port: Ident | None = None
@@ -123,6 +132,8 @@ class Neighbour:
     sys_name: str = ""
     sys_descr: str = ""
     addresses: tuple[str, ...] = ()
+    native_vlan: int | None = None  # CDP: of the neighbour's port
+    duplex: str = ""  # CDP: of the neighbour's port
     where: str = ""
 
     @property
@@ -132,7 +143,8 @@ class Neighbour:
         if self.sys_name and self.chassis:
             who = f"{self.sys_name} ({self.chassis})"
         port = str(self.remote_port) if self.remote_port else self.port_descr or "an unnamed port"
-        here = ("port ?" if self.port is None else f"port {self.port}") + " hears "
+        known = self.port_name or ("?" if self.port is None else str(self.port))
+        here = f"port {known} hears "
         return f"{here}{who} port {port}"
 
 
@@ -143,6 +155,66 @@ class AddressRow:
     if_index: int
     address: Address
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """A hardware address behind a port. From a forwarding table `address` is empty; from ARP or ND it is an IP."""
+
+    if_index: int
+    mac: str
+    address: str = ""
+    vlan: int | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjacency:
+    """A session that is up, as one end tells it. if_index None: the interface that has `local`, or shares `peer`'s subnet.
+
+    peer: the address it speaks to; empty on an unnumbered interface, where only `peer_id` (a router id or a name)
+    says who it is.
+    """
+
+    protocol: str  # "ospf", "bgp"
+    if_index: int | None
+    peer: str
+    peer_id: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LacpPort:
+    """A member of an aggregate, and whom its partner says to be: (system MAC, port number) at both ends."""
+
+    if_index: int
+    system: str
+    port: int
+    partner: str
+    partner_port: int
+    where: str = ""
+
+    @property
+    def said(self) -> str:
+        return (
+            f"LACP port {self.port} of {self.system} has partner port {self.partner_port} of {self.partner}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CableRow:
+    """A cable that somebody wrote down: a document, not an observation. source: "layer1", "netbox", "clab", "cables"."""
+
+    source: str
+    a: tuple[str, str]  # device and port, as spelled
+    z: tuple[str, str]
+    where: str
+    note: str = ""  # what else the row says: a label, a status
+
+    @property
+    def said(self) -> str:
+        cable = f"{self.a[0]} port {self.a[1]} and {self.z[0]} port {self.z[1]} are joined"
+        return f"{cable} ({self.note})" if self.note else cable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +241,7 @@ class Observation:
     """One device as one source saw it. `key`: the file's stem, or the device's name in the inventory."""
 
     key: str
-    source: str  # "snmp", "snmprec", "snmpwalk"
+    source: str  # the source's name: "snmp", "snmprec", "tables", …
     address: str = ""  # where it was polled
     sys_name: str = ""
     sys_descr: str = ""
@@ -181,6 +253,10 @@ class Observation:
     base_ports: tuple[tuple[int, int], ...] = ()  # dot1dBasePort -> ifIndex
     neighbours: tuple[Neighbour, ...] = ()
     addresses: tuple[AddressRow, ...] = ()
+    stations: tuple[Station, ...] = ()  # of forwarding, ARP and ND tables
+    adjacencies: tuple[Adjacency, ...] = ()
+    lacp: tuple[LacpPort, ...] = ()
+    members: tuple[tuple[int, int], ...] = ()  # (ifIndex of a member, ifIndex of its aggregate)
     walks: tuple[Walk, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     where: str = ""
@@ -192,10 +268,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Everything one run of discovery read: SNMP observations, and device configurations by the same key."""
+    """Everything one run of discovery read: what devices said, their configurations by the same key, written cables."""
 
     observations: tuple[Observation, ...] = ()
     configs: tuple[tuple[str, DeviceConfig], ...] = field(default=())  # (key, configuration)
+    cables: tuple[CableRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

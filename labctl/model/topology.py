@@ -50,6 +50,9 @@ class Interface:
     description: str = ""
     role: Role = Role.DATA
     kind: str = ""  # "", "loopback", "lag", "svi", "subinterface", "bridge"
+    member_of: str = ""  # the aggregate that it belongs to
+    vlan: int | None = None  # of untagged frames
+    duplex: str = ""  # "full", "half"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

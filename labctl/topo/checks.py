@@ -9,6 +9,7 @@ from labctl.model.topology import Conflict, Evidence, Interface, Link
 from labctl.names import CableId, PortId
 from labctl.topo.identity import Box
 from labctl.topo.links import Hypothesis
+from labctl.topo.resolve import DOCUMENTED
 
 
 def rejections(boxes: Sequence[Box]) -> list[Conflict]:
@@ -42,12 +43,19 @@ def losers(lost: Sequence[Hypothesis], chosen: Sequence[Hypothesis]) -> list[Con
             )
             continue
         ends = [port for port in (h.cable.a, h.cable.z) if port in taken]
-        if not h.sides and h.kept is None and len(ends) == 2:
+        if h.inferred.keys() == {"subnet"} and not h.sides and h.kept is None and len(ends) == 2:
             continue  # two routers in one subnet behind a switch: both cables are known, nothing is wrong
         winners = ", ".join(str(taken[port]) for port in ends)
-        kind = "subnet-without-cable" if not h.sides and h.kept is None else "port-claimed-twice"
-        conflicts.append(_conflict(kind, h, f"stronger evidence for {winners}"))
+        conflicts.append(_conflict(_lost_kind(h), h, f"stronger evidence for {winners}"))
     return conflicts
+
+
+def _lost_kind(h: Hypothesis) -> str:
+    if h.sides or h.kept is not None:
+        return "port-claimed-twice"
+    if DOCUMENTED & h.inferred.keys():
+        return "record-differs"
+    return "subnet-without-cable" if h.inferred.keys() == {"subnet"} else "inference-differs"
 
 
 def one_sided(chosen: Sequence[Hypothesis]) -> list[Conflict]:

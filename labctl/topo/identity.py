@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 
 from labctl.model.config import DeviceConfig
-from labctl.model.observation import Found, Ident, IdKind, Neighbour, Observation
+from labctl.model.observation import BY_NAME, DOCUMENTS, Found, Ident, IdKind, Neighbour, Observation
 from labctl.model.topology import Conflict, Device, Evidence
 
 #: MACs that are shared on purpose (HSRP, VRRP, GLBP, VARP): they say nothing about a box.
@@ -57,7 +57,8 @@ class Box:
 
     @property
     def polled(self) -> bool:
-        return bool(self.observations or self.configs or self.retained)
+        asked = any(seen.source not in DOCUMENTS for seen in self.observations)
+        return bool(asked or self.configs or self.retained)
 
     @property
     def id(self) -> str:
@@ -203,6 +204,10 @@ def _join_same_name(records: Sequence[_Record], union: _Groups) -> None:
 
     Two walks of the same name stay two devices: names repeat in production, hardware does not.
     """
+    named: dict[tuple[str, str], int] = {}
+    for n, record in enumerate(records):
+        if _source(record) in BY_NAME:
+            union.join(named.setdefault((_source(record), record.key), n), n)
     spellings: tuple[list[str], ...] = (
         [r.key for r in records],
         [r.name for r in records],
@@ -224,7 +229,7 @@ def _join_same_name(records: Sequence[_Record], union: _Groups) -> None:
 
 def _source(record: _Record) -> str:
     if record.observation is not None:
-        return "walk"
+        return record.observation.source if record.observation.source in BY_NAME else "walk"
     return "config" if record.config is not None else "retained"
 
 
@@ -390,6 +395,11 @@ class Neighbours:
         self.boxes = list(known.boxes)
         self._owner = dict(known.owner)
         self._taken = {box.name for box in known.boxes}
+        folded: dict[str, set[int]] = defaultdict(set)
+        for box in known.boxes:
+            for name in {box.name.casefold(), safe_name(box.key).casefold()}:
+                folded[name].add(box.number)
+        self._folded = {name: min(numbers) for name, numbers in folded.items() if len(numbers) == 1}
         self._shared = {
             identity for box in known.boxes for identity in box.identities if identity not in known.owner
         }
@@ -424,6 +434,23 @@ class Neighbours:
             if i in self._owner and i.startswith(("mac:", "name:")) and self.boxes[self._owner[i]].polled
         ]
         return (owners[0], owners[-1]) if owners and owners[0] != owners[-1] else None
+
+    def named(self, name: str) -> int | None:
+        """The box of that name: exactly, else its first part, else what its file is called, and without regard to case."""
+        found = self._owner.get(
+            f"name:{safe_name(name)}", self._owner.get(f"short:{name.split('.', maxsplit=1)[0]}")
+        )
+        return found if found is not None else self._folded.get(safe_name(name).casefold())
+
+    def adopt_named(self, names: Iterable[str]) -> None:
+        """Make boxes for the devices of documents that nobody else mentions."""
+        for name in dict.fromkeys(names):
+            if self.named(name) is None:
+                number, shown = len(self.boxes), _unused(safe_name(name), self._taken)
+                self._taken.add(shown)
+                identity = f"name:{safe_name(name)}"
+                self.boxes.append(Box(number=number, key=shown, name=shown, identities=frozenset({identity})))
+                self._owner[identity] = number
 
     def adopt(self, heard: Iterable[tuple[int, Neighbour]]) -> None:
         """Make boxes for strangers: rows with a chassis id first, so that bare names can join them."""

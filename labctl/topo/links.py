@@ -17,6 +17,7 @@ from typing import Final
 
 import networkx as nx
 
+from labctl.model.observation import Claim
 from labctl.model.topology import Evidence, Link, Segment, Topology
 from labctl.names import CableId, PortId
 from labctl.topo.resolve import Resolved
@@ -24,33 +25,54 @@ from labctl.topo.subnets import Subnet
 
 #: Start values; what each kind of evidence is worth alone (docs/discovery.md).
 WEIGHTS: Final[Mapping[str, float]] = {
+    "cables": 0.999,  # an operator's own list
     "lldp two-sided": 0.99,
     "cdp two-sided": 0.98,
+    "lacp two-sided": 0.97,
+    "ospf": 0.90,  # an adjacency is agreed on by both ends
     "lldp one-sided": 0.85,  # the other end was not polled, or speaks no LLDP
+    "layer1": 0.85,  # written for this very snapshot; less than what both ends say
+    "clab": 0.85,
     "cdp one-sided": 0.80,
+    "lacp one-sided": 0.80,
+    "netbox": 0.80,
+    "bgp": 0.75,  # a single-hop session
     "lldp contradicted": 0.50,  # the other end was polled, speaks LLDP, and does not list us
     "cdp contradicted": 0.50,
+    "netbox silent": 0.50,  # both ends listen for neighbours and hear nobody
     "kept contradicted": 0.50,  # of the earlier snapshot, and a port of it reports somebody else now
     "subnet narrow": 0.80,  # /30, /31, /126, /127
     "subnet silent": 0.50,  # narrow, and both devices listen for neighbours and hear nobody on these ports
     "subnet wide": 0.60,  # any other subnet with exactly two members
+    "station": 0.70,  # the only hardware address behind a port is that of the other port
+    "fdb mutual": 0.60,  # two switches see each other through these ports, and nobody through both
+    "description": 0.60,
 }
 CERTAIN: Final = 1 - 1e-9
+#: Protocols that tell each end who the other is. A link that one of them reports from both ends is two-sided.
+SPOKEN: Final = ("lldp", "cdp", "lacp")
 
 
 @dataclass(slots=True)
 class Hypothesis:
-    """A possible cable. `sides`: by source and by the end that said so, the best factor."""
+    """A possible cable. `sides`: by protocol and by the end that said so, the best factor; `inferred`: the weight of
+    each other kind of evidence.
+    """
 
     cable: CableId
     sides: dict[tuple[str, PortId], float] = field(default_factory=dict)
-    subnet: float = 0.0
+    inferred: dict[str, float] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
     contradicted: bool = False
     kept: Link | None = None  # of the earlier snapshot, when an end could not be read this time
 
     def says(self, source: str, side: PortId, factor: float) -> None:
         self.sides[source, side] = max(factor, self.sides.get((source, side), 0.0))
+
+    def add(self, source: str, weight: float, evidence: Evidence) -> None:
+        self.inferred[source] = max(weight, self.inferred.get(source, 0.0))
+        if evidence not in self.evidence:
+            self.evidence.append(evidence)
 
     @property
     def two_sided(self) -> bool:
@@ -59,18 +81,24 @@ class Hypothesis:
         return {self.cable.a, self.cable.z} <= {side for _, side in self.sides}
 
     @property
-    def confidence(self) -> float:
-        doubt = 1.0 - self.subnet
+    def weights(self) -> dict[str, float]:
+        """What each kind of evidence weighs here; they count as independent of each other."""
+        found = dict(self.inferred)
         if self.kept is not None:
-            doubt *= 1.0 - min(self.kept.confidence, CERTAIN)
-        for source in ("lldp", "cdp"):
+            found["kept"] = min(self.kept.confidence, CERTAIN)
+        for source in SPOKEN:
             factors = [factor for (s, _), factor in self.sides.items() if s == source]
             if factors:
-                how = (
-                    "two-sided" if len(factors) == 2 else "contradicted" if self.contradicted else "one-sided"
-                )
-                doubt *= 1.0 - WEIGHTS[f"{source} {how}"] * min(factors)
-        return min(1.0 - doubt, CERTAIN)
+                how = "two-sided" if len(factors) == 2 else self._alone(source)
+                found[f"{source} {how}"] = WEIGHTS[f"{source} {how}"] * min(factors)
+        return found
+
+    def _alone(self, source: str) -> str:
+        return "contradicted" if self.contradicted and source != "lacp" else "one-sided"
+
+    @property
+    def confidence(self) -> float:
+        return min(1.0 - math.prod(1.0 - weight for weight in self.weights.values()), CERTAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +111,8 @@ class Placed:
     evidence: Evidence
 
 
-def placed(resolved: Resolved) -> list[Placed]:
+def placed(resolved: Resolved, claims: Iterable[Claim] | None = None) -> list[Placed]:
+    """The claims (those of neighbour rows, if no others are given) whose ends are both known."""
     names = [box.name for box in resolved.boxes]
     return [
         Placed(
@@ -92,7 +121,7 @@ def placed(resolved: Resolved) -> list[Placed]:
             factor=c.factor,
             evidence=c.evidence,
         )
-        for c in resolved.claims
+        for c in (resolved.claims if claims is None else claims)
         if c.port is not None and c.remote_device is not None and c.remote_port is not None
     ]
 
@@ -173,8 +202,7 @@ def add_subnets(
             cable = CableId.of(*subnet.ports)
             hypothesis = hypotheses.setdefault(cable, Hypothesis(cable))
             how = "silent" if silent else "narrow" if subnet.narrow else "wide"
-            hypothesis.subnet = max(hypothesis.subnet, WEIGHTS[f"subnet {how}"])
-            hypothesis.evidence.append(subnet.evidence)
+            hypothesis.add("subnet", WEIGHTS[f"subnet {how}"], subnet.evidence)
         elif not any(port in wired for port in subnet.ports):
             before = segments.get(subnet.ports)
             segments[subnet.ports] = Segment(

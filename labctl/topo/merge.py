@@ -15,6 +15,7 @@ from labctl.names import PortId
 from labctl.topo import checks
 from labctl.topo.devices import device_of
 from labctl.topo.identity import identify
+from labctl.topo.inferred import add_inferred, written
 from labctl.topo.links import (
     Hypothesis,
     add_kept,
@@ -39,15 +40,19 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
     """
     gone = frozenset(stale)
     known = identify(found, [device for device in kept.devices if device.name in gone] if kept else [])
-    resolved = resolve(known)
+    resolved = resolve(known, found.cables)
     devices = _devices(resolved)
     interfaces = {PortId(d.name, i.name): i for d in devices for i in d.interfaces}
 
     claims = fold_duplicates(placed(resolved), resolved)
     segments, used, off_segment = find_segments(claims, resolved)
     hypotheses = hypotheses_of(claims, used, resolved)
+    speaks = speakers(resolved)
+    from_documents, more, off_record = written(resolved, hypotheses, used, speaks)
+    segments += more
+    add_inferred(from_documents, hypotheses, used)
     found_subnets, shared = subnets(devices)
-    segments += add_subnets(found_subnets, hypotheses, used, speakers(resolved))
+    segments += add_subnets(found_subnets, hypotheses, used, speaks)
     if kept is not None:
         add_kept(kept, gone, hypotheses)
         segments += kept_segments(kept, gone, segments)
@@ -57,6 +62,7 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
         *known.conflicts,
         *resolved.conflicts,
         *off_segment,
+        *off_record,
         *shared,
         *checks.rejections(resolved.boxes),
         *checks.losers(lost, chosen),
@@ -77,7 +83,7 @@ def merge(name: str, found: Found, kept: Topology | None = None, stale: Iterable
 def _devices(resolved: Resolved) -> tuple[Device, ...]:
     """Every box as a device; one that nobody walked has the ports that others say it has."""
     claimed: dict[int, set[str]] = defaultdict(set)
-    for claim in resolved.claims:
+    for claim in (*resolved.claims, *resolved.written):
         if claim.port is not None:
             claimed[claim.device].add(claim.port)
             if claim.remote_device is not None and claim.remote_port is not None:

@@ -33,6 +33,7 @@ FACTORS: Final[Mapping[str, float]] = {
     "lldpLocPortDesc": 0.95,
     "dot1dBasePort": 0.9,
     "last-component": 0.9,
+    "abbreviation": 0.9,
     "portDesc-number": 0.85,
     "return-port": 0.85,
     "port-position": 0.8,
@@ -120,6 +121,8 @@ class Ports:
             return None
         if row.port_is_index:
             interface = self.by_index.get(row.port)
+            if interface and row.port_name:
+                return interface, "ifName"
             return (
                 (interface, "cdpIfIndex" if row.protocol == "cdp" else "lldpV2IfIndex") if interface else None
             )
@@ -217,8 +220,19 @@ class Ports:
         last = claimed.text.rpartition("/")[2]
         if not last.isdecimal() and (interface := self._described(last)):
             return interface, "last-component"
-        interface = self.one("position", _position(claimed.text))
-        return (interface, "port-position") if interface else None
+        if interface := self.one("position", _position(claimed.text)):
+            return interface, "port-position"
+        interface = self._abbreviated(claimed.text)
+        return (interface, "abbreviation") if interface else None
+
+    def _abbreviated(self, said: str) -> str | None:
+        """`E1` is Ethernet1, if no other name with that number begins so."""
+        match = _NAMED.fullmatch(said.strip().lower())
+        if not match:
+            return None
+        names = ((name, _NAMED.fullmatch(name.lower())) for name in self.kinds)
+        found = [name for name, n in names if n and n[2] == match[2] and n[1].startswith(match[1])]
+        return found[0] if len(found) == 1 else None
 
 
 def _position(text: str) -> str:
@@ -242,13 +256,17 @@ def _spelled(claimed: Ident | None, descr: str) -> str:
 def ports_of(box: Box) -> Ports:
     """Collect the names of a box's ports from everything that was read of it."""
     ports = Ports(box)
-    rows = [row for seen in box.observations for row in seen.interfaces]
+    every = [row for seen in box.observations for row in seen.interfaces]
+    rows = [row for row in every if not row.named]
     names = {row.label for row in rows}
     for row in rows:
         _learn_row(ports, row, names)
     for config in box.configs:
         for interface in config.interfaces:
             _learn_config(ports, interface)
+    for row in every:
+        if row.named:
+            _learn_named(ports, row)
     for kept in box.retained.interfaces if box.retained else ():
         if kept.name not in ports.kinds:
             _learn(ports, kept.name, kept.kind, alias=kept.description)
@@ -291,6 +309,17 @@ def _learn_row(ports: Ports, row: InterfaceRow, names: set[str]) -> None:
     ports.learn("mac", row.mac or "", row.label)
     if not ports.kinds[row.label]:
         ports.learn("position", _position(row.label), row.label)
+
+
+def _learn_named(ports: Ports, row: InterfaceRow) -> None:
+    """A row that calls a port by a name of its own: the port of that name, long or short, else a new one."""
+    name = ports.one("ifName", row.name) or ports.one("canonical", canonical(row.name)) or row.name
+    if name not in ports.kinds:
+        _learn(ports, name, kind_of(name, row.type, ports.kinds), alias=row.alias)
+    ports.by_index.setdefault(row.index, name)
+    ports.learn("ifName", row.name, name)
+    ports.learn("ifAlias", row.alias, name)
+    ports.learn("mac", row.mac or "", name)
 
 
 def _learn(ports: Ports, name: str, kind: str, *, alias: str) -> None:

@@ -7,17 +7,19 @@ A's ports hears B's p, then that is the port B means (`return-port`).
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from labctl.model.observation import Claim, Neighbour
+from labctl.model.observation import CableRow, Claim, Ident, IdKind, Neighbour
 from labctl.model.topology import Conflict, Evidence
 from labctl.topo.identity import Box, Identities, Neighbours
 from labctl.topo.ports import FACTORS, Found, Ports, canonical, ports_of
 
+DOCUMENTED: Final = frozenset({"cables", "clab", "layer1", "netbox"})
 #: How far the identity by which a neighbour was recognised is trusted.
 IDENTITY_FACTORS: Final[Mapping[str, float]] = {
     "mac": 1.0,
@@ -37,6 +39,7 @@ class Resolved:
     boxes: tuple[Box, ...]
     ports: tuple[Ports, ...]
     claims: tuple[Claim, ...]
+    written: tuple[Claim, ...]  # what documents say; the order of the ends means nothing
     conflicts: tuple[Conflict, ...]
 
 
@@ -49,8 +52,8 @@ class _Heard:
     local: Found | None
 
 
-def resolve(known: Identities) -> Resolved:
-    """Resolve every neighbour row of every box."""
+def resolve(known: Identities, cables: Sequence[CableRow] = ()) -> Resolved:
+    """Resolve every neighbour row of every box, and the ends of written cables."""
     heard_ports = [ports_of(box) for box in known.boxes]
     heard = [
         _Heard(device=box.number, row=row, local=heard_ports[box.number].heard_on(row))
@@ -60,6 +63,7 @@ def resolve(known: Identities) -> Resolved:
     ]
     neighbours = Neighbours(known)
     neighbours.adopt((h.device, h.row) for h in heard)
+    neighbours.adopt_named(end[0] for row in cables for end in (row.a, row.z))
     boxes = tuple(neighbours.boxes)
     ports = (*heard_ports, *(Ports(box) for box in boxes[len(heard_ports) :]))
     conflicts: list[Conflict] = []
@@ -67,8 +71,35 @@ def resolve(known: Identities) -> Resolved:
     claims = _same_port(claims, heard)
     claims = _one_spelling(claims, boxes)
     claims = _return_ports(claims)
-    conflicts += _unresolved(claims, boxes)
-    return Resolved(boxes=boxes, ports=ports, claims=tuple(claims), conflicts=tuple(conflicts))
+    written = _one_spelling([_written(row, neighbours, ports) for row in cables], boxes)
+    conflicts += _unresolved((*claims, *written), boxes)
+    return Resolved(
+        boxes=boxes,
+        ports=ports,
+        claims=tuple(claims),
+        written=tuple(written),
+        conflicts=tuple(conflicts),
+    )
+
+
+def _written(row: CableRow, neighbours: Neighbours, ports: Sequence[Ports]) -> Claim:
+    """A cable of a document: both ends by the names it has for them."""
+    ends = []
+    for device, port in (row.a, row.z):
+        box = neighbours.named(device)
+        ends.append((box, ports[box].claimed(Ident(IdKind.NAME, port), "") if box is not None else None))
+    (a, a_port), (z, z_port) = ends
+    known = [port for _, port in ends if port is not None]
+    return Claim(
+        device=a if a is not None else 0,
+        port=a_port[0] if a_port else None,
+        remote_device=z,
+        remote_port=z_port[0] if z_port else None,
+        factor=round(math.prod(FACTORS[rule] for _, rule in known), 6),
+        evidence=Evidence(
+            source=row.source, where=row.where, said=row.said, rule="; ".join(rule for _, rule in known)
+        ),
+    )
 
 
 def _claim(heard: _Heard, neighbours: Neighbours, ports: Sequence[Ports], conflicts: list[Conflict]) -> Claim:
@@ -193,6 +224,8 @@ def _unresolved(claims: Sequence[Claim], boxes: Sequence[Box]) -> list[Conflict]
                 name,
                 "the row says nothing that identifies a device: no link is drawn",
             )
+        elif claim.port is None and claim.evidence.source in DOCUMENTED:
+            key = ("port-unresolved", name, f"no port of {name} goes by that name: no link is drawn")
         elif claim.port is None:
             key = ("local-port-unknown", name, "the row does not say which port heard it: no link is drawn")
         elif claim.remote_port is None:

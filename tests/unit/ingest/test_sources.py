@@ -16,7 +16,7 @@ FILES = {
     "r4/ip-addr.json": '[{"ifname": "eth1", "flags": ["UP"], "addr_info": []}]',
     "r4/frr.conf": "frr defaults traditional\nhostname r4\n",
     "inventory.yml": "defaults: {}\ndevices: {}\n",
-    "lab.clab.yml": "name: x\ntopology: {}\n",
+    "lab.clab.yml": "name: x\ntopology: {nodes: {r9: {kind: linux, image: i}}}\n",
     ".hidden.snmprec": "1.3.6.1.2.1.1.5.0|4|hidden\n",
     "binary": "\0\1\2",
 }
@@ -35,6 +35,7 @@ def test_each_file_goes_to_the_source_that_claims_it(site):
     inputs, passed_over = recognise([str(site)])
     assert {i.path.removeprefix(f"{site}/"): i.source for i in inputs} == {
         "inventory.yml": "inventory",
+        "lab.clab.yml": "clab",
         "r1.snmprec": "snmprec",
         "r2.txt": "snmpwalk",
         "r3/frr.conf": "frr",
@@ -42,7 +43,6 @@ def test_each_file_goes_to_the_source_that_claims_it(site):
     }
     assert sorted(p.removeprefix(f"{site}/") for p in passed_over) == [
         "binary",
-        "lab.clab.yml",
         "r3/daemons",
         "r4/frr.conf",
     ]

@@ -29,7 +29,7 @@ def test_every_kind_of_conflict_is_documented():
     source = "".join(path.read_text() for path in (ROOT / "labctl" / "topo").glob("*.py"))
     used = set(
         re.findall(
-            r'"((?:[a-z]+-)+(?:mismatch|shared|twice|itself|sided|cable|down|disagrees|anonymous|unknown|unresolved|rejected))"',
+            r'"((?:[a-z]+-)+(?:mismatch|shared|twice|itself|sided|cable|down|disagrees|anonymous|unknown|unresolved|rejected|differs|unconfirmed))"',
             source,
         )
     )

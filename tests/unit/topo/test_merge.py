@@ -337,7 +337,7 @@ def test_a_cable_that_was_moved_away_from_a_dead_device_is_moved():
 
 def hypothesis(a, z, confidence):
     made = Hypothesis(CableId.of(PortId.parse(a), PortId.parse(z)))
-    made.subnet = confidence
+    made.inferred["subnet"] = confidence
     return made
 
 
