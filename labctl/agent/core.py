@@ -8,24 +8,20 @@ of the lab's record and the ledger; what it is comes from the kernel; the agent 
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.agent import clock, codec, ledger, mirror, settlers
-from labctl.agent.clock import Stamp
+from labctl.agent import clock, ledger, settlers
+from labctl.agent.cables import Cables
 from labctl.agent.codec import Lease, Owner
 from labctl.agent.guarded import Guarded
-from labctl.agent.impairs import Impairs
 from labctl.agent.inside import Inside
-from labctl.agent.mirror import Side
+from labctl.agent.reading import Reading
 from labctl.agent.saved import Saved
-from labctl.agent.watch import Watch
 from labctl.errors import LabctlError, did_you_mean
-from labctl.linux import netns, proc
-from labctl.linux.netlink import NetlinkError
+from labctl.linux import proc
 from labctl.model.effects import (
     BASE,
     Direction,
@@ -34,7 +30,6 @@ from labctl.model.effects import (
     HalfCable,
     Impaired,
     NodeRef,
-    PortRef,
     Resource,
     Setting,
     exists,
@@ -42,33 +37,11 @@ from labctl.model.effects import (
     settle,
 )
 from labctl.model.lab import NodeKind
-from labctl.names import PortId
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import LabDir, Record
 
 #: How soon a resource that could not be brought to its setting is tried again.
 RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One resource brought to its setting: when it was done, when it was read back, and whether it took."""
-
-    on: Resource
-    applied: Stamp
-    read: Stamp
-    changed: bool
-    taken: bool
-    note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return codec.resource(self.on) | {
-            "applied": self.applied.to_json(),
-            "read": self.read.to_json(),
-            "changed": self.changed,
-            "taken": self.taken,
-            "note": self.note,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +60,8 @@ class Agent:
         self.place = place
         self.since = clock.now()
         self.ledger = ledger.Ledger(place.ledger_file)
-        self.watches: dict[str, Watch] = {}  # by node
-        self.panel: Watch | None = None
-        self.generation = 0  # counts changes of the set of watches
+        self.cables = Cables(place)
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
-        self.corrections = 0  # panel sides changed
-        self.moved: dict[PortId, Stamp] = {}  # when carrier was last given or taken
-        self.impairs = Impairs(place)
         self.guarded = Guarded(place)
         self.saved = Saved(place.saved_dir)
         self._ticked = self.since.boot  # when `end_expired` last looked
@@ -102,98 +70,25 @@ class Agent:
         self._load()
 
     def close(self) -> None:
-        for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
-            watch.close()
-        self.watches.clear()
-        self.panel = None
-        self.impairs.close()
+        self.cables.close()
         self.guarded.close()
         self.ledger.close()
-
-    # -- the lab and its namespaces ----------------------------------------------------------------------------
 
     def _load(self) -> None:
         self.record: Record = self.place.need()
         lab = self.record.lab
         self._known = resources(lab)
         self.settings: Mapping[Resource, Setting] = settle(lab, self.ledger.effects_at(clock.now().boot))
-        self.sides = mirror.sides(lab)
-        self._by_port = {side.port: side for side in self.sides}
-        self._by_far: dict[str, list[Side]] = {}
-        self._by_half: dict[Resource, list[Side]] = {}
-        for side in self.sides:
-            if side.far is not None:
-                self._by_far.setdefault(side.far.node, []).append(side)
-            for half in side.halves:
-                self._by_half.setdefault(half, []).append(side)
-        self._device = {side.port: self.record.devices.get(str(side.port), "") for side in self.sides}
-        self._by_device = {device: self._by_port[port] for port, device in self._device.items() if device}
-        self._open_namespaces()
-
-    def _open_namespaces(self) -> None:
-        """Watch the namespaces that are there now: new ones, replaced ones, and none that has gone."""
-        self.panel = self._rewatch(self.panel, self.place.panel_ns)
-        wanted = {port.node for side in self.sides for port in (side.port, side.far) if port is not None}
-        for node in wanted | self.watches.keys():
-            path = self.place.node_ns(node) if node in wanted else ""
-            watch = self._rewatch(self.watches.pop(node, None), path)
-            if watch is not None:
-                self.watches[node] = watch
-        self.guarded.watch(self.record.lab)
-
-    def _rewatch(self, watch: Watch | None, path: str) -> Watch | None:
-        there = bool(path) and netns.exists(path)
-        if watch is not None and (not there or watch.inode != netns.inode(path)):
-            watch.close()
-            watch = None
-            self.generation += 1
-        if watch is None and there:
-            watch = Watch(path)
-            self.generation += 1
-        return watch
-
-    # -- the mirror --------------------------------------------------------------------------------------------
+        self.cables.load(self.record)
+        self.guarded.watch(lab)
 
     def refresh(self, nodes: Iterable[str], *, panel: bool) -> None:
         """Events are waiting in these namespaces: read again what changed and level what depends on it."""
-        among: dict[PortId, Side] = {}
-        shut: list[PortRef] = []
-        for node in nodes:
-            if self.watches[node].refresh():
-                among.update((side.port, side) for side in self._by_far.get(node, ()))
-                shut += [port for port in settlers.shut(self.settings) if port.port.node == node]
-        if panel and self.panel is not None:
-            for device in self.panel.refresh():
-                if device in self._by_device:
-                    side = self._by_device[device]
-                    among[side.port] = side
-        self.level(among.values())
+        among, changed = self.cables.light.refresh(nodes, panel=panel)
+        self.cables.light.level(among, self.settings)
+        shut = [port for port in settlers.shut(self.settings) if port.port.node in changed]
         if shut:
             self._settle(shut)  # somebody may have raised one
-
-    def level(self, among: Collection[Side]) -> list[PortId]:
-        """Bring these panel sides to the level rule; the ports whose carrier was given or taken."""
-        if self.panel is None or not among:
-            return []
-        far = {side.far.node for side in among if side.far is not None}
-        admin = {node: self.watches[node].admin() for node in far if node in self.watches}
-        changed = []
-        for port, up in mirror.wanted(among, admin, self.settings).items():
-            device = self._device[port]
-            link = self.panel.links.get(device)
-            if link is None or link.up == up:
-                continue  # a port that was deleted inside its node has no panel side until it is plugged again
-            try:
-                self.panel.netlink.set_link(device, up=up)
-            except NetlinkError as error:
-                if error.errno != errno.ENODEV:
-                    raise
-            self.moved[port] = clock.now()
-            self.corrections += 1
-            changed.append(port)
-        for port in changed:
-            self.panel.reread(self._device[port])
-        return changed
 
     # -- leases ------------------------------------------------------------------------------------------------
 
@@ -312,7 +207,7 @@ class Agent:
             again += self.off_base
         if again:
             self._settle(again)
-        self.impairs.reap()
+        self.cables.impairs.reap()
         return [*ids, *orphans]
 
     def _turned(self) -> list[Resource]:
@@ -335,8 +230,8 @@ class Agent:
         edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
         wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
         wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
-        if self.impairs.next_wake_s is not None:
-            wakes.append(self.impairs.next_wake_s)
+        if self.cables.impairs.next_wake_s is not None:
+            wakes.append(self.cables.impairs.next_wake_s)
         return min(wakes, default=None)
 
     def unplug(self, node: str, lease_s: float) -> list[Reading]:
@@ -367,25 +262,28 @@ class Agent:
     def sync(self) -> list[str]:
         """Read the record and every namespace again and bring everything to its setting; what was changed."""
         self._load()
-        for watch in (*self.watches.values(), *([self.panel] if self.panel else [])):
-            watch.dump()
-        self.impairs.forget()
+        self.cables.look_again()
         return self.settle()
 
     def prepare(self, effects: Sequence[Effect]) -> None:
         """Do beforehand what takes time and touches nothing, so that these faults begin when their time has come."""
-        self.impairs.prepare([e.change.impairment for e in effects if isinstance(e.change, Impaired)])
+        self.cables.impairs.prepare([e.change.impairment for e in effects if isinstance(e.change, Impaired)])
+        for node in {node for e in effects if (node := settlers.node_of(e.on))}:
+            with contextlib.suppress(LabctlError, OSError):  # it is said when the fault's time has come
+                self.runtime.read(self.record.lab, NodeRef(node))
 
     def wire_died(self) -> None:
         """The process that serves impairments in user space has ended: start another, and bring its lines back."""
-        self._settle(self.impairs.worker_died())
+        self._settle(self.cables.impairs.worker_died())
 
     def settle(self, *, every_node: bool = False) -> list[str]:
         """Bring everything to its setting; what was changed.
 
         Of nodes and impairments only those that a lease has ever named, unless the ledger cannot be trusted to know.
         """
-        changed = [f"carrier of {port}" for port in self.level(self.sides)]
+        changed = [
+            f"carrier of {port}" for port in self.cables.light.level(self.cables.light.sides, self.settings)
+        ]
         linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
         nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
         cables = {HalfCable(cable.id, d) for cable in self.record.lab.cables for d in Direction}
@@ -416,61 +314,24 @@ class Agent:
         """Bring these resources to what the active effects make of them, and read each back."""
         self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
         readings = []
-        waiting = sorted(dict.fromkeys(touched), key=settlers.rank)
-        began = clock.now()
-        self._level_together(waiting)
+        for on in touched:
+            if not exists(on, self._known):
+                self.off_base.pop(on, None)  # went with a node or cable that was removed
+        there = sorted((on for on in dict.fromkeys(touched) if exists(on, self._known)), key=settlers.rank)
+        halves = [on for on in there if isinstance(on, HalfCable)]
+        readings = self.cables.settle(halves, self.settings, self._until)
+        waiting: list[Resource] = [on for on in there if not isinstance(on, HalfCable)]
         for on in waiting:
-            match on:
-                case _ if not exists(on, self._known):
-                    self.off_base.pop(on, None)  # went with a node or cable that was removed
-                    continue
-                case HalfCable():
-                    reading = self._settle_half(on, began)
-                case _:
-                    reading = self._settle_inside(on)
+            reading = self._settle_inside(on)
             if isinstance(on, NodeRef) and reading.changed:  # what has just booted knows of no fault
                 waiting += [each for each in settlers.within(on, self.settings, BASE) if each not in waiting]
-            if reading.taken:
-                self.off_base.pop(on, None)
-            else:
-                self.off_base[on] = reading.note
             readings.append(reading)
+        for reading in readings:
+            if reading.taken:
+                self.off_base.pop(reading.on, None)
+            else:
+                self.off_base[reading.on] = reading.note
         return readings
-
-    def _level_together(self, touched: Collection[Resource]) -> None:
-        """The light of all of them first, one touch right after the other: reading back can wait, they cannot."""
-        halves = [on for on in touched if isinstance(on, HalfCable)]
-        with contextlib.suppress(OSError):  # said by the one it happens to, in its turn
-            self.level(list(dict.fromkeys(side for half in halves for side in self._by_half.get(half, ()))))
-
-    def _settle_half(self, half: HalfCable, began: Stamp) -> Reading:
-        """began: what moved since then moved because of this."""
-        sides = self._by_half.get(half, [])
-        try:
-            self.level(sides)
-            moved = [at for side in sides if (at := self.moved.get(side.port)) and at.boot >= began.boot]
-            changed = bool(moved)
-            impaired = self.impairs.ensure(
-                self.record, half, self.settings[half].impairment, self._until(half)
-            )
-            applied = clock.now()
-            if moved and not (impaired is not None and impaired.changed):
-                applied = max(moved, key=lambda at: at.boot)
-            wrong = [said for side in sides if (said := self._disagrees(side))]
-            if impaired is not None:
-                changed = changed or impaired.changed
-                wrong += [impaired.note] if impaired.note else []
-        except (OSError, LabctlError) as error:
-            now = clock.now()
-            return Reading(on=half, applied=now, read=now, changed=False, taken=False, note=str(error))
-        return Reading(
-            on=half,
-            applied=applied,
-            read=clock.now(),
-            changed=changed,
-            taken=not wrong,
-            note="; ".join(wrong) or ("" if sides else "nobody receives at this end"),
-        )
 
     def _until(self, half: HalfCable) -> float | None:
         """When the last lease that impairs the half-cable is over: what can end by itself then does."""
@@ -482,35 +343,25 @@ class Agent:
         ]
         return max(ends, default=None)
 
-    def _disagrees(self, side: Side) -> str:
-        """What of this side, read from the kernel now, is not as it should be; empty if all is."""
-        if self.panel is None:
-            return "the lab's panel is gone"
-        link = self.panel.reread(self._device[side.port])
-        if link is None:
-            return ""  # no panel side: no carrier and no traffic until it is plugged again
-        admin = {
-            node: watch.admin() for node, watch in self.watches.items() if side.far and node == side.far.node
-        }
-        if link.up != mirror.up(side, admin, self.settings):
-            return f"panel side {link.name} is {'up' if link.up else 'down'}"
-        watch = self.watches.get(side.port.node)
-        inside = watch.reread(side.port.interface) if watch is not None else None
-        if not link.up and inside is not None and inside.carrier:
-            return f"{side.port} still has carrier"
-        return ""
-
     def _settle_inside(self, on: Resource) -> Reading:
         wanted = self.settings.get(on, BASE)
         inside = Inside(place=self.place, lab=self.record.lab, runtime=self.runtime, saved=self.saved)
+        asked = clock.now()
         try:
             changed = settlers.ensure(inside, on, wanted)
             applied = clock.now()
             note = settlers.disagrees(inside, on, wanted)
         except (OSError, LabctlError) as error:
-            now = clock.now()
-            return Reading(on=on, applied=now, read=now, changed=False, taken=False, note=str(error))
-        return Reading(on=on, applied=applied, read=clock.now(), changed=changed, taken=not note, note=note)
+            return Reading.failed(on, asked, error)
+        return Reading(
+            on=on,
+            asked=asked,
+            applied=applied,
+            read=clock.now(),
+            changed=changed,
+            taken=not note,
+            note=note,
+        )
 
     @property
     def runtime(self) -> Runtime:
@@ -533,20 +384,11 @@ class Agent:
             if not exists(on, self._known):
                 raise self._no_resource(str(on.cable) if isinstance(on, HalfCable) else str(on))
         bridges = {node.name for node in self.record.lab.nodes if node.kind is NodeKind.BRIDGE}
-        dark = {effect.on for effect in effects if isinstance(effect.change, Down)}
         for on in touched:
             if settlers.node_of(on) in bridges:
                 raise LabctlError(
                     "effect-not-taken", f"{settlers.node_of(on)} is a bridge: nothing runs inside it"
                 )
-            if isinstance(on, HalfCable) and on in dark and {on.cable.a.node, on.cable.z.node} & bridges:
-                other = next(d for d in Direction if d is not on.direction)
-                if HalfCable(on.cable, other) not in dark:
-                    raise LabctlError(
-                        "effect-not-taken",
-                        f"{on.cable} ends in a bridge: it cannot lose its light in one direction only",
-                        hint="cut both directions",
-                    )
 
     def _check_impairments(self, ending: Collection[str], effects: Sequence[Effect]) -> None:
         """What has no meaning together, or what nothing on this machine can do, is refused before it is on disk."""
@@ -557,7 +399,7 @@ class Agent:
         settings = settle(self.record.lab, [*staying, *effects])
         for half in halves:
             if isinstance(half, HalfCable):
-                self.impairs.check(self.record, half, settings[half].impairment)
+                self.cables.impairs.check(self.record, half, settings[half].impairment)
 
     def _no_resource(self, name: str) -> LabctlError:
         lab = self.record.lab

@@ -15,6 +15,7 @@ from labctl.model.effects import Direction, HalfCable
 from labctl.model.impairment import NEUTRAL, Impairment
 from labctl.model.lab import NodeKind
 from labctl.runtime.impair import Half, Impairer, Installed
+from labctl.runtime.panel import bridge_port
 from labctl.runtime.store import LabDir, Record
 
 #: How soon a closed detour is looked at again.
@@ -48,8 +49,8 @@ class Impairs:
         """Raise what would make it fail, before anything is touched: no backend, or no cable that can have it."""
         if impairment.neutral:
             return
-        segment = self._half(record, half).device_out is None
-        self._open().check(impairment, segment=segment)
+        self._half(record, half)
+        self._open().check(impairment)
 
     def prepare(self, impairments: Collection[Impairment]) -> None:
         """What of these takes time and touches no cable: so that a fault is there when its time has come."""
@@ -68,7 +69,7 @@ class Impairs:
         try:
             place = self._half(record, half)
         except LabctlError:
-            if impairment.neutral:  # a stub or a bridge: nothing can be there
+            if impairment.neutral:  # a stub: nothing can be there
                 self._known[half] = NEUTRAL
                 return None
             raise
@@ -133,37 +134,20 @@ class Impairs:
 
     def _half(self, record: Record, half: HalfCable) -> Half:
         """The panel devices of a half-cable: where its frames come in, and where they go out."""
-        lab = record.lab
-        bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
-        if {half.cable.a.node, half.cable.z.node} & bridges:
-            return self._segment_half(record, half, bridges)
-        cable = lab.cable(half.cable)
+        cable = record.lab.cable(half.cable)
         if cable.z is None:
             raise LabctlError("effect-not-taken", f"{half.cable} is a stub: nobody receives at its end")
         one, other = half.cable.a, half.cable.z
         sender, receiver = (one, other) if half.direction is Direction.A_TO_Z else (other, one)
+        device = record.devices[str(sender)]
+        if record.lab.node(sender.node).kind is NodeKind.BRIDGE:
+            sends = (self._place.panel_ns, bridge_port(device))
+        else:
+            sends = (self._place.node_ns(sender.node), sender.interface)
         return Half(
             panel=self._place.panel_ns,
-            device_in=record.devices[str(sender)],
+            device_in=device,
             device_out=record.devices[str(receiver)],
-            sender=(self._place.node_ns(sender.node), sender.interface),
+            sender=sends,
             frame_bytes=cable.mtu + 18,
-        )
-
-    def _segment_half(self, record: Record, half: HalfCable, bridges: Collection[str]) -> Half:
-        """The node's panel side is a port of the bridge; a cable between two bridges has none."""
-        port = half.cable.a if half.cable.z.node in bridges else half.cable.z
-        if port.node in bridges:
-            raise LabctlError(
-                "effect-not-taken",
-                f"{half.cable} joins two bridges: it can be cut, but not impaired",
-                hint="impair the cables of the nodes",
-            )
-        into = (half.direction is Direction.A_TO_Z) == (port == half.cable.a)
-        return Half(
-            panel=self._place.panel_ns,
-            device_in=record.devices[str(port)],
-            device_out=None,
-            leaving=not into,
-            sender=(self._place.node_ns(port.node), port.interface) if into else None,
         )

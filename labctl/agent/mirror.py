@@ -10,9 +10,9 @@ carrier follows A's, and a rule that asked for carrier would wait for itself at 
 not edges: whatever happened in whatever order, looking once more gives the right answer; an event is only the reason
 to look.
 
-Two ends have no admin state to mirror. A stub gives carrier always. A port of a bridge node is a bridge port in the
-panel itself: its node's admin state reaches the bridge by the veth pair (the port loses carrier, as on a switch), and
-the other nodes on the bridge do not notice, so only effects take it down.
+Two ends have no admin state to mirror: behind a stub there is nobody, and a bridge is always up. Both give carrier
+always. A bridge's own port has a panel side as a node's has, so it loses carrier when the node shuts its port, as on a
+switch, and the other nodes on the bridge do not notice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Side:
 
     port: PortId  # gets its carrier from this side
     far: PortId | None  # the port whose admin state it shows; None: a stub or a bridge is behind
-    halves: tuple[HalfCable, ...]  # any of them down takes it down
+    half: HalfCable  # takes it down
 
 
 def sides(lab: LabSpec) -> tuple[Side, ...]:
@@ -42,27 +42,17 @@ def sides(lab: LabSpec) -> tuple[Side, ...]:
     bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
     found: list[Side] = []
     for cable in lab.cables:
-        into_a, into_z = (
-            HalfCable(cable.id, Direction.Z_TO_A),
-            HalfCable(cable.id, Direction.A_TO_Z),
-        )
         for end in cable.ends:
-            port = end.port
-            far = next((other.port for other in cable.ends if other.port != port), None)
-            into = into_a if port == cable.id.a else into_z
-            if port.node in bridges and not (far and far.node in bridges):
-                continue  # the bridge's port is the panel side of the node at the other end
-            if far is not None and far.node in bridges:
-                # One veth pair serves both directions of a cable to a bridge: either cut takes the port's light.
-                found.append(Side(port=port, far=None, halves=(into_a, into_z)))
-            else:
-                found.append(Side(port=port, far=far, halves=(into,)))
+            far = next((other.port for other in cable.ends if other.port != end.port), None)
+            into = Direction.Z_TO_A if end.port == cable.id.a else Direction.A_TO_Z
+            shown = far if far is not None and far.node not in bridges else None
+            found.append(Side(port=end.port, far=shown, half=HalfCable(cable.id, into)))
     return tuple(found)
 
 
 def up(side: Side, admin: Admin, settings: Mapping[Resource, Setting]) -> bool:
     """The level rule."""
-    if any(settings.get(half, BASE).down for half in side.halves):
+    if settings.get(side.half, BASE).down:
         return False
     return side.far is None or admin.get(side.far.node, {}).get(side.far.interface, False)
 

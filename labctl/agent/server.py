@@ -56,7 +56,9 @@ class Server:
             ready = [key.data for key, _ in self._selector.select(self._timeout())]
             if ("guard", "") in ready:
                 return self._become_guard()
-            nodes = [name for kind, name in ready if kind == "node" and name in self._agent.watches]
+            nodes = [
+                name for kind, name in ready if kind == "node" and name in self._agent.cables.light.watches
+            ]
             self._agent.refresh(nodes, panel=("panel", "") in ready)
             if ("guarded", "") in ready or self._agent.guarded.wrong:
                 self._agent.guarded.refresh()
@@ -80,15 +82,17 @@ class Server:
 
     def _register(self) -> None:
         """Listen to the namespaces there are now."""
-        if self._generation == self._agent.generation:
+        if self._generation == self._agent.cables.light.generation:
             return
-        self._generation = self._agent.generation
+        self._generation = self._agent.cables.light.generation
         for key in list(self._selector.get_map().values()):
             if key.data[0] in ("node", "panel"):
                 self._selector.unregister(key.fileobj)
-        if self._agent.panel is not None:
-            self._selector.register(self._agent.panel.fileno(), selectors.EVENT_READ, ("panel", ""))
-        for node, watch in self._agent.watches.items():
+        if self._agent.cables.light.panel is not None:
+            self._selector.register(
+                self._agent.cables.light.panel.fileno(), selectors.EVENT_READ, ("panel", "")
+            )
+        for node, watch in self._agent.cables.light.watches.items():
             self._selector.register(watch.fileno(), selectors.EVENT_READ, ("node", node))
 
     def _watch_owners(self) -> None:
@@ -107,7 +111,7 @@ class Server:
 
     def _watch_wire(self) -> None:
         """The wire closes when it dies, so that its lines are dead until somebody starts it again."""
-        wanted = self._agent.impairs.worker
+        wanted = self._agent.cables.impairs.worker
         if wanted == self._wire:
             return
         if self._wire is not None:
@@ -180,8 +184,8 @@ def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
         "lab": agent.record.lab.name,
         "since": agent.since.to_json(),
         "active": len(agent.ledger.active),
-        "watched": len(agent.watches),
-        "corrections": agent.corrections,
+        "watched": len(agent.cables.light.watches),
+        "corrections": agent.cables.light.corrections,
         "off_base": {str(on): why for on, why in agent.off_base.items()}
         | agent.guarded.off_base()
         | agent.saved.damaged(),

@@ -8,8 +8,11 @@ also keep it alive, which is why `destroy` ends the agent before it removes name
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from labctl.linux import netns
-from labctl.linux.netlink import Link, LinkEvents, Netlink, Overrun
+from labctl.linux.netlink import IFF_UP, Link, LinkEvents, Netlink, Overrun
 
 #: Above this many changed devices one dump is cheaper than asking for each.
 _DUMP_ABOVE = 8
@@ -64,6 +67,25 @@ class Watch:
         else:
             self.links[name] = link
         return link
+
+    def reread_all(self, names: Collection[str]) -> None:
+        """Many devices as they are now, in one go."""
+        indexes = {self.links[name].index: name for name in names if name in self.links}
+        found = self.netlink.those(list(indexes))
+        for index, name in indexes.items():
+            link = found.get(index)
+            if link is not None and link.name == name:
+                self.links[name] = link
+            else:
+                self.reread(name)
+        for name in names:
+            if name not in self.links:
+                self.reread(name)
+
+    def assume(self, name: str, *, up: bool) -> None:
+        """It was just raised or lowered; an event is on its way."""
+        link = self.links[name]
+        self.links[name] = replace(link, flags=link.flags | IFF_UP if up else link.flags & ~IFF_UP)
 
     def admin(self) -> dict[str, bool]:
         """interface -> has IFF_UP, of every interface there is."""

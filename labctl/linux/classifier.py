@@ -30,18 +30,16 @@ _ONE = 1
 _SHOT, _EGRESS_MIRROR = 2, 2
 
 
-def attach(
-    netlink: Netlink, index: int, program_fd: int, *, preference: int, name: str, hook: int = tc.INGRESS
-) -> None:
-    """Have frames that arrive at (or leave) the device meet the program. One that is there is swapped between two."""
+def attach(netlink: Netlink, index: int, program_fd: int, *, preference: int, name: str) -> None:
+    """Have frames that arrive at the device meet the program. One that is there is swapped between two."""
     options = attr(_FD, u32(program_fd)) + attr(_NAME, text(name)) + attr(_FLAGS, u32(_DIRECT_ACTION))
-    body = _message(index, preference, hook) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
+    body = _message(index, preference) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
     netlink.request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE, what=f"attach a program to {index}")
 
 
-def attached(netlink: Netlink, index: int, *, preference: int, hook: int = tc.INGRESS) -> int | None:
+def attached(netlink: Netlink, index: int, *, preference: int) -> int | None:
     """Id of the program that is there, or None."""
-    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, 0, hook, 0)
+    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, 0, tc.INGRESS, 0)
     try:
         found = netlink.dump(tc.RTM_GETTFILTER, body, what=f"list filters of {index}")
     except NetlinkError as error:
@@ -72,6 +70,6 @@ def divert(netlink: Netlink, index: int, to: int, *, preference: int) -> None:
     netlink.request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, what=f"divert {index} to {to}")
 
 
-def _message(index: int, preference: int, hook: int) -> bytes:
+def _message(index: int, preference: int) -> bytes:
     info = preference << 16 | socket.htons(tc.ETH_P_ALL)
-    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, _ONE, hook, info)
+    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, _ONE, tc.INGRESS, info)

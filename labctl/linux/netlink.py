@@ -15,7 +15,7 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -50,7 +50,7 @@ RTMGRP_ADDRESSES = 0x10 | 0x100  # IPv4, IPv6
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
 IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO = 10, 16, 18
-IFLA_IFALIAS, IFLA_EXT_MASK = 20, 29
+IFLA_IFALIAS, IFLA_GROUP, IFLA_EXT_MASK = 20, 27, 29
 IFLA_NET_NS_FD, IFLA_CARRIER, IFLA_LINK_NETNSID = 28, 33, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 VETH_INFO_PEER = 1
@@ -70,6 +70,8 @@ BRIDGE_GROUP_FWD_MASK = 0xFFF8
 PORT_GROUP_FWD_MASK = 0xFFFD
 
 
+#: The answers to more requests than this could overflow a socket's buffer.
+_AT_ONCE = 32
 _ATTR = struct.Struct("=HH")
 
 
@@ -167,6 +169,9 @@ def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, change)
 
 
+_SKIP_STATS = attr(IFLA_EXT_MASK, u32(1 << 3))  # RTEXT_FILTER_SKIP_STATS
+
+
 class Netlink:
     """One rtnetlink socket in one namespace (`path`; None: the caller's own)."""
 
@@ -201,6 +206,46 @@ class Netlink:
             if answer == NLMSG_ERROR:
                 _raise(payload[0], payload[1], what)
                 return
+
+    def batch(self, requests: Sequence[tuple[int, bytes]]) -> dict[int, NetlinkError]:
+        """Send many requests in one datagram, which the kernel works through without coming back to us in between.
+
+        Which of them were refused, by their place; only the last is acknowledged.
+        """
+        wrong: dict[int, NetlinkError] = {}
+        for place, (answer, flags, payload) in self._exchange(requests):
+            if answer == NLMSG_ERROR:
+                try:
+                    _raise(flags, payload, "")
+                except NetlinkError as error:
+                    wrong[place] = error
+        return wrong
+
+    def _exchange(
+        self, requests: Sequence[tuple[int, bytes]]
+    ) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
+        """(place of a request, (type, flags, payload)) of every answer; the last request of a datagram has one."""
+        for start in range(0, len(requests), _AT_ONCE):
+            part = requests[start : start + _AT_ONCE]
+            first = self._sequence + 1
+            data = b""
+            for kind, body in part:
+                self._sequence += 1
+                flags = NLM_F_REQUEST | (NLM_F_ACK if self._sequence == first + len(part) - 1 else 0)
+                header = struct.pack("=IHHII", 16 + len(body), kind, flags, self._sequence, 0)
+                data += header + body + bytes(-len(body) % 4)
+            self._socket.send(data)
+            for sequence, answer, flags, payload in self._replies(first):
+                yield start + sequence - first, (answer, flags, payload)
+
+    def _replies(self, first: int) -> Iterator[tuple[int, int, int, bytes]]:
+        """(sequence, type, flags, payload) of the answers to all requests from `first` on, until that to the last."""
+        while True:
+            for kind, flags, sequence, payload in messages(self._socket.recv(1 << 18)):
+                if sequence >= first:
+                    yield sequence, kind, flags, payload
+                if sequence == self._sequence and kind == NLMSG_ERROR:
+                    return
 
     def dump(
         self, kind: int, body: bytes, flags: int = NLM_F_DUMP, *, what: str = ""
@@ -239,10 +284,9 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """Every device of the namespace."""
-        skip_stats = attr(IFLA_EXT_MASK, u32(1 << 3))  # RTEXT_FILTER_SKIP_STATS
         return [
             link_of(data)
-            for kind, data in self.dump(RTM_GETLINK, ifinfo() + skip_stats, what="list links")
+            for kind, data in self.dump(RTM_GETLINK, ifinfo() + _SKIP_STATS, what="list links")
             if kind == RTM_NEWLINK
         ]
 
@@ -256,6 +300,15 @@ class Netlink:
                 return None
             raise
         return link_of(found[0][1])
+
+    def those(self, indexes: Sequence[int]) -> dict[int, Link]:
+        """Of these devices those that are there, by ifindex, asked for in one go."""
+        requests = [(RTM_GETLINK, ifinfo(index) + _SKIP_STATS) for index in indexes]
+        return {
+            indexes[place]: link_of(payload)
+            for place, (kind, _, payload) in self._exchange(requests)
+            if kind == RTM_NEWLINK
+        }
 
     def index(self, name: str) -> int:
         """ifindex of a device that must exist."""
@@ -326,6 +379,28 @@ class Netlink:
         if alias is not None:
             body += attr(IFLA_IFALIAS, alias.encode())
         self.request(RTM_NEWLINK, body, what=f"set link {which}")
+
+    def set_links(self, wanted: Mapping[int, bool]) -> dict[int, NetlinkError]:
+        """Raise and lower devices by ifindex, one right after the other; the refusals, by ifindex."""
+        indexes = list(wanted)
+        requests = [(RTM_NEWLINK, ifinfo(i, IFF_UP if up else 0, IFF_UP)) for i, up in wanted.items()]
+        return {indexes[place]: error for place, error in self.batch(requests).items()}
+
+    def gather(self, indexes: Sequence[int], group: int) -> None:
+        """Make these devices a group, of a number that nothing else has; one that is gone is left out."""
+        members = [(RTM_NEWLINK, ifinfo(each) + attr(IFLA_GROUP, u32(group))) for each in indexes]
+        for error in self.batch(members).values():
+            if error.errno != errno.ENODEV:
+                raise error
+
+    def set_group(self, group: int, *, up: bool) -> None:
+        """Raise or lower all devices of a group by one message.
+
+        The kernel does not let go of its RTNL lock in between, so they change within microseconds of each other. Asked
+        for one by one, each would wait for whoever takes the lock meanwhile: on a busy machine tens of milliseconds.
+        """
+        body = ifinfo(0, IFF_UP if up else 0, IFF_UP) + attr(IFLA_GROUP, u32(group))
+        self.request(RTM_NEWLINK, body, what="set a group of links")
 
     def delete_link(self, which: int | str) -> bool:
         """Remove a device (a veth's peer goes with it); False if there is none."""

@@ -9,6 +9,9 @@ What has been seen to break, and is kept here: panel sides carry 65535 bytes, or
 the first device exists, or the panel speaks; a re-plugged end keeps its MAC and gets *both* filters of its cable made
 anew, because the far one still points at a device that is gone.
 
+A node of kind `bridge` is a Linux bridge here. Its end of a cable is a pair like any other, with one end stitched and the
+other a port of the bridge, so that a cable into a segment can do all that a cable between two nodes can.
+
 Panel sides are born down. Who raises them is the mirror's level rule (`labctl.agent.mirror`), never this module.
 """
 
@@ -33,7 +36,7 @@ from labctl.runtime.store import LabDir
 
 PANEL_MTU = 65535
 #: ifindexes of ports (above what a node's own devices get) and of panel sides, plus the number in the device's name.
-NODE_INDEX, PANEL_INDEX, MGMT_OFFSET = 10_000, 1_000_000, 500_000
+NODE_INDEX, PANEL_INDEX, MGMT_OFFSET, BRIDGE_OFFSET = 10_000, 1_000_000, 500_000, 1_000_000
 MGMT_BRIDGE = "mgmt"
 
 #: A node's network starts from these and not from whatever the machine has set (the kernel copies IPv4 settings).
@@ -72,6 +75,11 @@ def allocate(lab: LabSpec, known: Mapping[str, str] | None = None) -> dict[str, 
             if name not in used:
                 names[key] = name
     return names
+
+
+def bridge_port(device: str) -> str:
+    """The port of a bridge that belongs to this panel side."""
+    return f"{device}b"
 
 
 def mgmt_key(node: str) -> str:
@@ -208,21 +216,18 @@ class Panel:
         return self._node(node).links()
 
     def stitched(self, cable: CableSpec) -> bool:
-        """Whether both redirects of a cable are in place (a stub or a segment port: its one end is)."""
+        """Whether both redirects of a cable are in place (of a stub, whether its one end is)."""
         links = self._panel_links()
-        if cable.z is None:
-            return self.devices[str(cable.a.port)] in links
-        bridged = [end for end in cable.ends if end.port.node in self._bridges]
-        mine = cable.ends if len(bridged) != 1 else tuple(end for end in cable.ends if end not in bridged)
-        known = [link for end in mine if (link := links.get(self.devices[str(end.port)])) is not None]
-        if len(known) != len(mine):
+        names = [self.devices[str(end.port)] for end in cable.ends]
+        if not all(name in links for name in names):
             return False
-        if bridged:
-            return all(link.master is not None for link in known)
-        one, other = known
-        return tc.redirects(self._panel, one.index) == [other.index] and tc.redirects(
-            self._panel, other.index
-        ) == [one.index]
+        if len(names) == 1:
+            return True
+        ports = [name for end, name in zip(cable.ends, names, strict=True) if end.port.node in self._bridges]
+        if any(bridge_port(name) not in links or links[bridge_port(name)].master is None for name in ports):
+            return False
+        one, other = (links[name].index for name in names)
+        return tc.redirects(self._panel, one) == [other] and tc.redirects(self._panel, other) == [one]
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -269,13 +274,14 @@ class Panel:
         touched: dict[str, None] = {}
         for cable in cables:
             for end in cable.ends:
-                if end.port.node not in self._bridges and only in (None, end.port.node):
-                    with refused(f"cable {cable.id}: its end {end.port} cannot be made", cable.where):
+                if only not in (None, end.port.node):
+                    continue
+                with refused(f"cable {cable.id}: its end {end.port} cannot be made", cable.where):
+                    if end.port.node in self._bridges:
+                        self._create_bridge_port(end)
+                    else:
                         self._create_end(end, cable.mtu)
-                    touched[end.port.node] = None
-            if cable.z is not None and {e.port.node for e in cable.ends} <= self._bridges:
-                with refused(f"cable {cable.id} cannot be made", cable.where):
-                    self._create_trunk(cable)
+                        touched[end.port.node] = None
         for node in managed:
             with refused(f"node {node.name!r}: its {mgmt.INTERFACE} cannot be made", node.where):
                 self._create_mgmt(node)
@@ -294,12 +300,18 @@ class Panel:
     def _create_end(self, end: End, mtu: int) -> None:
         self._create_pair(end.port, end.mac, mtu, self.devices[str(end.port)])
 
-    def _create_trunk(self, cable: CableSpec) -> None:
-        """A cable between two segments: one pair with both ends here."""
-        one, other = (self.devices[str(end.port)] for end in cable.ends)
+    def _create_bridge_port(self, end: End) -> None:
+        """An end at a segment: the pair's node side is a port of the bridge, up; its panel side is down."""
+        device = self.devices[str(end.port)]
+        number = PANEL_INDEX + int(device[1:])
+        inside = bridge_port(device)
         self._panel.create_veth(
-            VethEnd(name=one, mtu=PANEL_MTU, noarp=True), VethEnd(name=other, mtu=PANEL_MTU, noarp=True)
+            VethEnd(name=inside, mtu=PANEL_MTU, noarp=True, index=number + BRIDGE_OFFSET),
+            VethEnd(name=device, mtu=PANEL_MTU, noarp=True, index=number),
+            up=True,
         )
+        bridge = self._panel.index(self.devices[end.port.node])
+        self._panel.enslave(number + BRIDGE_OFFSET, bridge)
 
     def _create_mgmt(self, node: NodeSpec) -> None:
         port = PortId(node.name, mgmt.INTERFACE)
@@ -332,26 +344,15 @@ class Panel:
 
     def _stitch(self, cable: CableSpec, links: Mapping[str, Link], *, again: bool) -> None:
         """Join the panel sides of a cable. A far node that is not plugged yet does it when it is."""
-        bridged = {e.port.node for e in cable.ends} & self._bridges
-        if cable.z is None:
+        names = [self.devices[str(end.port)] for end in cable.ends]
+        if len(names) == 1 or not all(name in links for name in names):
             return
-        if not bridged:
-            names = [self.devices[str(end.port)] for end in cable.ends]
-            if not all(name in links for name in names):
-                return
-            one, other = (links[name].index for name in names)
-            for here, there in ((one, other), (other, one)):
-                tc.add_clsact(self._panel, here)
-                if again:
-                    tc.remove_filter(self._panel, here, preference=tc.STITCH_PREFERENCE)
-                tc.redirect(self._panel, here, there)
-            return
-        for end, far in ((cable.a, cable.z), (cable.z, cable.a)):
-            # A trunk's two devices go to the bridge at their own end, a node's device to the far end's bridge.
-            bridge = end.port.node if end.port.node in bridged and far.port.node in bridged else far.port.node
-            if bridge in bridged:
-                index = links[self.devices[str(end.port)]].index
-                self._panel.enslave(index, links[self.devices[bridge]].index)
+        one, other = (links[name].index for name in names)
+        for here, there in ((one, other), (other, one)):
+            tc.add_clsact(self._panel, here)
+            if again:
+                tc.remove_filter(self._panel, here, preference=tc.STITCH_PREFERENCE)
+            tc.redirect(self._panel, here, there)
 
     def _unplug(self, port: PortId) -> None:
         """Remove what may be left of a port's pair; one end takes the other with it."""

@@ -202,6 +202,24 @@ def test_addresses_and_routes_are_what_ip_shows(spaces):
     }
 
 
+def test_many_devices_change_at_once_and_those_that_are_gone_are_left_out(spaces):
+    with Netlink(spaces[0]) as netlink:
+        for i in range(80):
+            netlink.create_veth(VethEnd(name=f"v{i}", index=1000 + i), VethEnd(name=f"w{i}"))
+        assert netlink.set_links({1000: True, 1001: True}) == {}
+        assert netlink.set_links({1000: False, 999: True, 1002: True}).keys() == {999}
+        netlink.gather([999, *range(1003, 1080)], 77)
+        netlink.set_group(77, up=True)
+        netlink.gather([999, *range(1003, 1080)], 0)
+        netlink.set_group(77, up=False)  # nobody is in it any more
+        netlink.set_group(78, up=False)
+        refused = netlink.set_links({5000 + i: True for i in range(200)} | {1003: False})
+        assert len(refused) == 200
+        assert {error.errno for error in refused.values()} == {errno.ENODEV}
+    up = {link["ifname"] for link in ip(spaces[0], "link") if "UP" in link["flags"]}
+    assert up == {f"v{i}" for i in (1, 2, *range(4, 80))}
+
+
 def test_a_bridge_is_silent_and_forwards_group_frames(spaces):
     with Netlink(spaces[0]) as netlink:
         netlink.create_bridge("br0", mtu=9000)

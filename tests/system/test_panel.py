@@ -60,6 +60,14 @@ def light(running, patch):
     """Bring every panel side to its level and wait until the kernel has acted on it; frames sent before are lost."""
     spec = running.spec
     patch.settle(mirror.wanted(mirror.sides(spec), patch.admin(), {}))
+    bridged = [
+        panel.bridge_port(running.place.need().devices[str(end.port)])
+        for cable in spec.cables
+        for end in cable.ends
+        if spec.node(end.port.node).kind is NodeKind.BRIDGE
+    ]
+    for name in bridged:
+        until(lambda name=name: running.link("panel").link(name).oper_up, f"{name} forwards")
     ends = [end.port for cable in spec.cables for end in cable.ends if end.port.node in patch.admin()]
     until(lambda: all(running.link(p.node).link(p.interface).oper_up for p in ends), "all ports are up")
 

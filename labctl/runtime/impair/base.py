@@ -27,16 +27,13 @@ DETOUR_PREFERENCES = (50, 51)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
-    """One half-cable as the panel sees it. `sender` is (namespace, interface) of the node's end, whose offloads count.
-
-    A cable into a segment has one panel side only, a port of the bridge: its frames come in there and the bridge takes
-    them (`device_out` None), or they leave by it (`leaving`). Nothing can wait on such a cable.
+    """One half-cable as the panel sees it. `sender` is (namespace, interface) of what sends into it, a node's port or a
+    bridge's, whose offloads count.
     """
 
     panel: str | None  # path of the panel's namespace; None: the caller's own
     device_in: str
-    device_out: str | None
-    leaving: bool = False
+    device_out: str
     sender: tuple[str | None, str] | None = None
     frame_bytes: int = 9514  # the longest that its cable carries
 

@@ -29,29 +29,24 @@ def ensure_gate(
     *,
     out: int,
     deadline_ns: int,
-    hook: int = tc.INGRESS,
 ) -> None:
     """Put the gate there, or swap it for one with these numbers that counts on."""
     tc.add_clsact(netlink, index)
-    with _state(netlink, index, hook) as state:
+    with _state(netlink, index) as state:
         conf = gate.create_conf(gate.pack(part, seed, out=out, deadline_ns=deadline_ns))
         try:
             program = gate.load(part, conf, state)
         finally:
             os.close(conf)
         try:
-            classifier.attach(
-                netlink, index, program, preference=GATE_PREFERENCE, name="labctl_gate", hook=hook
-            )
+            classifier.attach(netlink, index, program, preference=GATE_PREFERENCE, name="labctl_gate")
         finally:
             os.close(program)
 
 
-def read_gate(
-    netlink: Netlink, index: int, hook: int = tc.INGRESS
-) -> tuple[Impairment, int, int, Counts] | None:
+def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Counts] | None:
     """What the gate does, the device its duplicates leave by, its deadline, and what it has done; None without one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE, hook=hook)
+    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
     if program is None:
         return None
     with bpf.maps_of(program) as maps:
@@ -61,8 +56,8 @@ def read_gate(
         return found, out, deadline, gate.read_counts(maps[gate_layout.STATE][0])
 
 
-def remove_gate(netlink: Netlink, index: int, hook: int = tc.INGRESS) -> bool:
-    return tc.remove_filter(netlink, index, preference=GATE_PREFERENCE, parent=hook)
+def remove_gate(netlink: Netlink, index: int) -> bool:
+    return tc.remove_filter(netlink, index, preference=GATE_PREFERENCE)
 
 
 class TbfStage:
@@ -111,9 +106,9 @@ def far(cord: str) -> str:
 
 
 @contextlib.contextmanager
-def _state(netlink: Netlink, index: int, hook: int) -> Iterator[int]:
+def _state(netlink: Netlink, index: int) -> Iterator[int]:
     """The state map of the gate that is there, or a new one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE, hook=hook)
+    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
     if program is not None:
         with bpf.maps_of(program) as maps:
             if gate_layout.STATE in maps:

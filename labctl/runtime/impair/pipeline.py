@@ -28,7 +28,6 @@ from labctl.runtime.impair.base import (
     Installed,
     Stage,
     disagreement,
-    fields_in_use,
     merge,
 )
 from labctl.runtime.impair.choose import Backend, Plan
@@ -42,7 +41,6 @@ _STAGES = ((Backend.TBF, "t"), (Backend.NETEM, "n"), (Backend.WIRE, "w"))
 #: What must be off at the sender so that frames come one by one and with their checksums.
 _OFFLOADS = (Offload.TX_CHECKSUM, Offload.TSO, Offload.GSO)
 _NOTE = "labctl-offloads:"
-_NEEDS_FAR_SIDE = {"delay_s", "jitter", "reorder", "rate", "duplicate"}
 #: A frame that was on its way when a detour was closed has arrived in it by then.
 _SETTLED_S = 0.01
 
@@ -83,14 +81,11 @@ class Impairer:
 
     # -- what is asked of it -----------------------------------------------------------------------------------
 
-    def check(self, impairment: Impairment, *, segment: bool = False) -> Plan:
+    def check(self, impairment: Impairment) -> Plan:
         """Who would do it; `kernel-missing` if nobody can. Touches no cable."""
         if self._can is None:
             self._can = choose.capabilities()
-        impairment = tidy(impairment)
-        if segment:
-            return _into_segment(impairment, self._can)
-        return choose.plan(impairment, self._can, self._among)
+        return choose.plan(tidy(impairment), self._can, self._among)
 
     def prepare(self, impairments: Iterable[Impairment]) -> None:
         """Do now what takes time and touches no cable: try the kernel, start the wire if one of these needs it."""
@@ -103,15 +98,12 @@ class Impairer:
         impairment = tidy(impairment)
         if impairment.neutral:
             return self.clear(half)
-        plan = self.check(impairment, segment=half.device_out is None)
+        plan = self.check(impairment)
         before = self.read(half)
         seed = impairment.seed if impairment.seed is not None else before.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "big")
         self._set_offloads(half, on=not impairment.per_frame)
-        if half.device_out is None:
-            self._gate(half, plan, seed, half.device_in, until_boot)
-            return self._installed(half, impairment, plan, changed=bool(disagreement(impairment, before)))
         first = self._build(half, plan, seed, until_boot)
         self._gate(half, plan, seed, first, until_boot)
         index = self._netlink.index(half.device_in)
@@ -128,11 +120,10 @@ class Impairer:
         link = self._netlink.link(half.device_in)
         if link is None:
             return Installed(changed=False)
-        ungated = kernel.remove_gate(self._netlink, link.index, _hook(half))
-        opened = half.device_out is not None and self._open(link.index)
+        ungated = kernel.remove_gate(self._netlink, link.index)
+        opened = self._open(link.index)
         self._set_offloads(half, on=True)
-        if half.device_out is not None:
-            self._retire(half)
+        self._retire(half)
         draining = half.device_in in self._draining
         if not (opened or ungated or draining):
             return Installed(changed=False)
@@ -148,7 +139,7 @@ class Impairer:
         """What was done to frames so far, by its cause."""
         found: dict[str, int] = {}
         link = self._netlink.link(half.device_in)
-        gated = kernel.read_gate(self._netlink, link.index, _hook(half)) if link else None
+        gated = kernel.read_gate(self._netlink, link.index) if link else None
         if gated is not None:
             found = {name: getattr(gated[3], name) for name in gated[3].__slots__}
         for name, count in self.wire.counts(_cord(half, "w")).items():
@@ -165,7 +156,7 @@ class Impairer:
 
     def _build(self, half: Half, plan: Plan, seed: int, until_boot: float | None) -> str | None:
         """The cords, from the last to the first; the device that the detour leads to, None without one."""
-        target, first = half.device_out or "", None
+        target, first = half.device_out, None
         self.wire.seed, self.wire.until = seed, until_boot
         for backend, letter in reversed(_STAGES):
             part = plan.parts.get(backend)
@@ -186,13 +177,11 @@ class Impairer:
         index = self._netlink.index(half.device_in)
         part = plan.parts.get(Backend.GATE)
         if part is None:
-            kernel.remove_gate(self._netlink, index, _hook(half))
+            kernel.remove_gate(self._netlink, index)
             return
-        out = self._netlink.index(first or half.device_out or half.device_in)
+        out = self._netlink.index(first or half.device_out)
         deadline_ns = 0 if until_boot is None else max(1, round(until_boot * 1e9))
-        kernel.ensure_gate(
-            self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns, hook=_hook(half)
-        )
+        kernel.ensure_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
 
     def _make_cord(self, cord: str) -> None:
         """The far end goes up first: a device that comes up with carrier can send at once, one that gets carrier later
@@ -260,8 +249,6 @@ class Impairer:
     def _way(self, half: Half) -> tuple[list[tuple[str, Backend, Impairment]], str]:
         """The cords that frames go through, with what each does to them; and what is wrong with the way."""
         here = self._netlink.link(half.device_in)
-        if half.device_out is None:
-            return [], "" if here else "a panel side is missing"
         there = self._netlink.link(half.device_out)
         if here is None or there is None:
             return [], "a panel side is missing"
@@ -289,7 +276,7 @@ class Impairer:
         parts = [part for _, _, part in cords]
         errors = [self._stages[backend].known_error for _, backend, _ in cords]
         link = self._netlink.link(half.device_in)
-        gated = kernel.read_gate(self._netlink, link.index, _hook(half)) if link else None
+        gated = kernel.read_gate(self._netlink, link.index) if link else None
         if gated is not None and link is not None:
             parts.append(gated[0])
             errors.append(kernel.GATE_ERROR)
@@ -358,23 +345,6 @@ def _set_offload(path: str | None, interface: str, which: Offload, *, on: bool) 
         raise LabctlError(
             "effect-not-taken", f"offload {which.name} of {interface} cannot be set: {error.strerror}"
         ) from error
-
-
-def _into_segment(impairment: Impairment, can: Mapping[Backend, Tried]) -> Plan:
-    """A bridge port has no far side to send a detour or a duplicate to: what only loses or flips is left."""
-    beyond = [name for name in fields_in_use(impairment) if name in _NEEDS_FAR_SIDE]
-    if beyond:
-        words = ", ".join(name.removesuffix("_s") for name in beyond)
-        raise LabctlError(
-            "effect-not-taken",
-            f"a cable into a segment cannot have: {words}",
-            hint="frames can be lost there; delay, rate and duplication need a cable between two nodes",
-        )
-    return choose.plan(impairment, can, frozenset({Backend.GATE}))
-
-
-def _hook(half: Half) -> int:
-    return tc.EGRESS if half.leaving else tc.INGRESS
 
 
 def _cord(half: Half, letter: str) -> str:

@@ -1,20 +1,23 @@
 """Impairments as the agent keeps them: under leases, on disk first, brought back by whoever is left."""
 
+import contextlib
 import json
 import os
 import signal
 import time
 
 import pytest
+from conformance import within
 from impair_field import flood
 from rig import lab, rig, until
 
 from labctl.agent import client, protocol
 from labctl.errors import LabctlError, render
-from labctl.linux import cgroup, proc
+from labctl.linux import cgroup, offload, proc, qdisc, tc
 from labctl.linux.netlink import Netlink
+from labctl.linux.offload import Offload
 from labctl.model.effects import Direction, Effect, HalfCable, Impaired
-from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Nth, Protocol
+from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Nth, Protocol, Rate
 from labctl.runtime.impair import Half, Impairer
 
 pytestmark = pytest.mark.root
@@ -175,25 +178,39 @@ def test_the_text_of_faults_that_do_not_compose(cable):
     assert request["version"] == protocol.VERSION
 
 
+@contextlib.contextmanager
+def joined(tmp_path, spec):
+    """Nodes a and z with bridges between them, once every port of these can send."""
+    with rig(tmp_path, spec) as running:
+        for cable in spec.cables:
+            for end in cable.ends:
+                if end.port.node in "az":
+                    running.set_admin(end.port, True)
+        running.settled()
+        for node in "az":
+            until(lambda node=node: running.link(node).link("eth1").oper_up, f"{node} can send")
+        panel = running.link("panel")
+        until(lambda: all(link.oper_up for link in panel.links() if link.kind == "veth"), "the panel passes")
+        yield Segment(running)
+
+
 @pytest.fixture
 def segment(tmp_path):
     """a and z on one bridge."""
     spec = lab(("a:eth1", "b1:eth1"), ("z:eth1", "b1:eth2"), bridges=("b1",), name="segment")
-    with rig(tmp_path, spec) as running:
-        for cable, node in zip(spec.cables, "az", strict=True):
-            port = next(end.port for end in cable.ends if end.port.node == node)
-            running.set_admin(port, True)
-        running.settled()
-        for node in "az":
-            until(lambda node=node: running.link(node).link("eth1").oper_up, f"{node} can send")
-            until(lambda node=node: _forwards(running, node), f"the bridge forwards to {node}")
-        yield Segment(running)
+    with joined(tmp_path, spec) as made:
+        yield made
 
 
 class Segment(Cable):
     def __init__(self, running):
         self.place = running.place
-        self.cables = {node: cable.id for cable, node in zip(running.spec.cables, "az", strict=True)}
+        self.cables = {
+            end.port.node: cable.id
+            for cable in running.spec.cables
+            for end in cable.ends
+            if end.port.node in "az"
+        }
 
     def add(self, node, impairment, *, leaving):
         """What node sends into the segment, or (leaving) what it gets from there."""
@@ -203,10 +220,16 @@ class Segment(Cable):
         on = HalfCable(cable, other if leaving else outward)
         return client.add(self.place, "x", [Effect(id="x", on=on, change=Impaired(impairment))], 60)
 
-
-def _forwards(running, node):
-    device = running.place.need().devices[f"{node}:eth1"]
-    return running.link("panel").link(device).oper_up
+    def state(self):
+        """Everything that an impairment could leave behind in the panel."""
+        found = {}
+        with Netlink(self.place.panel_ns) as panel:
+            for link in panel.links():
+                queue = qdisc.root(panel, link.index)
+                filters = [(f.kind, f.preference, f.redirect) for f in tc.filters(panel, link.index)]
+                sends = [offload.get_offload(self.place.panel_ns, link.name, each) for each in Offload]
+                found[link.name] = (link.up, link.mtu, link.alias, queue and queue.kind, filters, sends)
+        return found
 
 
 @pytest.mark.parametrize(("node", "leaving"), [("a", False), ("z", True)])
@@ -221,11 +244,46 @@ def test_frames_of_a_segment_can_be_lost_one_way(segment, node, leaving):
     assert len(flood(segment, 100, ("raw", "ospf-hello"), pps=1000).numbers) == 100
 
 
-def test_a_segment_says_what_it_cannot_have(segment):
-    with pytest.raises(LabctlError, match="a cable into a segment cannot have: delay, duplicate") as caught:
-        segment.add("a", Impairment(delay_s=0.1, duplicate=0.1, loss=0.1), leaving=False)
-    assert caught.value.code == "effect-not-taken"
-    assert client.leases(segment.place) == []
+@pytest.mark.parametrize(("node", "leaving"), [("a", False), ("z", True)])
+def test_all_impairments_of_a_segments_cable_compose(segment, node, leaving):
+    """Delay, rate and duplication need a far side, which a bridge's port has as well."""
+    slow = Impairment(delay_s=0.03, duplicate=0.5, rate=Rate(bps=1e6), loss=0.2, seed=1)
+    before = segment.state()
+    segment.add(node, slow, leaving=leaving)
+    got = flood(segment, 400, pps=400)
+    lost, twice = got.lost, got.duplicated
+    assert within(lost, 0.2, 400)
+    assert within(twice, 0.5 * 0.8, 400)
+    assert min(got.delays) > 0.03
+    back = flood(segment, 100, pps=1000, sender="z")
+    assert back.lost == back.duplicated == 0, "the other way"
+    assert min(back.delays) < 0.03
+    client.clear(segment.place)
+    until(lambda: segment.devices() == sorted(before), "the detours are gone")
+    assert segment.state() == before
+    again = flood(segment, 100, pps=1000)
+    assert again.lost == again.duplicated == 0
+
+
+def test_a_cable_between_two_bridges_can_be_slow(tmp_path):
+    spec = lab(
+        ("a:eth1", "b1:eth1"),
+        ("b1:eth9", "b2:eth9"),
+        ("z:eth1", "b2:eth1"),
+        bridges=("b1", "b2"),
+        name="trunk",
+    )
+    with joined(tmp_path, spec) as made:
+        cable = spec.cables[1].id
+        on = HalfCable(cable, Direction.A_TO_Z)
+        slow = Impaired(Impairment(delay_s=0.05))
+        client.add(made.place, "x", [Effect(id="x", on=on, change=slow)], 60)
+        got = flood(made, 50, pps=1000)
+        assert got.lost == 0
+        assert min(got.delays) > 0.05
+        back = flood(made, 50, pps=1000, sender="z")
+        assert back.lost == 0
+        assert min(back.delays) < 0.05
 
 
 def _wire(cable):

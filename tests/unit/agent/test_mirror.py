@@ -53,10 +53,14 @@ def test_a_stub_gives_carrier_always_unless_cut():
     assert levels(spec, {}, Effect(id="x", on=HalfCable(cable, into), change=Down())) == {R1: False}
 
 
-def test_nodes_on_a_bridge_do_not_see_each_other_go_down():
+def test_nodes_on_a_bridge_do_not_see_each_other_go_down_but_the_bridge_does():
     spec = lab(("r1:eth1", "sw:p1"), ("r2:eth1", "sw:p2"), bridges=("sw",))
-    assert levels(spec, {"r1": {"eth1": False}, "r2": {"eth1": True}}) == {R1: True, R2: True}
-    assert levels(spec, {}, *cut(spec, *Direction)) == {R1: False, R2: True}
+    p1, p2 = PortId("sw", "p1"), PortId("sw", "p2")
+    admin = {"r1": {"eth1": False}, "r2": {"eth1": True}}
+    assert levels(spec, admin) == {R1: True, R2: True, p1: False, p2: True}
+    assert levels(spec, {}, *cut(spec, *Direction)) == {R1: False, R2: True, p1: False, p2: False}
+    both = {"r1": {"eth1": True}, "r2": {"eth1": True}}
+    assert levels(spec, both, *cut(spec, Direction.A_TO_Z)) == {R1: True, R2: True, p1: False, p2: True}
 
 
 def test_a_cable_between_two_ports_of_one_node():
@@ -65,8 +69,8 @@ def test_a_cable_between_two_ports_of_one_node():
     assert levels(spec, {"r1": {"eth1": True, "eth2": False}}) == {R1: False, other: True}
 
 
-def test_a_cable_between_two_bridges_is_one_pair_that_only_effects_take_down():
+def test_a_cable_between_two_bridges_only_effects_take_down():
     spec = lab(("s1:p1", "s2:p1"), ("r1:eth1", "s1:p2"), bridges=("s1", "s2"))
-    s1, s2 = PortId("s1", "p1"), PortId("s2", "p1")
-    assert levels(spec, {}) == {s1: True, s2: True, R1: True}
-    assert levels(spec, {}, *cut(spec, *Direction)) == {s1: False, s2: False, R1: True}
+    s1, s2, port = PortId("s1", "p1"), PortId("s2", "p1"), PortId("s1", "p2")
+    assert levels(spec, {}) == {s1: True, s2: True, R1: True, port: False}
+    assert levels(spec, {}, *cut(spec, Direction.A_TO_Z)) == {s1: True, s2: False, R1: True, port: False}

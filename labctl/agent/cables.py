@@ -1,0 +1,111 @@
+"""The half-cables of a lab: light and impairments brought to their settings together, then read back.
+
+In this order, over all that are touched at once: the light of all of them by one touch; what impairs them, one after the
+other; and only then the kernel is asked what it made of it. Reading takes longer than doing, and who waits for it must not
+be another fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from labctl.agent import clock
+from labctl.agent.clock import Stamp
+from labctl.agent.impairs import Impairs
+from labctl.agent.light import Light
+from labctl.agent.reading import Reading
+from labctl.errors import LabctlError
+from labctl.model.effects import HalfCable, Resource, Setting
+from labctl.runtime.impair import Installed
+from labctl.runtime.store import LabDir, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What was done to a half-cable."""
+
+    asked: Stamp
+    applied: Stamp
+    changed: bool
+    impaired: Installed | None
+
+
+class Cables:
+    """All cables of one lab."""
+
+    def __init__(self, place: LabDir) -> None:
+        self.light = Light(place)
+        self.impairs = Impairs(place)
+
+    def close(self) -> None:
+        self.light.close()
+        self.impairs.close()
+
+    def load(self, record: Record) -> None:
+        self._record = record
+        self.light.load(record)
+
+    def look_again(self) -> None:
+        """Namespaces or devices may be others now."""
+        self.light.dump()
+        self.impairs.forget()
+
+    def settle(
+        self,
+        halves: Collection[HalfCable],
+        settings: Mapping[Resource, Setting],
+        until: Callable[[HalfCable], float | None],
+    ) -> list[Reading]:
+        """Bring them to their settings. `until`: when the last lease that impairs one is over."""
+        began = clock.now()
+        sides = self.light.of(halves)
+        with contextlib.suppress(OSError):  # said by the one it happens to, in its turn
+            self.light.level(sides, settings)
+        made: dict[HalfCable, _Made] = {}
+        failed: dict[HalfCable, Reading] = {}
+        for half in halves:
+            asked = clock.now()
+            try:
+                made[half] = self._make(half, settings, until(half), began)
+            except (OSError, LabctlError) as error:
+                failed[half] = Reading.failed(half, asked, error)
+        try:
+            self.light.read_back(sides)
+        except OSError as error:
+            failed |= {half: Reading.failed(half, each.asked, error) for half, each in made.items()}
+        return [failed.get(half) or self._reading(half, made[half], settings) for half in halves]
+
+    def _make(
+        self, half: HalfCable, settings: Mapping[Resource, Setting], until: float | None, began: Stamp
+    ) -> _Made:
+        """began: what moved since then moved because of this."""
+        asked = clock.now()
+        sides = self.light.of([half])
+        self.light.level(sides, settings)
+        moved = [at for side in sides if (at := self.light.moved.get(side.port))]
+        moved = [at for at in moved if at.began.boot >= began.boot]
+        impaired = self.impairs.ensure(self._record, half, settings[half].impairment, until)
+        applied = clock.now()
+        if moved:
+            asked = min((at.began for at in moved), key=lambda at: at.boot)
+        if moved and not (impaired is not None and impaired.changed):
+            applied = max((at.ended for at in moved), key=lambda at: at.boot)
+        changed = bool(moved) or (impaired is not None and impaired.changed)
+        return _Made(asked=asked, applied=applied, changed=changed, impaired=impaired)
+
+    def _reading(self, half: HalfCable, made: _Made, settings: Mapping[Resource, Setting]) -> Reading:
+        sides = self.light.of([half])
+        wrong = [said for side in sides if (said := self.light.disagrees(side, settings))]
+        if made.impaired is not None and made.impaired.note:
+            wrong.append(made.impaired.note)
+        return Reading(
+            on=half,
+            asked=made.asked,
+            applied=made.applied,
+            read=clock.now(),
+            changed=made.changed,
+            taken=not wrong,
+            note="; ".join(wrong) or ("" if sides else "nobody receives at this end"),
+        )
