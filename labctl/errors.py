@@ -174,6 +174,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         "An SNMP walk ends before its end; its silence about a neighbour means nothing.",
     ),
     "would-overwrite": (Exit.USAGE, "A file is in the way that labctl did not write."),
+    "wrong-file": (Exit.BAD_INPUT, "A file is of another kind than the verb takes; the hint names its verb."),
 }
 
 

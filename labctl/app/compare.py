@@ -11,7 +11,9 @@ from typing import Any
 
 from labctl.analyze import routes
 from labctl.analyze.words import plural, share
+from labctl.app import kinds
 from labctl.app.graph import looks_like_a_file
+from labctl.app.kinds import Kind
 from labctl.linux import whole
 from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables
 from labctl.model.verdict import Verdict
@@ -29,6 +31,7 @@ def compare(lab: str | None, reference: str, instance: Instance) -> RouteCompari
 def load(source: str | None, instance: Instance) -> RouteTables:
     """What a lab routes by now, or what the file says."""
     if source is not None and looks_like_a_file(source):
+        kinds.need(source, "compare", Kind.ROUTES)
         return files.load(RouteTables, source)
     return observe.tables(instance.find(source))
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from labctl.app import images
+from labctl.app import images, kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
@@ -44,6 +45,7 @@ class Plan:
 
 def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """Deploy the lab of a file; with `dry_run` only check it. Raises before anything is touched, or undoes it all."""
+    kinds.need(request.file, "deploy", Kind.LAB)
     lab = clab.load(
         request.file,
         lenient=request.lenient,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, ignore
 from labctl.run import destroy as removing
@@ -43,6 +45,7 @@ def destroy(places: list[LabDir], emit: Emit = ignore) -> list[Removed]:
 
 
 def _of_file(instance: Instance, file: str) -> LabDir:
+    kinds.need(file, "destroy", Kind.LAB)
     source = os.path.abspath(file)
     for place in instance.labs():
         try:

@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
-from labctl.ingest.sources import SOURCES, Context, Reading, Unread, recognise
+from labctl.ingest.sources import SOURCES, Context, Input, Reading, Unread, recognise
 from labctl.linux import netns
 from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
@@ -65,7 +67,7 @@ def discover(
     name = name or _name_of(paths[0])
     path = out or os.path.join("topologies", f"{name}.yml")
     earlier = _earlier(path)
-    inputs, passed_over = recognise(paths)
+    inputs, passed_over = _inputs(paths)
     context = Context(
         redactor=Redactor(),
         inside=inside,
@@ -106,6 +108,16 @@ def discover(
         rows=sum(len(seen.neighbours) for seen in reading.observations),
         inputs={s: sum(i.source == s for i in inputs) for s in dict.fromkeys(i.source for i in inputs)},
     )
+
+
+def _inputs(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
+    """`recognise`; of a file that no source claims because another verb is for it, that is said."""
+    try:
+        return recognise(paths)
+    except LabctlError as error:
+        if error.code == "unknown-source" and error.where is not None and os.path.isfile(error.where.file):
+            kinds.need(error.where.file, "discover", Kind.INVENTORY, Kind.WALK, Kind.CONFIG)
+        raise
 
 
 def namespace(node: str) -> str:

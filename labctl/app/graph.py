@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 
-from labctl.app.validate import kind_of
-from labctl.errors import LabctlError, Span
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.model.topology import Topology
 from labctl.runtime.store import Instance
-from labctl.schema import clab, files, yaml
+from labctl.schema import clab, files
 from labctl.topo.graph import of_lab
 
 
@@ -19,17 +19,14 @@ def load(source: str | None, instance: Instance) -> Topology:
     """The topology of a file, or of a running lab (None: the only one)."""
     if source is None or not looks_like_a_file(source):
         return of_lab(instance.find(source).need().lab)
-    kind = kind_of(yaml.read_text(source), source)
-    if kind == "lab":
-        return of_lab(clab.load(source))
-    if kind == "snapshot":
-        return files.load_snapshot(source).topology
-    raise LabctlError(
-        "bad-value",
-        f"this is a file of kind {kind!r}, which has no links to draw",
-        where=Span(source),
-        hint="`labctl discover` makes a snapshot of it, which has",
-    )
+    kinds.need(source, "graph", Kind.LAB, Kind.SNAPSHOT, Kind.TOPOLOGY)
+    match kinds.what(source):
+        case Kind.SNAPSHOT:
+            return files.load_snapshot(source).topology
+        case Kind.TOPOLOGY:
+            return files.load(Topology, source)
+        case _:
+            return of_lab(clab.load(source))
 
 
 def looks_like_a_file(source: str) -> bool:

@@ -16,6 +16,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
@@ -68,6 +70,7 @@ class Result:
 
 def render(request: Request, emit: Emit = ignore, *, instance: Instance | None = None) -> Result:
     """Read the snapshot, render, check, write."""
+    kinds.need(request.file, "render", Kind.SNAPSHOT)
     return render_snapshot(files.load_snapshot(request.file), request, emit, instance=instance)
 
 

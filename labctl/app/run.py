@@ -12,6 +12,8 @@ import shlex
 import sys
 from dataclasses import dataclass
 
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.faults import plan as planning
 from labctl.linux import priority
@@ -58,11 +60,13 @@ class Result:
 def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
     """The lab and the plan that would be played on it. Touches nothing."""
     if request.plan is not None:
+        kinds.need(request.plan, "run --plan", Kind.PLAN)
         plan = plan_file.load(request.plan)
         place = instance.find(request.lab or plan.lab)
         _check(plan, place.need().lab, request.plan)
         return place, plan
     assert request.scenario is not None
+    kinds.need(request.scenario, "run", Kind.SCENARIO)
     scenario = scenarios.load(request.scenario)
     place = instance.find(request.lab)
     seed = request.seed if request.seed is not None else scenario.seed

@@ -1,26 +1,24 @@
 """`labctl validate`: read files as the other verbs would, and say everything that is wrong with them.
 
-What a file is comes from its content: `topology:` makes a lab file, `timeline:` a scenario, `kind: snapshot` a snapshot,
-`devices:` an inventory. Nothing outside the files is looked at: whether images and bind sources exist is for `deploy`.
+What a file is comes from its content (`app.kinds`). Nothing outside the files is looked at: whether images and bind sources exist is for `deploy`.
 Given a lab or its file, scenarios are also planned on that lab, which is everything a run does before it touches anything.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from labctl.app import kinds
+from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
 from labctl.schema import clab, yaml
 from labctl.schema.clab_read import Notice, Notify
-
-_KEY = re.compile(r"^([A-Za-z_-]+)[ \t]*:(?:[ \t]+['\"]?([a-z-]+))?", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,32 +80,24 @@ def _where(span: Span | None) -> dict[str, Any] | None:
 
 def _validate(path: str, lenient: bool, lab: Callable[[], LabSpec] | None) -> Validated:
     notices: list[Notice] = []
-    kind = ""
+    kind: Kind | None = None
     try:
-        kind = kind_of(yaml.read_text(path), path)
+        kind = _kind_of(path)
         summary = (
-            _scenario(path, lab) if kind == "scenario" else _READERS[kind](path, lenient, notices.append)
+            _scenario(path, lab) if kind is Kind.SCENARIO else _READERS[kind](path, lenient, notices.append)
         )
     except LabctlError as error:
-        return Validated(file=path, kind=kind, notices=tuple(notices), errors=error.each)
+        return Validated(file=path, kind=kind or "", notices=tuple(notices), errors=error.each)
     return Validated(file=path, kind=kind, summary=summary, notices=tuple(notices))
 
 
-def kind_of(text: str, path: str) -> str:
-    """lab, inventory or one of labctl's own kinds, by the first top-level key that tells."""
-    keys = {match[1]: match[2] for match in _KEY.finditer(text)}
-    if not keys.keys() & {"kind", "topology", "devices", "timeline"}:
-        root = yaml.parse(text, file=path)  # a file in flow style, or none of ours
-        if isinstance(root, yaml.Map):
-            keys = {e.key: e.value.text if isinstance(e.value, yaml.Scalar) else None for e in root}
-    if (keys.get("kind") or "") in _READERS:
-        return str(keys["kind"])
-    if "topology" in keys or path.endswith((".clab.yml", ".clab.yaml")):
-        return "lab"
-    if "timeline" in keys:
-        return "scenario"
-    if "devices" in keys:
-        return "inventory"
+def _kind_of(path: str) -> Kind:
+    found = kinds.what(path)
+    if found is Kind.SCENARIO or (found is not None and found in _READERS):
+        return found
+    text = "" if found else yaml.read_text(path)
+    kinds.need(path, "validate", Kind.LAB, Kind.SCENARIO, Kind.SNAPSHOT, Kind.INVENTORY)
+    yaml.parse(text, file=path)
     raise LabctlError(
         "bad-value",
         "this is no file that labctl knows",
@@ -124,6 +114,7 @@ def _lab(path: str, lenient: bool, notify: Notify) -> str:
 def _lab_of(name_or_file: str, lenient: bool) -> LabSpec:
     """A lab file, or what a running lab was made from."""
     if os.path.exists(name_or_file) or name_or_file.endswith((".yml", ".yaml")):
+        kinds.need(name_or_file, "validate --lab", Kind.LAB)
         return clab.load(name_or_file, lenient=lenient, notify=lambda _: None)
     from labctl.runtime.store import Instance
 
@@ -186,11 +177,22 @@ def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"routes of {_count(len(routes), 'node')}: {_count(count, 'route')}"
 
 
-_READERS: Mapping[str, Callable[[str, bool, Notify], str]] = {
-    "allocation-table": _allocation_table,
-    "inventory": _inventory,
-    "lab": _lab,
-    "plan": _plan,
-    "route-tables": _tables,
-    "snapshot": _snapshot,
+def _topology(path: str, _lenient: bool, _notify: Notify) -> str:
+    from labctl.model.topology import Topology
+    from labctl.schema import files
+
+    found = files.load(Topology, path)
+    return (
+        f"topology {found.name}: {_count(len(found.devices), 'device')}, {_count(len(found.links), 'link')}"
+    )
+
+
+_READERS: Mapping[Kind, Callable[[str, bool, Notify], str]] = {
+    Kind.ALLOCATION: _allocation_table,
+    Kind.INVENTORY: _inventory,
+    Kind.LAB: _lab,
+    Kind.PLAN: _plan,
+    Kind.ROUTES: _tables,
+    Kind.SNAPSHOT: _snapshot,
+    Kind.TOPOLOGY: _topology,
 }

@@ -16,9 +16,11 @@ def report(
     output: out.Format = out.FORMAT,
 ) -> None:
     """Judge a run again from its journal and samples, and write its report files anew. Needs no lab."""
+    from labctl.app import kinds
     from labctl.cli.run import show_report, summary
     from labctl.run import rundir
 
+    kinds.need(directory, "report", kinds.Kind.RUN)
     found, files = rundir.report(directory)
     if output is out.Format.JSON:
         out.print_json(summary(found) | {"directory": directory, "left": rundir.left(directory)})

@@ -180,7 +180,7 @@ def test_what_was_not_reached_is_kept_beside_what_was(here, configs):
 
 
 @pytest.mark.parametrize(
-    ("start", "code"), [("nms", "bad-name"), ("lab:", "bad-name"), ("lab:nms", "no-lab")]
+    ("start", "code"), [("nms", "bad-option"), ("lab:", "bad-option"), ("lab:nms", "no-lab")]
 )
 def test_from_names_a_node_of_a_lab(start, code, here, monkeypatch):
     monkeypatch.setenv("LABCTL_STATE", str(here))

@@ -58,7 +58,7 @@ def test_an_inventory_has_no_links(here, tmp_path):
     (tmp_path / "inventory.yml").write_text("devices:\n  r1: {host: 10.0.0.1}\n")
     with pytest.raises(LabctlError) as caught:
         graph.load("inventory.yml", here)
-    assert (caught.value.code, str(caught.value.where)) == ("bad-value", "inventory.yml")
+    assert (caught.value.code, str(caught.value.where)) == ("wrong-file", "inventory.yml")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from labctl.app.validate import as_json, failures, kind_of, validate
+from labctl.app.validate import as_json, failures, validate
 from labctl.errors import LabctlError
 
 LAB = "name: t\ntopology: {nodes: {a: {kind: linux, image: i, ports: ['1:1']}}}\n"
@@ -14,26 +14,11 @@ INVENTORY = "devices:\n  r1: {address: 192.0.2.1, snmp: {version: 2c, community:
 TABLE = "kind: allocation-table\nversion: 1\nlab: t\nmgmt_subnet: 172.20.20.0/24\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "path", "kind"),
-    [
-        (LAB, "x.yml", "lab"),
-        ("{name: t, topology: {}}", "x.yml", "lab"),
-        ("name: t\n", "x.clab.yml", "lab"),
-        ("topology:\n{{ range }}\n", "x.yml", "lab"),
-        (SNAPSHOT, "x.yml", "snapshot"),
-        (INVENTORY, "x.yml", "inventory"),
-        (TABLE, "x.yml", "allocation-table"),
-    ],
-)
-def test_what_kind_of_file(text, path, kind):
-    assert kind_of(text, path) == kind
-
-
 @pytest.mark.parametrize("text", ["a: 1", "", "- topology", "kind: zebra"])
-def test_no_file_of_ours(text):
-    with pytest.raises(LabctlError, match="no file that labctl knows"):
-        kind_of(text, "x.yml")
+def test_no_file_of_ours(tmp_path, text):
+    (tmp_path / "x.yml").write_text(text)
+    (result,) = validate([str(tmp_path / "x.yml")])
+    assert [error.message for error in result.errors] == ["this is no file that labctl knows"]
 
 
 def test_good_files_say_what_they_hold(tmp_path):
