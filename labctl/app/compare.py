@@ -38,6 +38,7 @@ def load(source: str | None, instance: Instance) -> RouteTables:
 
 def save(lab: str | None, path: str, instance: Instance, only: Collection[str] | None = None) -> RouteTables:
     """Write what the lab routes by now to a file that later labs can be compared with. `only`: of these nodes."""
+    whole.check(path)
     found = load(lab, instance)
     if only is not None:
         found = replace(found, routes={node: said for node, said in found.routes.items() if node in only})

@@ -8,18 +8,19 @@ the result says so. Keys and passwords reach the libraries that need them and no
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from labctl import names
 from labctl.app import kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import SOURCES, Context, Input, Reading, Unread, recognise
-from labctl.linux import netns
+from labctl.linux import netns, whole
 from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
 from labctl.model.event import Emit, Event, ignore
@@ -65,7 +66,10 @@ def discover(
 ) -> Discovered:
     """Read all paths and write `topologies/<name>.yml` (or `out`). `inside`: the network namespace to ask from."""
     name = name or _name_of(paths[0])
+    names.check_lab(name)
     path = out or os.path.join("topologies", f"{name}.yml")
+    if write:
+        whole.check(path)
     earlier = _earlier(path)
     inputs, passed_over = _inputs(paths)
     context = Context(
@@ -95,7 +99,7 @@ def discover(
 
     snapshot, gone = _snapshot(name, reading, earlier, now or datetime.now(UTC))
     if write:
-        _write(path, files.dump_snapshot(snapshot))
+        whole.write(path, files.dump_snapshot(snapshot).encode())
     return Discovered(
         snapshot=snapshot,
         path=path if write else None,
@@ -292,24 +296,6 @@ def _nothing_answered(unread: Sequence[Unread]) -> None:
 
 
 def _name_of(path: str) -> str:
-    """The snapshot's name when none is given: that of the first path."""
-    base = os.path.basename(os.path.abspath(path))
-    return base.split(".")[0] or "production"
-
-
-def _write(path: str, text: str) -> None:
-    """Whole or not at all: the file that was there stays until the new one is on disk."""
-    directory = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(directory, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=directory, prefix=".labctl-", suffix=".yml", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabctlError("cannot-write", f"cannot write the snapshot: {reason}", where=Span(path)) from None
+    """The snapshot's name when none is given: that of the first path, as far as a lab can be called so."""
+    base = os.path.basename(os.path.abspath(path)).split(".")[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", base).strip("-_")[: names.MOST] or "production"

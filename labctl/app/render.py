@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from labctl.app import kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
+from labctl.linux import whole
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
 from labctl.model.snapshot import Snapshot
@@ -79,6 +80,8 @@ def render_snapshot(
 ) -> Result:
     """The same for a snapshot in memory; `request.file` says where it would be."""
     directory, lab_file, name = _place(request, snapshot)
+    if not request.dry_run:
+        whole.check_directory(directory)
     options = RenderOptions(
         name=name,
         directory=directory,

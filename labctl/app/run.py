@@ -16,7 +16,7 @@ from labctl.app import kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.faults import plan as planning
-from labctl.linux import priority
+from labctl.linux import priority, whole
 from labctl.model.effects import exists, resources
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
@@ -76,6 +76,7 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
 
 def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     """Play it. On Ctrl-C everything is put back, judged as far as it got, and `interrupted` is set."""
+    whole.check_directory(request.out)
     heal.implicit(instance, emit)
     place, plan = prepare(request, instance)
     directory = rundir.create(request.out, plan.scenario)

@@ -24,8 +24,10 @@ def demo(
     """
     from labctl.app import demo as app
     from labctl.cli.run import show, stop
+    from labctl.linux import whole
     from labctl.runtime.store import Instance
 
+    whole.check_directory(directory)
     request = app.Request(out=directory, scenario=scenario)
     progress = out.Progress()
     try:

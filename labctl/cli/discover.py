@@ -48,7 +48,12 @@ def discover(
 
     Exit 4 if a device could not be read: what was known of it is kept and marked stale.
     """
+    from labctl import names
     from labctl.app import discover as use_case
+
+    if name is not None:
+        with out.reading("--name"):
+            names.check_lab(name)
 
     progress = out.Progress()
     try:

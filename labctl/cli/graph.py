@@ -40,6 +40,8 @@ def graph(
     from labctl.report import drawing, svg
     from labctl.runtime.store import Instance
 
+    if to is not None:
+        whole.check(to)
     topology = app.load(source or lab, Instance.here())
     match output:
         case Format.TABLE:

@@ -1,6 +1,7 @@
 """What a person sees: tables on stdout, what was read and what is doubtful on stderr, and the exit status."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,18 @@ def test_lines_of_configurations_that_no_lab_will_have_are_listed(here, capsys):
         file.write("router rip\n version 2\n")
     _, _, err = run(capsys, "r1", "--dry-run")
     assert "configuration lines that no lab will have:\n  r1/frr.conf:" in err
+
+
+def test_a_snapshot_is_called_as_a_lab_can_be_called(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r\N{LATIN SMALL LETTER E WITH ACUTE}seau 1").mkdir()
+    path = tmp_path / "r\N{LATIN SMALL LETTER E WITH ACUTE}seau 1" / "core1.snmprec"
+    path.write_text("1.3.6.1.2.1.1.5.0|4|core1\n1.3.6.1.2.1.2.2.1.2.1|4|eth1\n")
+    with pytest.raises(SystemExit) as stop:
+        main.run(["discover", str(path.parent)])
+    assert not stop.value.code
+    assert os.listdir("topologies") == ["r-seau-1.yml"]
+    with pytest.raises(SystemExit) as stop:
+        main.run(["discover", str(path.parent), "-n", "../../etc/x"])
+    assert stop.value.code == 2
+    assert "bad-option\n  --name" in capsys.readouterr().err

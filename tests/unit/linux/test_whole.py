@@ -19,3 +19,19 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
         whole.write(str(tmp_path / "there"), b"x")
     assert (caught.value.code, str(caught.value.where)) == ("cannot-write", str(tmp_path / "there"))
     assert [p.name for p in tmp_path.iterdir()] == ["there"]
+
+
+def test_at_most_one_directory_is_made_on_the_way(tmp_path):
+    whole.check(str(tmp_path / "new" / "file"))
+    whole.check_directory(str(tmp_path / "new"))
+    whole.check("file")
+    whole.check("/file")
+    for refused in (whole.check, whole.check_directory):
+        with pytest.raises(LabctlError, match="there is no directory") as caught:
+            refused(str(tmp_path / "some" / "new" / "file"))
+        assert caught.value.code == "cannot-write"
+        assert str(caught.value.hint).startswith("make it first: `mkdir -p ")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LabctlError, match="file is not a directory"):
+        whole.check(str(tmp_path / "file" / "new" / "file"))
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

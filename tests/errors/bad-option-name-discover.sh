@@ -1,0 +1,1 @@
+labctl discover -n a/b core1.snmprec
