@@ -36,6 +36,10 @@ class Daemons(Protocol):
         """The daemon's answer, or None when it does not run or did not answer."""
         ...
 
+    def runs(self, daemon: str) -> bool:
+        """Whether there is a process to answer: one that hangs is there, and its sessions may live."""
+        ...
+
 
 class VtySockets:
     """Through the unix sockets below a root (`/proc/<pid>/root`, an overlay) or a directory of sockets."""
@@ -55,11 +59,26 @@ class VtySockets:
                 continue
             try:
                 return self._talk(fd, command)
+            except TimeoutError:  # it is there and hangs; another name of its socket would wait once more
+                return None
             except OSError:  # refused: a socket that a dead daemon left behind
                 continue
             finally:
                 os.close(fd)
         return None
+
+    def runs(self, daemon: str) -> bool:
+        for directory in self._directories:
+            try:
+                fd = rooted.open_in(self._root, f"{directory}/{daemon}.vty", os.O_PATH)
+            except OSError:
+                continue
+            try:
+                if _listens(fd):
+                    return True
+            finally:
+                os.close(fd)
+        return False
 
     def _talk(self, fd: int, command: str) -> str | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -68,6 +87,18 @@ class VtySockets:
             if _command(sock, "enable") is None:
                 return None
             return _command(sock, command)
+
+
+def _listens(fd: int) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(f"/proc/self/fd/{fd}")
+        except BlockingIOError:  # nobody takes the connections that wait already
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _command(sock: socket.socket, command: str) -> str | None:
@@ -90,6 +121,9 @@ class ShellDaemons:
     def ask(self, daemon: str, command: str) -> str | None:
         code, out = self._run(["vtysh", "-d", daemon, "-c", command])
         return out if code == 0 else None
+
+    def runs(self, daemon: str) -> bool:
+        return self._run(["pidof", daemon])[0] == 0
 
 
 def enabled(root: str) -> frozenset[str] | None:

@@ -7,8 +7,10 @@ eight quiet seconds in the middle of a convergence); and every daemon that is to
 *stuck*: it is listed and does not hold the wait, because it will be exactly as stuck in an hour. What still changes
 at the timeout is not settled, and a verdict that rests on it is UNKNOWN.
 
-A `Watch` runs for as long as its `with` block, in one thread: route events wake it, adjacencies are asked once a
-second. Waiting is a question put to it (`settle`), as often as the run needs.
+A `Watch` runs for as long as its `with` block, in two threads: one is woken by route events, the other asks for
+adjacencies once a second. So a daemon that hangs makes nobody's route changes late. Its sessions are not known
+meanwhile, which is not the same as gone: only a daemon that is not there takes its sessions with it. Waiting is a
+question put to the watch (`settle`), as often as the run needs.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class _Node:
     dirty_since: float | None = None
     read_after: float = 0.0
     prefixes: dict[str, float] = field(default_factory=dict)
-    sessions: dict[str, tuple[Adjacency, ...]] = field(default_factory=dict)
+    sessions: dict[str, tuple[Adjacency, ...]] = field(default_factory=dict)  # of daemons that answer
+    known: dict[str, tuple[Adjacency, ...]] = field(default_factory=dict)  # the latest that is known of each
     silent: frozenset[str] = frozenset()
     hello_s: float = 0.0
     waiting: int = 0
@@ -77,7 +80,11 @@ class Watch:
         except BaseException:
             self._close()
             raise
-        self._thread = threading.Thread(target=self._run, name="labctl-routes", daemon=True)
+        self._asked = [node for node in self._nodes if node.target.daemons is not None]
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=f"labctl-{name}", daemon=True)
+            for name, work in (("routes", self._hear), ("sessions", self._ask))
+        ]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -86,12 +93,15 @@ class Watch:
         self.stop()
 
     def start(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+        self._close()
 
     def route_changes(self, since: float = 0.0) -> tuple[RouteChange, ...]:
         with self._lock:
@@ -186,29 +196,29 @@ class Watch:
         node.next_poll = self.started + POLL_S * (len(self._nodes) % 50) / 50
         self._selector.register(node.reader.events, selectors.EVENT_READ, node)
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
         try:
             while not self._stop.is_set():
-                for key, _ in self._selector.select(self._patience()):
-                    _heard(key.data, key.data.reader.read_events(), time.monotonic())
-                now = time.monotonic()
-                for node in self._nodes:
-                    if node.dirty_since is not None and now >= node.read_after:
-                        self._reread(node)
-                    if node.target.daemons is not None and now >= node.next_poll:
-                        self._poll(node)
+                work()
         except BaseException as error:  # noqa: BLE001  (raised again where `settle` waits)
             with self._lock:
                 self._failed = error
                 self._lock.notify_all()
-        finally:
-            self._close()
 
-    def _patience(self) -> float:
-        now = time.monotonic()
+    def _hear(self) -> None:
         due = [n.read_after for n in self._nodes if n.dirty_since is not None]
-        due += [n.next_poll for n in self._nodes if n.target.daemons is not None]
-        return max(0.0, min(0.2, min(due, default=now + 0.2) - now))
+        for key, _ in self._selector.select(_patience(due)):
+            _heard(key.data, key.data.reader.read_events(), time.monotonic())
+        now = time.monotonic()
+        for node in self._nodes:
+            if node.dirty_since is not None and now >= node.read_after:
+                self._reread(node)
+
+    def _ask(self) -> None:
+        self._stop.wait(_patience([n.next_poll for n in self._asked]))
+        for node in self._asked:
+            if time.monotonic() >= node.next_poll and not self._stop.is_set():
+                self._poll(node)
 
     def _reread(self, node: _Node) -> None:
         began = time.monotonic()
@@ -229,25 +239,33 @@ class Watch:
         target = node.target
         assert target.daemons is not None
         said = frr.adjacencies(target.node, target.daemons, target.which)
-        hello_s, waiting = frr.ospf_timers(target.daemons, target.which)
-        waiting += sum(1 for s in said.values() for a in s or () if a.up and a.pending)
+        sessions = {daemon: s for daemon, s in said.items() if s is not None}
+        silent = frozenset(said) - sessions.keys()
+        hello_s, waiting = frr.ospf_timers(target.daemons, target.which - silent)
+        waiting += sum(1 for s in sessions.values() for a in s if a.up and a.pending)
+        gone = {daemon: () for daemon in silent if not target.daemons.runs(daemon)}
+        known = {**node.known, **sessions, **gone}
         now = time.monotonic()
         node.next_poll = now + POLL_S
-        sessions = {daemon: s for daemon, s in said.items() if s is not None}
-        silent = frozenset(daemon for daemon, s in said.items() if s is None)
-        changes = judge.adjacency_changes(node.sessions, sessions, t=now)
+        changes = judge.adjacency_changes(node.known, known, t=now)
         with self._lock:
-            moved = judge.up(node.sessions) != judge.up(sessions) or silent != node.silent
+            moved = judge.up(node.known) != judge.up(known) or silent != node.silent
             if node.polled:
                 self._last_event = max(self._last_event, now) if moved else self._last_event
                 self._adjacencies.extend(changes)
             node.polled = True  # the first look finds what was there; nothing changed yet
-            node.sessions, node.silent, node.hello_s, node.waiting = sessions, silent, hello_s, waiting
+            node.sessions, node.known, node.silent, node.waiting = sessions, known, silent, waiting
+            node.hello_s = max(hello_s, node.hello_s) if silent else hello_s
 
     def _close(self) -> None:
         self._selector.close()
         for node in self._nodes:
             node.reader.close()
+
+
+def _patience(due: Sequence[float]) -> float:
+    now = time.monotonic()
+    return max(0.0, min(0.2, min(due, default=now + 0.2) - now))
 
 
 def wait_settled(

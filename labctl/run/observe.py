@@ -58,6 +58,9 @@ class _Daemons:
         self._pid, self._sockets = pid, frr.VtySockets(_root(pid))
         return self._sockets.ask(daemon, command)
 
+    def runs(self, daemon: str) -> bool:
+        return self._sockets.runs(daemon)
+
 
 def _root(pid: int) -> str:
     return f"/proc/{pid}/root"

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -204,3 +206,47 @@ def test_a_daemon_that_does_not_run_is_silent_not_empty(triangle, settled):
     assert found == {"zebra": (), "bgpd": None}
     (triangle.directories[1] / "bgpd.vty").touch()  # what a daemon that died leaves behind
     assert frr.adjacencies("r1", target.daemons, ["bgpd"]) == {"bgpd": None}
+
+
+def pid_of(triangle, n, daemon):
+    return int((triangle.directories[n] / f"{daemon}.pid").read_text())
+
+
+def changed_on(watch, node, until):
+    """What became of a node's sessions by the time that `until` holds."""
+    deadline = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < deadline, watch.adjacency_changes()
+        time.sleep(0.1)
+    return [(c.peer, c.before, c.after) for c in watch.adjacency_changes() if c.node == node]
+
+
+def test_the_sessions_of_a_daemon_that_hangs_are_not_known_and_not_gone(triangle, settled):
+    """Its neighbours give it up after the dead interval; what it thinks itself, nobody knows."""
+    directory = triangle.directories[1]
+    sockets = frr.VtySockets(directories=[str(directory)], timeout_s=0.3)
+    target = replace(triangle.targets[0], daemons=sockets)
+    with converge.Watch([target, *triangle.targets[1:]]) as watch:
+        assert watch.settle(timeout_s=60).settled
+        pid = pid_of(triangle, 1, "ospfd")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            given_up = changed_on(watch, "r1", lambda: sum(a.up for a in watch.adjacencies()) == 2)
+            hanging = watch.look(phase="hanging", since=watch.started)
+            assert sockets.runs("ospfd")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert given_up == []
+        assert hanging.silent == ("r1: ospfd",)
+        again = watch.settle(timeout_s=60)
+    assert (again.settled, again.up, again.silent) == (True, 6, ())
+
+
+def test_a_daemon_that_is_gone_takes_its_sessions_with_it(triangle, settled):
+    """The last test of this lab: nobody starts the daemon again."""
+    with converge.Watch(triangle.targets) as watch:
+        assert watch.settle(timeout_s=60).settled
+        os.kill(pid_of(triangle, 3, "ospfd"), signal.SIGKILL)
+        lost = changed_on(watch, "r3", lambda: any(c.node == "r3" for c in watch.adjacency_changes()))
+        assert not triangle.targets[2].daemons.runs("ospfd")
+    assert lost == [("10.255.0.1", "Full/-", None), ("10.255.0.2", "Full/-", None)]
