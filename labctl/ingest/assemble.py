@@ -6,7 +6,7 @@ is not stated. The rest is the same for every vendor whose peers form groups and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,6 +168,7 @@ def _ospf(draft: Draft, defaults: Defaults, found: OspfDraft) -> OspfConfig:
         networks=tuple(found.networks),
         areas=areas,
         redistribute=tuple(found.redistribute.values()),
+        summaries=tuple(found.summaries.values()),
         default_originate=found.default,
         where=found.where,
         **values,
@@ -209,8 +210,7 @@ def _stands(draft: Draft, name: str, peer: PeerDraft) -> bool:
     assert draft.bgp is not None
     if peer.is_group:
         return False
-    group = draft.bgp.peers.get(peer.group)
-    if "remote_as" in peer.set or (group and "remote_as" in group.set):
+    if any("remote_as" in each.set for each in (*_behind(draft.bgp, peer), peer)):
         return True
     draft.problems.add(
         "bad-config", f"peer {name!r} has no remote-as, and neither has its peer-group", where=peer.where
@@ -219,24 +219,37 @@ def _stands(draft: Draft, name: str, peer: PeerDraft) -> bool:
 
 
 def _neighbor(draft: Draft, defaults: Defaults, bgp: BgpDraft, name: str, peer: PeerDraft) -> BgpNeighbor:
-    group = bgp.peers.get(peer.group)
-    stated = _cleaned(draft, (group.set if group else {}) | peer.set)
+    behind = list(_behind(bgp, peer))
+    stated: Overrides = {}
+    for each in (*behind, peer):
+        stated |= each.set
+    stated = _cleaned(draft, stated)
     external = stated["remote_as"] not in ("internal", bgp.asn)
     values = defaults.peer | (defaults.external_peer if external else {})
     if bgp.timers:
         values |= {"keepalive_s": bgp.timers[0], "hold_s": bgp.timers[1]}
     return BgpNeighbor(
         peer=name,
-        families=tuple(_neighbor_family(defaults, bgp, afi, peer, group) for afi in Afi),
+        families=tuple(_neighbor_family(defaults, bgp, afi, (*behind, peer)) for afi in Afi),
         peer_group=peer.group,
         where=peer.where,
         **(values | stated),
     )
 
 
+def _behind(bgp: BgpDraft, peer: PeerDraft, seen: tuple[PeerDraft, ...] = ()) -> Iterator[PeerDraft]:
+    """What a peer takes settings from, the weakest first: its templates and theirs, then its group."""
+    for name in (*peer.templates, peer.group):
+        found = bgp.peers.get(name)
+        if found and found is not peer and found not in seen:
+            yield from _behind(bgp, found, (*seen, peer))
+            yield found
+
+
 def _neighbor_family(
-    defaults: Defaults, bgp: BgpDraft, afi: Afi, peer: PeerDraft, group: PeerDraft | None
+    defaults: Defaults, bgp: BgpDraft, afi: Afi, sources: tuple[PeerDraft, ...]
 ) -> NeighborFamily:
-    inherited = group.families.get(afi, {}) if group else {}
-    values = defaults.peer_family | {"activate": bgp.default_families[afi]} | inherited
-    return NeighborFamily(afi=afi, **(values | peer.families.get(afi, {})))
+    values = defaults.peer_family | {"activate": bgp.default_families[afi]} | bgp.families[afi].peers
+    for each in sources:
+        values |= each.families.get(afi, {})
+    return NeighborFamily(afi=afi, **values)

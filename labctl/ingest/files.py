@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from labctl.errors import LabctlError, Span
-from labctl.ingest import linux_host, mibs, snmprec, snmpwalk
+from labctl.ingest import ios, linux_host, mibs, snmprec, snmpwalk
 from labctl.ingest.parsers import PARSERS
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import Walk
@@ -91,12 +91,33 @@ class FrrFile:
         return b"\0" not in head and (named or _FRR.search(head) is not None)
 
     def read(self, path: str, context: Context) -> Reading:
-        text = infile.text(path)
-        name = os.path.basename(path)
-        generic = name in ("frr.conf", "running-config", "running.conf", "config.txt", "frr.cfg")
-        key = os.path.basename(os.path.dirname(os.path.abspath(path))) if generic else Path(path).stem
-        parsed = PARSERS["frr"](text, file=path, device=key, redactor=context.redactor)
-        return Reading(configs=[(key, parsed.config)], accounts=[parsed.account])
+        return _configuration("frr", path, context)
+
+
+#: Names of files that say nothing about the device: it is called by its directory.
+_GENERIC: Final = re.compile(r"(show_)?(running|startup)([-_]config)?(\.\w+)?|frr\.(conf|cfg)|config\.txt")
+
+
+def _configuration(parser: str, path: str, context: Context) -> Reading:
+    text = infile.text(path)
+    generic = _GENERIC.fullmatch(os.path.basename(path))
+    key = os.path.basename(os.path.dirname(os.path.abspath(path))) if generic else Path(path).stem
+    parsed = PARSERS[parser](text, file=path, device=key, redactor=context.redactor)
+    return Reading(configs=[(key, parsed.config)], accounts=[parsed.account])
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFile:
+    """A router's configuration that its vendor can be told from."""
+
+    parser: str
+    sniff: Callable[[bytes], bool]
+
+    def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002  (the protocol's)
+        return self.sniff(head)
+
+    def read(self, path: str, context: Context) -> Reading:
+        return _configuration(self.parser, path, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +137,5 @@ class LinuxDirectory:
 SNMPREC = WalkFile("snmprec", snmprec.sniff, snmprec.read)
 SNMPWALK = WalkFile("snmpwalk", snmpwalk.sniff, snmpwalk.read)
 FRR = FrrFile()
+IOS = VendorFile("ios", ios.is_ios)
 LINUX = LinuxDirectory()

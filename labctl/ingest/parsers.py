@@ -30,5 +30,5 @@ class Parser(Protocol):
 PARSERS: Registry[Parser] = Registry(
     "parser",
     group="labctl.parsers",
-    builtin={"frr": "labctl.ingest.frr:parse"},
+    builtin={"frr": "labctl.ingest.frr:parse", "ios": "labctl.ingest.ios:parse"},
 )

@@ -80,6 +80,7 @@ SOURCES: Registry[Source] = Registry(
         "csv": "labctl.ingest.tables:CSV",
         "frr": "labctl.ingest.files:FRR",
         "inventory": "labctl.ingest.live:INVENTORY",
+        "ios": "labctl.ingest.files:IOS",
         "json": "labctl.ingest.tables:JSON",
         "layer1": "labctl.ingest.layer1:LAYER1",
         "linux": "labctl.ingest.files:LINUX",
@@ -93,7 +94,7 @@ SOURCES: Registry[Source] = Registry(
 #: Asked first and in this order; sources from elsewhere after them.
 _ORDER: Final = (
     *("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "clab"),
-    *("layer1", "lldpcli", "csv", "json", "frr"),
+    *("layer1", "lldpcli", "csv", "json", "frr", "ios"),
 )
 #: What lies beside the `configs` of a snapshot and is not input: recorded answers, and what made them.
 _BESIDE_CONFIGS: Final = frozenset({"show", "source", "validation"})

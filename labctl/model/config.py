@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Span
+from labctl.model.filters import PacketFilter
 from labctl.model.policy import (
     NOWHERE,
     AccessList,
@@ -43,7 +44,10 @@ class InterfaceConfig:
     """An interface. Addresses carry their prefix length, the primary first. mtu None: no source says.
 
     bandwidth_bps is what the configuration claims for metrics, speed_bps the line rate; either may be unknown.
+    nominal_bps: what a port of this type has if nobody knows better.
     ospf is set on every interface of a device that runs OSPF (defaults filled in) and None elsewhere.
+    vrf: the routing table it belongs to, if that is not the device's own. switched: a port of a switch, without routing.
+    filter_in, filter_out: names of packet filters.
     """
 
     name: str
@@ -57,6 +61,13 @@ class InterfaceConfig:
     speed_bps: int | None = None
     mgmt: bool = False
     ospf: OspfInterface | None = None
+    nominal_bps: int | None = None
+    vlan: int | None = None
+    lag: str = ""
+    vrf: str = ""
+    switched: bool = False
+    filter_in: str = ""
+    filter_out: str = ""
     where: Span = field(default=NOWHERE, compare=False)
 
 
@@ -126,6 +137,7 @@ class DeviceConfig:
     access_lists: tuple[AccessList, ...] = ()
     community_lists: tuple[CommunityList, ...] = ()
     as_path_lists: tuple[AsPathList, ...] = ()
+    packet_filters: tuple[PacketFilter, ...] = ()
     fib_policies: tuple[FibPolicy, ...] = ()
     outward: tuple[OutwardService, ...] = field(default=(), compare=False)
     where: Span = field(default=NOWHERE, compare=False)

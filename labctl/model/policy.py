@@ -155,7 +155,8 @@ class PrefixList:
 class AccessEntry:
     """Matches routes inside `prefix`; exact: of its very length only.
 
-    by_address: only the route's address counts, not its length (numbered lists: 10.0.0.0/8 passes `10.0.0.0/24`).
+    by_address: only the route's address counts, not its length (numbered lists: 10.0.0.0/8 passes `10.0.0.0/24`);
+    with `lengths` (both included) its length must lie there too: extended lists match address and mask.
     """
 
     seq: int
@@ -163,6 +164,7 @@ class AccessEntry:
     prefix: str
     exact: bool = False
     by_address: bool = False
+    lengths: tuple[int, int] | None = None
     where: Span = field(default=NOWHERE, compare=False)
 
 

@@ -75,7 +75,7 @@ class AreaKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OspfRange:
-    """Summary of an area's routes. substitute: advertise this prefix instead."""
+    """Summary of an area's or of external routes. substitute: advertise this prefix instead."""
 
     prefix: str
     advertise: bool = True
@@ -105,12 +105,15 @@ class Redistribution:
     """Routes of another protocol that are announced. metric None: the protocol's own rule.
 
     source: connected, static, kernel, ospf, bgp, isis, rip; metric_type: OSPF external type, None in BGP.
+    classful: only whole class A, B and C networks. ospf_types: of OSPF only these (internal, external); empty: all.
     """
 
     source: str
     metric: int | None = None
     metric_type: int | None = None
     route_map: str = ""
+    classful: bool = False
+    ospf_types: tuple[str, ...] = ()
     where: Span = field(default=NOWHERE, compare=False)
 
 
@@ -127,7 +130,11 @@ class OspfDefault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OspfConfig:
-    """An OSPFv2 process. passive_default: interfaces that the configuration does not mention are passive."""
+    """An OSPFv2 process. passive_default: interfaces that the configuration does not mention are passive.
+
+    cost_rounds_down: a cost that follows from a speed loses its fraction instead of being rounded.
+    summaries: external routes inside one of these are announced as one (or, `advertise` off, not at all).
+    """
 
     router_id: str | None
     reference_bandwidth_bps: int
@@ -146,6 +153,8 @@ class OspfConfig:
     areas: tuple[OspfArea, ...] = ()
     redistribute: tuple[Redistribution, ...] = ()
     default_originate: OspfDefault | None = None
+    cost_rounds_down: bool = False
+    summaries: tuple[OspfRange, ...] = ()
     where: Span = field(default=NOWHERE, compare=False)
 
 
@@ -158,9 +167,20 @@ class NextHopSelf(StrEnum):
     FORCE = "force"  # reflected routes too
 
 
+class AddPath(StrEnum):
+    """Which paths of a prefix a peer is sent."""
+
+    BEST = "best"
+    ALL = "all"
+    BEST_PER_AS = "best-per-as"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeighborFamily:
-    """One address family of a peer. Names of policies are empty where there is none."""
+    """One address family of a peer. Names of policies are empty where there is none.
+
+    addpath_receive: several paths of a prefix are taken from a peer that offers them.
+    """
 
     afi: Afi
     activate: bool
@@ -186,6 +206,8 @@ class NeighborFamily:
     access_list_in: str = ""
     access_list_out: str = ""
     unsuppress_map: str = ""
+    addpath_send: AddPath = AddPath.BEST
+    addpath_receive: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +270,16 @@ class BgpAggregate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dampening:
+    """Flapping external routes are held back."""
+
+    half_life_min: int
+    reuse: int
+    suppress: int
+    max_suppress_min: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BgpFamily:
     """What the process itself originates and installs in one address family."""
 
@@ -261,6 +293,7 @@ class BgpFamily:
     aggregates: tuple[BgpAggregate, ...] = ()
     redistribute: tuple[Redistribution, ...] = ()
     table_map: str = ""
+    dampening: Dampening | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

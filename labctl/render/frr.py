@@ -153,6 +153,8 @@ def _ospf_process(ospf: OspfConfig) -> Iterator[str]:
         yield f"network {network.prefix} area {network.area}"
     for area in ospf.areas:
         yield from _area(area)
+    for summary in ospf.summaries:
+        yield f"summary-address {summary.prefix}{'' if summary.advertise else ' no-advertise'}"
     if default := ospf.default_originate:
         metric = f" metric {default.metric}" if default.metric is not None else ""
         route_map = f" route-map {default.route_map}" if default.route_map else ""

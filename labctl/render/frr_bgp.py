@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.model.routing import (
+    AddPath,
     BgpAggregate,
     BgpConfig,
     BgpFamily,
@@ -106,6 +107,8 @@ def _family(config: BgpConfig, family: BgpFamily) -> Iterator[str]:
     yield f"maximum-paths {family.max_paths_ebgp}"
     yield f"maximum-paths ibgp {family.max_paths_ibgp}"
     yield f"distance bgp {family.distance_ebgp} {family.distance_ibgp} {family.distance_local}"
+    if damp := family.dampening:
+        yield f"bgp dampening {damp.half_life_min} {damp.reuse} {damp.suppress} {damp.max_suppress_min}"
     if family.table_map:
         yield f"table-map {family.table_map}"
     for neighbor in config.neighbors:
@@ -123,16 +126,21 @@ def _with(words: str, name: str) -> str:
     return f" {words} {name}" if name else ""
 
 
+_NEXT_HOP_SELF = {
+    NextHopSelf.NO: "no @ next-hop-self",
+    NextHopSelf.YES: "@ next-hop-self",
+    NextHopSelf.FORCE: "@ next-hop-self force",
+}
+_ADD_PATH = {
+    AddPath.ALL: "@ addpath-tx-all-paths",
+    AddPath.BEST_PER_AS: "@ addpath-tx-bestpath-per-AS",
+}
+
+
 def _neighbor_family(family: NeighborFamily) -> Iterator[str]:
     """`@` stands for `neighbor X`."""
     yield maybe_no(family.activate, "@ activate")
-    match family.next_hop_self:
-        case NextHopSelf.NO:
-            yield "no @ next-hop-self"
-        case NextHopSelf.YES:
-            yield "@ next-hop-self"
-        case NextHopSelf.FORCE:
-            yield "@ next-hop-self force"
+    yield _NEXT_HOP_SELF[family.next_hop_self]
     if family.route_reflector_client:
         yield "@ route-reflector-client"
     yield maybe_no(family.send_community, "@ send-community")
@@ -145,13 +153,21 @@ def _neighbor_family(family: NeighborFamily) -> Iterator[str]:
         yield "@ as-override"
     if family.remove_private_as:
         yield "@ remove-private-AS"
+    yield from _neighbor_options(family)
+    yield from _neighbor_policies(family)
+
+
+def _neighbor_options(family: NeighborFamily) -> Iterator[str]:
     if family.default_originate:
         yield f"@ default-originate{_with('route-map', family.default_originate_map)}"
     if family.weight is not None:
         yield f"@ weight {family.weight}"
     if family.maximum_prefix is not None:
         yield f"@ maximum-prefix {family.maximum_prefix}"
-    yield from _neighbor_policies(family)
+    if family.addpath_send is not AddPath.BEST:
+        yield _ADD_PATH[family.addpath_send]
+    if not family.addpath_receive:
+        yield "@ disable-addpath-rx"
 
 
 def _neighbor_policies(family: NeighborFamily) -> Iterator[str]:

@@ -15,11 +15,6 @@ def frr_limits(config: DeviceConfig) -> Iterator[Note]:
             for text in _entry(entry):
                 said = f"route-map {route_map.name} {entry.seq}: {text}"
                 yield Note(kind="unsupported", device=config.device, text=said, where=entry.where)
-    for access in config.access_lists:
-        numbered = access.name.isdigit() and (1 <= int(access.name) <= 99 or 1300 <= int(access.name) <= 1999)
-        if any(entry.by_address for entry in access.entries) and not numbered:
-            text = f"access list {access.name}: only numbered lists compare the address alone"
-            yield Note(kind="unsupported", device=config.device, text=text, where=access.where)
 
 
 def _entry(entry: RouteMapEntry) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from labctl.model.config import DeviceConfig
 from labctl.model.policy import (
@@ -129,8 +129,15 @@ def _access_list(found: AccessList) -> Iterator[str]:
 def _access(entry: AccessEntry) -> str:
     if entry.by_address:
         network = IPv4Network(entry.prefix)
-        return f"{network.network_address} {network.hostmask}"
+        address = f"{network.network_address} {network.hostmask}"
+        return f"ip {address} {_masks(*entry.lengths)}" if entry.lengths else address
     return f"{entry.prefix}{' exact-match' if entry.exact else ''}"
+
+
+def _masks(shortest: int, longest: int) -> str:
+    """A mask and its wildcard that fit the masks of these lengths and no others."""
+    low, high = IPv4Network((0, shortest)).netmask, IPv4Network((0, longest)).netmask
+    return f"{low} {IPv4Address(int(high) ^ int(low))}"
 
 
 def _community_list(found: CommunityList) -> Iterator[str]:

@@ -16,12 +16,13 @@ from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
+from labctl.render.plain import classful_sources, single_values
 from labctl.render.undefined import define_undefined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """kind: stripped, skipped, approximated, assumed. `device` in production's name, empty for the whole lab."""
+    """kind: stripped, skipped, approximated, unsupported, assumed. `device` in production's name, empty for the whole lab."""
 
     kind: str
     device: str
@@ -48,7 +49,9 @@ def project(
         _note(config, "stripped", f"{service.kind} (points outwards)", service.where)
         for service in config.outward
     )
+    config = _without_other_tables(config, notes)
     config = define_undefined(config)
+    config = single_values(classful_sources(config))
     config = _areas_by_interface(config)
     config = _with_costs(config, around.speeds_bps)
     return _renamed(config, around.names, notes, problems)
@@ -88,6 +91,22 @@ def _without_management(config: DeviceConfig, mgmt: Collection[str], notes: list
         interfaces=tuple(i for i in config.interfaces if i.name not in names),
         static_routes=tuple(r for r in config.static_routes if not managed(r)),
     )
+
+
+def _without_other_tables(config: DeviceConfig, notes: list[Note]) -> DeviceConfig:
+    """Interfaces of VRFs and switched ports keep their cables and lose what would land in the one routing table."""
+
+    def emptied(interface: InterfaceConfig) -> InterfaceConfig:
+        why = f"VRF {interface.vrf}" if interface.vrf else "a switched port" if interface.switched else ""
+        if not why or not (interface.ipv4 or interface.ipv6 or interface.switched):
+            return interface
+        if interface.ipv4 or interface.ipv6:
+            text = f"{interface.name} belongs to {why}: its addresses are left out"
+            notes.append(_note(config, "unsupported", text, interface.where))
+        ospf = replace(interface.ospf, area=None, passive=True) if interface.ospf else None
+        return replace(interface, ipv4=(), ipv6=(), ospf=ospf)
+
+    return replace(config, interfaces=tuple(emptied(i) for i in config.interfaces))
 
 
 # --- values that production takes from its surroundings ---
@@ -133,7 +152,8 @@ def _with_costs(config: DeviceConfig, speeds: Mapping[str, float]) -> DeviceConf
 
     def cost(interface: InterfaceConfig) -> InterfaceConfig:
         ospf = interface.ospf
-        speed = interface.bandwidth_bps or interface.speed_bps or speeds.get(interface.name)
+        stated = interface.bandwidth_bps or interface.speed_bps
+        speed = stated or speeds.get(interface.name) or interface.nominal_bps
         if ospf is None or ospf.cost is not None or not speed or interface.kind is InterfaceKind.LOOPBACK:
             return interface
         return replace(interface, ospf=replace(ospf, cost=ospf_cost(process, speed)))
@@ -142,7 +162,8 @@ def _with_costs(config: DeviceConfig, speeds: Mapping[str, float]) -> DeviceConf
 
 
 def ospf_cost(process: OspfConfig, speed_bps: float) -> int:
-    return min(65535, max(1, int(process.reference_bandwidth_bps / speed_bps + 0.5)))
+    exact = process.reference_bandwidth_bps / speed_bps
+    return min(65535, max(1, int(exact if process.cost_rounds_down else exact + 0.5)))
 
 
 def _areas_by_interface(config: DeviceConfig) -> DeviceConfig:

@@ -11,7 +11,15 @@ from labctl.ingest.frr.commands import Act, Commands
 from labctl.ingest.frr.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
 from labctl.ingest.frr.ospf import PROTOCOLS
 from labctl.model.policy import Afi
-from labctl.model.routing import BgpAggregate, BgpNetwork, LocalAs, NextHopSelf, Redistribution
+from labctl.model.routing import (
+    AddPath,
+    BgpAggregate,
+    BgpNetwork,
+    Dampening,
+    LocalAs,
+    NextHopSelf,
+    Redistribution,
+)
 
 BGP = Commands("bgp")
 FAMILY = Commands("bgp-family")
@@ -37,6 +45,8 @@ def _here(draft: Draft) -> BgpDraft:
 
 def _peer(draft: Draft, name: str) -> PeerDraft:
     """An existing peer or group; FRR refuses settings of one that has neither remote-as nor group yet."""
+    if draft.open_peers:
+        return _new_peer(draft, name)
     try:
         return _here(draft).peers[_canonical(draft, name)]
     except KeyError:
@@ -340,6 +350,17 @@ def _maximum_prefix(draft: Draft, match: re.Match[str]) -> None:
     _in_family(draft, match)["maximum_prefix"] = int(match["value"])
 
 
+@_af_on(r"addpath-tx-(?P<which>all-paths|bestpath-per-AS)", peer=_NO_PEER)
+def _addpath_send(draft: Draft, match: re.Match[str]) -> None:
+    which = AddPath.ALL if match["which"] == "all-paths" else AddPath.BEST_PER_AS
+    _in_family(draft, match)["addpath_send"] = AddPath.BEST if match["no"] else which
+
+
+@_af_on(r"disable-addpath-rx", peer=_NO_PEER)
+def _addpath_receive(draft: Draft, match: re.Match[str]) -> None:
+    _in_family(draft, match)["addpath_receive"] = bool(match["no"])
+
+
 _POLICIES = {
     "route-map": "route_map",
     "prefix-list": "prefix_list",
@@ -413,6 +434,15 @@ def _max_paths(draft: Draft, match: re.Match[str]) -> None:
 def _distance(draft: Draft, match: re.Match[str]) -> None:
     for kind in ("ebgp", "ibgp", "local"):
         _af_process(draft).set[f"distance_{kind}"] = int(match[kind])
+
+
+@_both(r"bgp dampening(?P<values> \d+( \d+ \d+ \d+)?)?")
+def _dampening(draft: Draft, match: re.Match[str]) -> None:
+    stated = [int(word) for word in (match["values"] or "15").split()]
+    half, reuse, suppress, most = [*stated, 750, 2000, 4 * stated[0]][:4] if len(stated) == 1 else stated
+    _af_process(draft).set["dampening"] = Dampening(
+        half_life_min=half, reuse=reuse, suppress=suppress, max_suppress_min=most
+    )
 
 
 @_both(r"table-map (?P<name>\S+)")

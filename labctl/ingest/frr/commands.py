@@ -99,10 +99,21 @@ class Commands:
         self._rules.extend(Rule(re.compile(p), act, cls, name) for p in patterns)
 
     def find(self, line: str) -> tuple[Rule, re.Match[str]] | None:
-        for rule in self._rules:
+        """The first rule that takes the line; on top of another context, what is unsupported comes last."""
+        if self.base is None:
+            return self._first(line, self._rules)
+        catch = LineClass.UNSUPPORTED
+        return (
+            self._first(line, (rule for rule in self._rules if rule.cls is not catch))
+            or self.base.find(line)
+            or self._first(line, (rule for rule in self._rules if rule.cls is catch))
+        )
+
+    def _first(self, line: str, rules: Iterable[Rule]) -> tuple[Rule, re.Match[str]] | None:
+        for rule in rules:
             if match := rule.pattern.fullmatch(line):
                 return rule, match
-        return self.base.find(line) if self.base else None
+        return None
 
 
 def walk(text: str, top: Commands, draft: Draft) -> tuple[AccountedLine, ...]:

@@ -18,7 +18,9 @@ from typing import Any, TypeAlias
 
 from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
+from labctl.model.account import LineClass
 from labctl.model.config import FibPolicy, OutwardService, StaticRoute
+from labctl.model.filters import FilterEntry
 from labctl.model.policy import (
     AccessEntry,
     Afi,
@@ -68,6 +70,8 @@ class OspfDraft:
     redistribute: dict[str, Redistribution] = field(default_factory=dict)
     default: OspfDefault | None = None
     passive: dict[str, bool] = field(default_factory=dict)
+    summaries: dict[str, OspfRange] = field(default_factory=dict)
+    wildcards: list[tuple[int, int, str]] = field(default_factory=list)  # address, inverse mask, area
 
 
 @dataclass(slots=True)
@@ -77,6 +81,7 @@ class PeerDraft:
     where: Span
     is_group: bool = False
     group: str = ""
+    templates: list[str] = field(default_factory=list)  # inherited before the group's and its own settings
     set: Overrides = field(default_factory=dict)
     families: dict[Afi, Overrides] = field(default_factory=dict)
 
@@ -90,6 +95,7 @@ class FamilyDraft:
     networks: dict[str, BgpNetwork] = field(default_factory=dict)
     aggregates: dict[str, BgpAggregate] = field(default_factory=dict)
     redistribute: dict[str, Redistribution] = field(default_factory=dict)
+    peers: Overrides = field(default_factory=dict)  # what holds for every peer of the family
 
 
 @dataclass(slots=True)
@@ -133,6 +139,12 @@ class Draft:
     list_descriptions: dict[tuple[Afi, str], str] = field(default_factory=dict)
     fib_policies: list[FibPolicy] = field(default_factory=list)
     outward: list[OutwardService] = field(default_factory=list)
+    filters: dict[str, list[FilterEntry]] = field(default_factory=dict)
+    verdicts: dict[Span, tuple[LineClass, str]] = field(
+        default_factory=dict
+    )  # lines whose class comes out later
+    ospf_process: str = ""
+    open_peers: bool = False  # a peer may have settings before anybody says which AS it is in
     # what the open contexts are about
     interface: InterfaceDraft | None = None
     afi: Afi = Afi.IPV4

@@ -172,6 +172,12 @@ def _range(draft: Draft, match: re.Match[str]) -> None:
     ranges[found] = known
 
 
+@OSPF.on(r"summary-address (?P<prefix>\S+/\d+)(?P<not> no-advertise)?")
+def _summary(draft: Draft, match: re.Match[str]) -> None:
+    found = prefix(draft, match["prefix"], Afi.IPV4)
+    _here(draft).summaries[found] = OspfRange(prefix=found, advertise=not match["not"], where=draft.where)
+
+
 @OSPF.on(r"area (?P<area>\S+) filter-list prefix (?P<name>\S+) (?P<way>in|out)")
 def _filter(draft: Draft, match: re.Match[str]) -> None:
     _area(draft, match["area"]).set[f"filter_{match['way']}"] = match["name"]

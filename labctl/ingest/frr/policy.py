@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Protocol, TypeVar
 
 from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, everything, length_of, masked, prefix
+from labctl.ingest.frr.draft import Draft, everything, host, length_of, masked, prefix
 from labctl.model.policy import (
     AccessEntry,
     Action,
@@ -176,6 +177,9 @@ ROUTE_MAP.unsupported("route-map-clause", r"(match|set|no (match|set)|on-match|c
 # --- lists: entries without a number get the next multiple of five ---
 
 
+_END = r"any|host [\d.]+|[\d.]+ [\d.]+"
+
+
 class _Numbered(Protocol):
     @property
     def seq(self) -> int: ...
@@ -234,7 +238,29 @@ def add_lists(top: Commands) -> None:
             action=Action(match["action"]),
             prefix=found,
             exact=bool(match["exact"]),
-            by_address=_numbered(match["name"]),
+            by_address=bool(match["wildcard"]) or _numbered(match["name"]),
+            where=draft.where,
+        )
+        _insert(entries, entry)
+
+    @top.on(
+        r"access-list (?P<name>\S+)( seq (?P<seq>\d+))? (?P<action>permit|deny) "
+        rf"ip (?P<source>{_END}) (?P<target>{_END})"
+    )
+    def extended_list(draft: Draft, match: re.Match[str]) -> None:
+        """Compares the route's address with the first part and its mask with the second."""
+        (address, inverse), (mask, free) = _end(draft, match["source"]), _end(draft, match["target"])
+        found = masked(draft, address, inverse)
+        lengths = mask_lengths(int(IPv4Address(mask)), int(IPv4Address(free)))
+        if found is None or lengths is None:
+            raise Unsupported("mask-with-holes")
+        entries = draft.access_lists.setdefault((Afi.IPV4, match["name"]), [])
+        entry = AccessEntry(
+            seq=_seq(match["seq"], entries),
+            action=Action(match["action"]),
+            prefix=found,
+            by_address=True,
+            lengths=lengths,
             where=draft.where,
         )
         _insert(entries, entry)
@@ -271,6 +297,25 @@ def add_lists(top: Commands) -> None:
 
     top.unsupported("list-form", r"(ip|ipv6|mac) (prefix|access)-list .+", r"(mac )?access-list .+")
     top.unsupported("list-form", r"(bgp|ip) \S*community-(list|alias) .+", r"(bgp|ip) as-path .+")
+
+
+def _end(draft: Draft, text: str) -> tuple[str, str]:
+    """Address and wildcard of one end of an extended list."""
+    first, _, second = text.partition(" ")
+    if first == "any":
+        return "0.0.0.0", "255.255.255.255"
+    if first == "host":
+        return host(draft, second, Afi.IPV4), "0.0.0.0"
+    return host(draft, first, Afi.IPV4), host(draft, second, Afi.IPV4)
+
+
+def mask_lengths(mask: int, free: int) -> tuple[int, int] | None:
+    """The prefix lengths whose masks agree with `mask` where `free` is 0; None if they are no range."""
+    masks = {length: (1 << 32) - (1 << (32 - length)) for length in range(33)}
+    fits = [length for length, each in masks.items() if (each ^ mask) & ~free & 0xFFFFFFFF == 0]
+    if not fits or fits[-1] - fits[0] != len(fits) - 1:
+        return None
+    return fits[0], fits[-1]
 
 
 def _access_prefix(draft: Draft, afi: Afi, match: re.Match[str]) -> str:

@@ -29,6 +29,7 @@ from labctl.model.policy import (
     SetKind,
 )
 from labctl.model.routing import (
+    AddPath,
     AreaKind,
     Auth,
     BestPath,
@@ -37,6 +38,7 @@ from labctl.model.routing import (
     BgpFamily,
     BgpNeighbor,
     BgpNetwork,
+    Dampening,
     LocalAs,
     NeighborFamily,
     NextHopSelf,
@@ -240,12 +242,22 @@ def ospf_processes(draw, *, by_interface):
         areas=draw(some(ospf_areas().filter(says_something), key=lambda a: a.id)),
         redistribute=draw(redistributed("bgp", ospf=True)),
         default_originate=draw(opt(default)),
+        summaries=draw(
+            some(st.builds(OspfRange, prefix=prefix4(1), advertise=flags), key=lambda r: r.prefix, size=2)
+        ),
     )
 
 
 # --- BGP ---
 
 policy_names = st.just("") | names
+dampenings = st.builds(
+    Dampening,
+    half_life_min=st.integers(1, 45),
+    reuse=st.integers(1, 999),
+    suppress=st.integers(1000, 20000),
+    max_suppress_min=st.integers(46, 255),
+)
 
 
 @st.composite
@@ -277,6 +289,8 @@ def neighbor_families(draw, afi, *, ibgp):
         access_list_in=draw(policy_names) if with_access else "",
         access_list_out=draw(policy_names) if with_access else "",
         unsuppress_map=draw(policy_names),
+        addpath_send=draw(st.sampled_from(AddPath)),
+        addpath_receive=draw(flags),
     )
 
 
@@ -346,6 +360,7 @@ def bgp_families(draw, afi):
         ),
         redistribute=draw(redistributed("ospf" if afi is Afi.IPV4 else "ospf6", ospf=False)),
         table_map=draw(policy_names),
+        dampening=draw(opt(dampenings)) if afi is Afi.IPV4 else None,
     )
 
 
@@ -472,15 +487,17 @@ def prefix_entries(afi):
     return build
 
 
-def access_entries(afi, *, numbered_list):
+def access_entries(afi, *, by_address):
     @st.composite
     def build(draw, seq):
+        lengths = st.tuples(st.integers(0, 32), st.integers(0, 32)).map(lambda pair: tuple(sorted(pair)))
         return AccessEntry(
             seq=seq,
             action=draw(actions),
             prefix=draw(prefixes(afi)),
-            exact=not numbered_list and draw(flags),
-            by_address=numbered_list,
+            exact=not by_address and draw(flags),
+            by_address=by_address,
+            lengths=draw(opt(lengths)) if by_address else None,
         )
 
     return build
@@ -499,12 +516,14 @@ def prefix_lists(draw):
 
 @st.composite
 def access_lists(draw):
+    """Lists called by the numbers of Cisco's standard lists always look at the address."""
     afi = draw(st.sampled_from(Afi))
-    numbered_list = afi is Afi.IPV4 and draw(flags)
+    by_address = afi is Afi.IPV4 and draw(flags)
+    numbers = st.integers(1, 199).map(str)
     return AccessList(
-        name=str(draw(st.integers(1, 99))) if numbered_list else draw(names),
+        name=draw(names | numbers) if by_address else draw(names),
         afi=afi,
-        entries=draw(numbered(access_entries(afi, numbered_list=numbered_list))),
+        entries=draw(numbered(access_entries(afi, by_address=by_address))),
     )
 
 

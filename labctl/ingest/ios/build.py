@@ -1,0 +1,198 @@
+"""IOS's defaults, and what IOS makes of the whole file.
+
+The numbers are Cisco's documented defaults. Seen on recorded routers: an undefined route-map at a peer denies
+everything; an undefined list in a condition lets the condition hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface
+
+from labctl.ingest.assemble import Defaults, assemble
+from labctl.ingest.frr.draft import Draft, OspfDraft, Overrides
+from labctl.ingest.ios.interface import kind_of, nominal_bps
+from labctl.ingest.ios.routes import route_lists
+from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
+from labctl.model.filters import PacketFilter
+from labctl.model.policy import Action, UndefinedPolicies
+from labctl.model.routing import AreaKind, Auth, NextHopSelf, OspfConfig
+
+IOS_UNDEFINED = UndefinedPolicies(
+    route_map=Action.DENY,
+    prefix_list=Action.PERMIT,
+    access_list=Action.PERMIT,
+    as_path_list=Action.PERMIT,
+    match=Action.PERMIT,
+)
+OSPF_INTERFACE: Overrides = {
+    "area": None,
+    "cost": None,
+    "hello_s": 10,
+    "dead_s": 40,
+    "hello_multiplier": None,
+    "retransmit_s": 5,
+    "transmit_delay_s": 1,
+    "priority": 1,
+    "mtu_ignore": False,
+    "bfd": False,
+}
+OSPF_PROCESS: Overrides = {
+    "reference_bandwidth_bps": 100 * 10**6,
+    "distance_intra": 110,
+    "distance_inter": 110,
+    "distance_external": 110,
+    "max_paths": 4,
+    "passive_default": False,
+    "rfc1583": True,
+    "default_metric": None,
+    "max_metric": False,
+    "cost_rounds_down": True,
+}
+AREA: Overrides = {"kind": AreaKind.NORMAL, "no_summary": False, "default_cost": 1, "auth": Auth.NONE}
+BEST_PATH: Overrides = {
+    "always_compare_med": False,
+    "deterministic_med": False,
+    "compare_router_id": False,
+    "ignore_as_path": False,
+    "multipath_relax": False,
+    "as_path_confed": False,
+    "med_missing_as_worst": False,
+    "med_confed": False,
+}
+BGP_PROCESS: Overrides = {
+    "cluster_id": None,
+    "confederation_id": None,
+    "ebgp_requires_policy": False,
+    "network_import_check": True,
+    "default_local_preference": 100,
+    "client_to_client_reflection": True,
+    "fast_external_failover": True,
+    "suppress_duplicates": True,
+    "graceful_restart": "off",
+    "max_med_on_startup_s": None,
+}
+BGP_FAMILY: Overrides = {
+    "max_paths_ebgp": 1,
+    "max_paths_ibgp": 1,
+    "distance_ebgp": 20,
+    "distance_ibgp": 200,
+    "distance_local": 200,
+}
+PEER: Overrides = {
+    "unnumbered": False,
+    "v6_only": False,
+    "description": "",
+    "shutdown": False,
+    "update_source": "",
+    "ebgp_multihop": 1,
+    "ttl_security_hops": None,
+    "connected_check": True,
+    "passive": False,
+    "keepalive_s": 60,
+    "hold_s": 180,
+    "connect_retry_s": 120,
+    "advertisement_interval_s": 0,
+    "extended_next_hop": False,
+    "enforce_first_as": True,
+    "bfd": False,
+    "local_as": None,
+    "password": None,
+}
+EXTERNAL_PEER: Overrides = {"advertisement_interval_s": 30}
+PEER_FAMILY: Overrides = {
+    "next_hop_self": NextHopSelf.NO,
+    "route_reflector_client": False,
+    "send_community": False,
+    "send_ext_community": False,
+    "send_large_community": False,
+    "soft_reconfiguration": False,
+    "allowas_in": None,
+    "as_override": False,
+    "remove_private_as": False,
+    "default_originate": False,
+    "weight": None,
+    "maximum_prefix": None,
+    "addpath_receive": False,
+}
+
+
+def defaults(draft: Draft) -> Defaults:
+    """IOS-XE 16 brought quicker SPF timers."""
+    delay, hold, most = (50, 200, 5000) if draft.version >= (16,) else (5000, 10000, 10000)
+    return Defaults(
+        dialect="ios",
+        undefined=IOS_UNDEFINED,
+        kind_of=kind_of,
+        ospf_interface=OSPF_INTERFACE,
+        ospf_process=OSPF_PROCESS | {"spf_delay_ms": delay, "spf_hold_ms": hold, "spf_max_hold_ms": most},
+        area=AREA,
+        best_path=BEST_PATH,
+        bgp_process=BGP_PROCESS,
+        bgp_family=BGP_FAMILY,
+        peer=PEER,
+        external_peer=EXTERNAL_PEER,
+        peer_family=PEER_FAMILY,
+    )
+
+
+def build(draft: Draft) -> DeviceConfig:
+    """The model of an IOS file."""
+    _nominal_speeds(draft)
+    bfd = draft.ospf is not None and bool(draft.ospf.set.pop("bfd_everywhere", False))
+    config = assemble(draft, defaults(draft))
+    return completed(config, draft, bfd=bfd)
+
+
+def completed(config: DeviceConfig, draft: Draft, *, bfd: bool = False) -> DeviceConfig:
+    """What needs the whole file: areas of interfaces, metrics of redistribution, access lists as route filters."""
+    if draft.ospf and config.ospf:
+        found = draft.ospf
+        config = replace(
+            config,
+            interfaces=tuple(_placed(i, found, bfd=bfd) for i in config.interfaces),
+            ospf=_with_metrics(config.ospf),
+        )
+    filters = tuple(
+        PacketFilter(name=name, entries=tuple(entries), where=entries[0].where)
+        for name, entries in draft.filters.items()
+        if entries
+    )
+    config = replace(config, packet_filters=filters)
+    return replace(config, access_lists=(*config.access_lists, *route_lists(config, draft)))
+
+
+def _nominal_speeds(draft: Draft) -> None:
+    for name, found in draft.interfaces.items():
+        speed = nominal_bps(name.partition(".")[0])
+        if kind_of(name) is InterfaceKind.LAG:
+            members = [n for n, i in draft.interfaces.items() if i.set.get("lag") == name]
+            speed = sum(nominal_bps(n) or 0 for n in members) or speed
+        found.set["nominal_bps"] = speed
+
+
+def _placed(interface: InterfaceConfig, process: OspfDraft, *, bfd: bool) -> InterfaceConfig:
+    """The area that the `network` lines give: the address' own, the most specific line first."""
+    ospf = interface.ospf
+    if ospf is None:
+        return interface
+    area = ospf.area
+    for address in interface.ipv4 if area is None else ():
+        number = int(IPv4Interface(address).ip)
+        fits = [(w.bit_count(), n) for n, (a, w, _) in enumerate(process.wildcards) if number & ~w == a]
+        if fits:
+            area = process.wildcards[min(fits)[1]][2]
+            break
+    return replace(interface, ospf=replace(ospf, area=area, bfd=ospf.bfd or (bfd and area is not None)))
+
+
+def _with_metrics(process: OspfConfig) -> OspfConfig:
+    """What is redistributed without a metric has the process' own, else 1 from BGP and 20 from others."""
+
+    def metric(source: str) -> int:
+        return process.default_metric or (1 if source == "bgp" else 20)
+
+    sources = tuple(
+        replace(r, metric=metric(r.source)) if r.metric is None else r for r in process.redistribute
+    )
+    return replace(process, redistribute=sources)

@@ -1,0 +1,209 @@
+"""`interface NAME` as IOS has it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from labctl.ingest.frr.commands import Commands, Unsupported
+from labctl.ingest.frr.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
+from labctl.model.config import InterfaceKind
+from labctl.model.policy import Afi
+
+INTERFACE = Commands("interface", base=FRR_INTERFACE)
+
+_KINDS: Final = (
+    (r"Loopback\d+", InterfaceKind.LOOPBACK),
+    (r".+\.\d+", InterfaceKind.SUBINTERFACE),
+    (r"Port-channel\d+", InterfaceKind.LAG),
+    (r"(Vlan|BDI|BVI)\d+", InterfaceKind.SVI),
+    (r"(Tunnel|Virtual-Template|Virtual-Access|Dialer|nve)\d+", InterfaceKind.TUNNEL),
+    (r"(Null|Embedded|VirtualPortGroup|Multilink|LISP)\S*", InterfaceKind.OTHER),
+)
+#: Line rate by the beginning of the name; the first that fits.
+_SPEEDS: Final = (
+    ("HundredGig", 100 * 10**9),
+    ("FortyGig", 40 * 10**9),
+    ("TwentyFiveGig", 25 * 10**9),
+    ("TenGig", 10 * 10**9),
+    ("FiveGig", 5 * 10**9),
+    ("TwoGig", 2_500 * 10**6),
+    ("GigabitEthernet", 10**9),
+    ("FastEthernet", 100 * 10**6),
+    ("Ethernet", 10 * 10**6),
+    ("Port-channel", 10**9),
+    ("Vlan", 10**9),
+    ("BDI", 10**9),
+    ("Serial", 1_544_000),
+    ("Tunnel", 100_000),
+)
+
+
+def kind_of(name: str) -> InterfaceKind:
+    for pattern, kind in _KINDS:
+        if re.fullmatch(pattern, name):
+            return kind
+    return InterfaceKind.ETHERNET
+
+
+def nominal_bps(name: str) -> int | None:
+    return next((speed for start, speed in _SPEEDS if name.startswith(start)), None)
+
+
+def open_interface(draft: Draft, name: str) -> Commands:
+    draft.interface = draft.interfaces.setdefault(name, InterfaceDraft(where=draft.where))
+    return INTERFACE
+
+
+def here(draft: Draft) -> InterfaceDraft:
+    assert draft.interface is not None
+    return draft.interface
+
+
+@INTERFACE.on(r"ip address (?P<address>[\d.]+) (?P<mask>[\d.]+)(?P<second> secondary)?")
+def _ipv4(draft: Draft, match: re.Match[str]) -> None:
+    found = with_length(draft, f"{match['address']}/{match['mask']}", Afi.IPV4)
+    if match["second"]:
+        here(draft).ipv4.append(found)
+    else:
+        here(draft).ipv4.insert(0, found)
+
+
+@INTERFACE.on(r"ipv6 address (?P<address>\S+/\d+)(?P<how> eui-64| anycast)?")
+def _ipv6(draft: Draft, match: re.Match[str]) -> None:
+    if match["how"]:
+        raise Unsupported("address-from-mac" if "eui" in match["how"] else "anycast-address")
+    here(draft).ipv6.append(with_length(draft, match["address"], Afi.IPV6))
+
+
+@INTERFACE.on(r"(ip )?mtu (?P<mtu>\d+)")
+def _mtu(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["mtu"] = min(int(match["mtu"]), here(draft).set.get("mtu", 65535))
+
+
+@INTERFACE.on(r"bandwidth (?P<kbit>\d+)")
+def _bandwidth(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["bandwidth_bps"] = int(match["kbit"]) * 1000
+
+
+@INTERFACE.on(r"speed (?P<mbit>\d+)")
+def _speed(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["speed_bps"] = int(match["mbit"]) * 10**6
+
+
+@INTERFACE.on(r"encapsulation dot1[qQ] (?P<vlan>\d+)( native)?")
+def _vlan(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["vlan"] = int(match["vlan"])
+
+
+@INTERFACE.on(r"channel-group (?P<number>\d+)( mode (active|passive|on|auto|desirable))?")
+def _lag(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["lag"] = f"Port-channel{match['number']}"
+
+
+@INTERFACE.on(r"(ip )?vrf forwarding (?P<vrf>\S+)")
+def _vrf(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["vrf"] = match["vrf"]
+    if re.search(r"(?i)mgmt|management", match["vrf"]):
+        here(draft).set["mgmt"] = True
+    else:
+        raise Unsupported("vrf")
+
+
+@INTERFACE.on(r"ip ospf (?P<process>\d+) area (?P<area>\S+)( secondaries none)?")
+def _ospf_area(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).ospf["area"] = area(draft, match["area"])
+
+
+@INTERFACE.on(r"ip ospf authentication-key( \d)? (?P<secret>\S+)")
+def _text_key(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).ospf["text_key"] = draft.redactor.token(match["secret"])
+
+
+@INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5( \d)? (?P<secret>\S+)")
+def _md5_key(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
+
+
+@INTERFACE.on(r"ip access-group (?P<name>\S+) (?P<way>in|out)")
+def _filter(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set[f"filter_{match['way']}"] = match["name"]
+
+
+@INTERFACE.on(r"switchport")
+def _switchport(draft: Draft, _match: re.Match[str]) -> None:
+    here(draft).set["switched"] = True
+    raise Unsupported("switching")
+
+
+@INTERFACE.on(r"no switchport")
+def _no_switchport(draft: Draft, _match: re.Match[str]) -> None:
+    here(draft).set["switched"] = False
+
+
+@INTERFACE.on(r"ip unnumbered (?P<name>\S+)")
+def _unnumbered(_draft: Draft, _match: re.Match[str]) -> None:
+    raise Unsupported("unnumbered")
+
+
+INTERFACE.defaulted(
+    "interface-default",
+    r"no ip(v6)? address",
+    r"negotiation auto",
+    r"(duplex|speed) (auto|full)",
+    r"no switchport (mode|access|trunk).*",
+    r"ip (redirects|unreachables|proxy-arp|split-horizon)",
+    r"arp timeout 14400",
+    r"no (ip )?(mroute-cache|route-cache.*)",
+)
+INTERFACE.irrelevant(
+    "cabling", r"media-type \S+", r"duplex half", r"(no )?keepalive( \d+)*", r"(no )?mdix auto"
+)
+INTERFACE.irrelevant(
+    "cpu-path", r"(no )?ip route-cache( (cef|flow|same-interface|policy))?", r"(no )?mop (enabled|sysid)"
+)
+INTERFACE.irrelevant(
+    "discovery-protocol",
+    r"(no )?cdp (enable|log mismatch duplex|tlv \S+)",
+    r"(no )?lldp (transmit|receive|med-tlv-select .+)",
+)
+INTERFACE.irrelevant(
+    "statistics",
+    r"load-interval \d+",
+    r"(no )?snmp trap .+",
+    r"(no )?logging event .+",
+    r"(no )?ip flow .+",
+    r"hold-queue \d+ (in|out)",
+    r"carrier-delay (msec )?\d+",
+    r"delay \d+",
+)
+INTERFACE.irrelevant(
+    "host-courtesy",
+    r"no ip (redirects|unreachables|proxy-arp|mask-reply|directed-broadcast)",
+    r"no ipv6 (redirects|unreachables)",
+)
+INTERFACE.unsupported(
+    "dynamic-address", r"ip address (dhcp|negotiated)( .+)?", r"ipv6 address (autoconfig|dhcp)( .+)?"
+)
+INTERFACE.unsupported("link-local-address", r"ipv6 address \S+ link-local", r"ipv6 enable")
+INTERFACE.unsupported(
+    "switching", r"switchport .+", r"(no )?spanning-tree .+", r"(no )?vlan .+", r"(no )?storm-control .+"
+)
+INTERFACE.unsupported("tunnel", r"tunnel .+", r"(no )?nhrp .+", r"ip nhrp .+")
+INTERFACE.unsupported("dhcp-relay", r"ip helper-address .+", r"(ip|ipv6) dhcp .+")
+INTERFACE.unsupported("policy-routing", r"(ip|ipv6) policy route-map .+")
+INTERFACE.unsupported("anti-spoofing", r"ip(v6)? verify .+")
+INTERFACE.unsupported("multicast", r"ip (pim|igmp|mroute|multicast) .+")
+INTERFACE.unsupported(
+    "quality-of-service",
+    r"service-policy .+",
+    r"(fair-queue|random-detect|tx-ring-limit|priority-queue|mls qos)( .+)?",
+)
+INTERFACE.unsupported("tcp-mss", r"ip(v6)? tcp adjust-mss .+")
+INTERFACE.unsupported(
+    "interface-feature",
+    r"(no )?(ip|ipv6) (ospf|rip|eigrp|router|nat|access-group|traffic-filter|summary-address|hello-interval|hold-time|authentication|bandwidth-percent) ?.+",
+    r"ospfv3 .+",
+    r"(no )?(crypto|zone-member|mpls|isis|bfd|standby|vrrp|glbp|xconnect|encapsulation|clock|ppp|dialer|channel-group|lacp|udld|authentication|dot1x|mab|platform|power|flowcontrol|speed|bridge-group|track|mka|macsec|cts|nve|member|source-interface)( .+)?",
+)

@@ -1,0 +1,104 @@
+"""What other vendors say in one line and FRR in several.
+
+A condition with several values becomes one entry for each value; redistribution of classful networks alone becomes a
+route-map in front of the source's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from labctl.model.config import DeviceConfig
+from labctl.model.policy import (
+    Action,
+    Afi,
+    Match,
+    MatchKind,
+    OnMatch,
+    PrefixEntry,
+    PrefixList,
+    RouteMap,
+    RouteMapEntry,
+)
+from labctl.model.routing import Redistribution
+
+_CLASSFUL = "labctl-classful"
+_CLASSES = (("0.0.0.0/1", 8), ("128.0.0.0/2", 16), ("192.0.0.0/3", 24))
+
+
+def single_values(config: DeviceConfig) -> DeviceConfig:
+    """Route-maps whose conditions have one value each. Entries get new numbers only in maps that need it."""
+    return replace(config, route_maps=tuple(_single(m) for m in config.route_maps))
+
+
+def _single(found: RouteMap) -> RouteMap:
+    if all(len(m.values) == 1 for entry in found.entries for m in entry.matches):
+        return found
+    numbers: dict[int, int] = {}  # the old number -> that of its first entry
+    spread: list[tuple[RouteMapEntry, bool]] = []
+    for entry in found.entries:
+        variants = list(_variants(entry))
+        numbers[entry.seq] = len(spread) + 1
+        spread += [(each, each is variants[-1]) for each in variants]
+    entries = [
+        _went_on(replace(entry, seq=number), spread, numbers) for number, (entry, _) in enumerate(spread, 1)
+    ]
+    return replace(found, entries=tuple(entries))
+
+
+def _variants(entry: RouteMapEntry) -> Iterator[RouteMapEntry]:
+    choices = [[replace(m, values=(value,)) for value in m.values] for m in entry.matches]
+    for matches in product(*choices):
+        yield replace(entry, matches=matches)
+
+
+def _went_on(
+    entry: RouteMapEntry, spread: list[tuple[RouteMapEntry, bool]], numbers: dict[int, int]
+) -> RouteMapEntry:
+    """Where an entry went on to the next or to a number, it still does: past its own variants."""
+    if entry.on_match is OnMatch.GOTO and entry.goto is not None:
+        behind = [new for old, new in numbers.items() if old >= entry.goto]
+        return replace(entry, goto=min(behind, default=len(spread) + 1))
+    if entry.on_match is OnMatch.NEXT:
+        last = next(n for n in range(entry.seq, len(spread) + 1) if spread[n - 1][1])
+        return replace(entry, on_match=OnMatch.GOTO, goto=last + 1) if last > entry.seq else entry
+    return entry
+
+
+def classful_sources(config: DeviceConfig) -> DeviceConfig:
+    """Redistribution into OSPF without `subnets`."""
+    process = config.ospf
+    if process is None or not any(r.classful for r in process.redistribute):
+        return config
+    lists = tuple(
+        PrefixEntry(seq=n, action=Action.PERMIT, prefix=prefix, ge=length, le=length)
+        for n, (prefix, length) in enumerate(_CLASSES, 1)
+    )
+    maps = [_classful_map(r) for r in process.redistribute if r.classful]
+    sources = tuple(
+        replace(r, route_map=_map_name(r), classful=False) if r.classful else r for r in process.redistribute
+    )
+    known = PrefixList(name=_CLASSFUL, afi=Afi.IPV4, entries=lists)
+    return replace(
+        config,
+        ospf=replace(process, redistribute=sources),
+        prefix_lists=(*config.prefix_lists, known),
+        route_maps=(*config.route_maps, *{m.name: m for m in maps}.values()),
+    )
+
+
+def _map_name(source: Redistribution) -> str:
+    return f"{_CLASSFUL}-{source.route_map}" if source.route_map else _CLASSFUL
+
+
+def _classful_map(source: Redistribution) -> RouteMap:
+    entry = RouteMapEntry(
+        seq=10,
+        action=Action.PERMIT,
+        matches=(Match(kind=MatchKind.PREFIX_LIST_V4, values=(_CLASSFUL,)),),
+        call=source.route_map,
+        where=source.where,
+    )
+    return RouteMap(name=_map_name(source), entries=(entry,), where=source.where)
