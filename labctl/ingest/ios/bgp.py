@@ -97,12 +97,12 @@ def _template_inherits(draft: Draft, match: re.Match[str]) -> None:
 @TEMPLATE.on(r"(?P<no>no )?(?P<line>(?!neighbor|inherit|exit)\S.*)")
 def _template_line(draft: Draft, match: re.Match[str]) -> None:
     """A template's line is a peer's without the words `neighbor X`."""
-    found = FAMILY.find(line := f"{match['no'] or ''}neighbor {draft.entry[0]} {match['line']}") or BGP.find(
-        line
-    )
-    if found is None or found[0].cls is not LineClass.MODELLED:
-        raise Unsupported("template-setting")
-    found[0].act(draft, found[1])
+    line = f"{match['no'] or ''}neighbor {draft.entry[0]} {match['line']}"
+    for rule, found in filter(None, (FAMILY.find(line), BGP.find(line))):
+        if rule.cls is LineClass.MODELLED:
+            rule.act(draft, found)
+            return
+    raise Unsupported("template-setting")
 
 
 # --- peers ---

@@ -1,0 +1,427 @@
+"""The IOS parser: Cisco's defaults as values, contexts by indentation, every line in one class, no input a traceback."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labctl.errors import LabctlError
+from labctl.ingest.ios import is_ios, parse
+from labctl.ingest.redact import Redactor
+from labctl.ingest.sources import recognise
+from labctl.model.account import LineClass
+from labctl.model.config import Discard, InterfaceKind
+from labctl.model.filters import Wildcard
+from labctl.model.policy import Action, Afi, MatchKind
+from labctl.model.routing import AddPath, AreaKind, Dampening, NextHopSelf, OspfNetworkType
+
+CORPUS = Path(__file__).parents[3] / os.environ.get("LABCTL_CORPUS", "../shared/corpus")
+BORDER = Path(__file__).parent / "ios" / "border.cfg"
+SOAK = os.environ.get("LABCTL_SOAK") == "1"
+
+
+def parsed(text, redactor=None):
+    return parse(text, file="r1.cfg", device="r1", redactor=redactor or Redactor())
+
+
+def config(text):
+    return parsed(text).config
+
+
+def classes(text):
+    return [(line.text, str(line.cls), line.rule) for line in parsed(text).account.lines]
+
+
+@pytest.fixture(scope="module")
+def border():
+    return parsed(BORDER.read_text())
+
+
+# --- the device and its interfaces ---
+
+
+def test_interfaces(border):
+    found = {i.name: i for i in border.config.interfaces}
+    uplink = found["GigabitEthernet0/0"]
+    assert uplink.ipv4 == ("10.0.1.1/30", "10.0.101.1/24")
+    assert (uplink.mtu, uplink.filter_in, uplink.description) == (1600, "EDGE", "to core (uplink)")
+    assert found["GigabitEthernet0/1"].bandwidth_bps == 64_000
+    assert found["GigabitEthernet0/2"].shutdown
+    assert not uplink.shutdown
+    assert found["GigabitEthernet0/5.30"].vlan == 30
+    assert found["GigabitEthernet0/3"].lag == "Port-channel1"
+    assert {name: i.kind for name, i in found.items() if i.kind is not InterfaceKind.ETHERNET} == {
+        "Loopback0": InterfaceKind.LOOPBACK,
+        "Loopback1": InterfaceKind.LOOPBACK,
+        "Port-channel1": InterfaceKind.LAG,
+        "GigabitEthernet0/5.30": InterfaceKind.SUBINTERFACE,
+        "Vlan20": InterfaceKind.SVI,
+    }
+
+
+def test_a_port_has_the_speed_of_its_type_if_nobody_knows_better(border):
+    speeds = {i.name: i.nominal_bps for i in border.config.interfaces}
+    assert speeds["GigabitEthernet0/0"] == speeds["GigabitEthernet0/5.30"] == 10**9
+    assert speeds["Port-channel1"] == 2 * 10**9
+    assert speeds["Loopback0"] is None
+
+
+def test_a_management_vrf_is_management_and_another_is_kept_apart(border):
+    assert border.config.interface("GigabitEthernet0/6").mgmt
+    assert border.config.interface("GigabitEthernet0/7").vrf == "BLUE"
+
+
+def test_ipv6_is_forwarded_only_when_told():
+    assert not config("hostname a\n").forwarding_v6
+    assert config("ipv6 unicast-routing\n").forwarding_v6
+    assert not config("no ip routing\n").forwarding_v4
+
+
+def test_static_routes(border):
+    assert [
+        (r.prefix, r.next_hop, r.interface, r.discard, r.distance, r.tag) for r in border.config.static_routes
+    ] == [
+        ("0.0.0.0/0", "198.51.100.2", None, None, 250, 0),
+        ("10.200.0.0/16", None, None, Discard.BLACKHOLE, 1, 0),
+        ("10.201.0.0/16", "10.0.2.2", "GigabitEthernet0/1", None, 1, 7),
+    ]
+
+
+# --- OSPF ---
+
+
+def test_network_lines_place_interfaces_the_most_specific_first(border):
+    areas = {i.name: i.ospf.area for i in border.config.interfaces if i.ipv4}
+    assert areas == {
+        "Loopback0": "0.0.0.0",
+        "Loopback1": None,
+        "Port-channel1": "0.0.0.0",
+        "GigabitEthernet0/0": "0.0.0.0",
+        "GigabitEthernet0/1": "0.0.0.2",
+        "GigabitEthernet0/5.30": "0.0.0.0",
+        "GigabitEthernet0/6": None,
+        "GigabitEthernet0/7": "0.0.0.0",
+        "Vlan20": "0.0.0.0",
+    }
+    assert border.config.ospf.networks == ()
+
+
+def test_a_wildcard_may_have_holes():
+    found = config(
+        "interface Ethernet0/0\n ip address 10.5.0.9 255.255.255.0\ninterface Ethernet0/1\n ip address 10.5.0.8 255.255.255.0\n"
+        "router ospf 1\n network 10.0.0.9 0.255.0.0 area 9\n"
+    )
+    assert [i.ospf.area for i in found.interfaces] == ["0.0.0.9", None]
+
+
+def test_ospf_defaults_and_what_is_stated(border):
+    ospf = border.config.ospf
+    assert (ospf.reference_bandwidth_bps, ospf.cost_rounds_down, ospf.max_paths) == (10**8, True, 4)
+    assert (ospf.spf_delay_ms, ospf.spf_hold_ms, ospf.spf_max_hold_ms) == (5000, 10000, 10000)
+    assert config("version 16.9\nrouter ospf 1\n").ospf.spf_delay_ms == 50
+    by_id = {a.id: a for a in ospf.areas}
+    (summary,) = by_id["0.0.0.1"].ranges
+    assert (summary.prefix, summary.cost) == ("10.64.0.0/10", 9)
+    assert (by_id["0.0.0.2"].kind, by_id["0.0.0.2"].no_summary) == (AreaKind.STUB, True)
+    assert by_id["0.0.0.3"].kind is AreaKind.NSSA
+    assert [(s.prefix, s.advertise) for s in ospf.summaries] == [("172.20.0.0/16", False)]
+    passive = {i.name for i in border.config.interfaces if i.ospf and not i.ospf.passive}
+    assert passive == {"GigabitEthernet0/0"}
+    assert border.config.interface("Loopback0").ospf.network_type is OspfNetworkType.LOOPBACK
+    assert border.config.interface("Loopback1").ospf.network_type is OspfNetworkType.POINT_TO_POINT
+
+
+def test_redistribution_into_ospf_has_a_metric_and_may_be_classful(border):
+    found = {
+        r.source: (r.metric, r.metric_type, r.classful, r.route_map) for r in border.config.ospf.redistribute
+    }
+    assert found == {
+        "static": (55, 2, False, "STATICS"),
+        "connected": (55, 2, True, ""),
+        "bgp": (55, 2, False, ""),
+    }
+    plain = config("router ospf 1\n redistribute bgp 1 subnets\n redistribute connected subnets\n").ospf
+    assert [r.metric for r in plain.redistribute] == [1, 20]
+
+
+# --- BGP ---
+
+
+def test_bgp_defaults(border):
+    bgp = border.config.bgp
+    assert (bgp.ebgp_requires_policy, bgp.network_import_check, bgp.graceful_restart) == (False, True, "off")
+    assert (bgp.confederation_id, bgp.confederation_peers) == (64900, (65002, 65003))
+    v4 = bgp.family(Afi.IPV4)
+    assert (v4.max_paths_ebgp, v4.max_paths_ibgp) == (4, 1)
+    assert (v4.distance_ebgp, v4.distance_ibgp, v4.distance_local) == (20, 200, 200)
+    inside, by_template, outside = bgp.neighbors
+    assert (inside.advertisement_interval_s, outside.advertisement_interval_s) == (0, 30)
+    assert (inside.keepalive_s, inside.hold_s, inside.enforce_first_as) == (60, 180, True)
+    assert not outside.family(Afi.IPV4).send_community
+    assert (by_template.remote_as, by_template.update_source) == (65001, "Loopback0")
+
+
+def test_groups_give_their_members_what_they_have(border):
+    inside = border.config.bgp.neighbors[0].family(Afi.IPV4)
+    assert (inside.next_hop_self, inside.route_reflector_client) == (NextHopSelf.YES, True)
+    assert (inside.send_community, inside.send_ext_community, inside.send_large_community) == (
+        True,
+        True,
+        False,
+    )
+    assert (inside.addpath_send, inside.addpath_receive, inside.route_map_in) == (
+        AddPath.ALL,
+        True,
+        "NOWHERE",
+    )
+
+
+def test_what_bgp_originates(border):
+    v4 = border.config.bgp.family(Afi.IPV4)
+    assert [n.prefix for n in v4.networks] == ["172.16.0.0/16", "10.255.0.1/32", "192.168.4.0/24"]
+    (aggregate,) = v4.aggregates
+    assert (aggregate.prefix, aggregate.summary_only, aggregate.as_set) == ("10.64.0.0/10", True, True)
+    assert v4.dampening == Dampening(half_life_min=15, reuse=750, suppress=2000, max_suppress_min=60)
+    assert {r.source: (r.route_map, r.ospf_types) for r in v4.redistribute} == {
+        "ospf": ("FROM-OSPF", ()),
+        "connected": ("", ()),
+    }
+    only_internal = config("router bgp 1\n redistribute ospf 1\n").bgp.family(Afi.IPV4).redistribute
+    assert only_internal[0].ospf_types == ("internal",)
+
+
+def test_without_families_the_lines_stand_below_the_process():
+    found = config(
+        "router bgp 1\n network 10.0.0.0\n neighbor 10.0.0.2 remote-as 2\n neighbor 10.0.0.2 weight 7\n"
+    ).bgp
+    assert found.family(Afi.IPV4).networks[0].prefix == "10.0.0.0/8"
+    assert (found.neighbors[0].family(Afi.IPV4).weight, found.neighbors[0].family(Afi.IPV4).activate) == (
+        7,
+        True,
+    )
+
+
+def test_undefined_route_maps_deny_and_undefined_lists_permit(border):
+    undefined = border.config.undefined
+    assert (undefined.route_map, undefined.prefix_list, undefined.match) == (
+        Action.DENY,
+        Action.PERMIT,
+        Action.PERMIT,
+    )
+
+
+# --- policies ---
+
+
+def test_values_of_one_condition_add_up(border):
+    statics, from_ospf = border.config.route_maps
+    assert [(m.kind, m.values) for m in statics.entries[0].matches] == [
+        (MatchKind.ACCESS_LIST_V4, ("10", "101")),
+        (MatchKind.TAG, ("7",)),
+    ]
+    assert from_ospf.entries[0].matches[0].values == ("OUT", "NOTHERE")
+    assert from_ospf.entries[1].matches[0].exact
+    two_lines = config("route-map A permit 10\n match as-path 1\n match as-path 2 3\n").route_maps[0]
+    assert two_lines.entries[0].matches[0].values == ("1", "2", "3")
+
+
+def test_access_lists_filter_routes_by_address_and_mask(border):
+    standard, extended = sorted(border.config.access_lists, key=lambda found: found.name)
+    assert [(e.prefix, e.lengths, e.by_address) for e in standard.entries] == [("10.1.0.0/16", None, True)]
+    assert [(e.prefix, e.lengths) for e in extended.entries] == [
+        ("10.5.0.0/32", (16, 16)),
+        ("10.6.0.0/16", (24, 32)),
+    ]
+
+
+def test_access_lists_filter_packets(border):
+    edge = next(f for f in border.config.packet_filters if f.name == "EDGE")
+    telnet, established, ranges, icmp, rest = edge.entries
+    assert (telnet.seq, telnet.action, telnet.protocol, telnet.target_ports) == (
+        10,
+        Action.DENY,
+        "tcp",
+        ((23, 23),),
+    )
+    assert (established.established, established.source_ports) == (True, ((1024, 65535),))
+    assert established.source == Wildcard(address="10.0.0.0", wildcard="0.255.255.255")
+    assert (ranges.source_ports, ranges.target_ports) == (((1000, 2000),), ((0, 52), (54, 65535)))
+    assert (icmp.seq, icmp.icmp_type) == (40, 8)
+    assert (rest.protocol, rest.source) == ("ip", Wildcard())
+
+
+# --- the account ---
+
+
+def test_secrets_go_no_further(border):
+    said = "\n".join(line.text for line in border.account.lines) + repr(border.config)
+    for secret in ("0822455D0A16", "s3cretstring", "$1$abcd"):
+        assert secret not in said
+
+
+def test_a_banner_is_no_configuration_and_an_open_one_swallows_nothing(border):
+    banner = [line.text for line in border.account.lines if line.rule == "banner"]
+    assert banner == ["banner motd ^C", "interface GigabitEthernet0/0", "no entry without leave", "^C"]
+    found = parsed("banner motd ^X\nhostname a\n")
+    assert [str(line.cls) for line in found.account.lines] == ["unknown", "modelled"]
+    assert [line.rule for line in parsed("banner login #one line#\nhostname a\n").account.lines] == [
+        "banner",
+        "",
+    ]
+
+
+def test_what_stands_below_an_unknown_line_is_unknown(border):
+    unknown = [line.text for line in border.account.of(LineClass.UNKNOWN)]
+    assert unknown == ["frobnicate the network", "with nested trouble", "ip address 10.1.1.1 255.0.0.0"]
+    assert classes("interface Ethernet0\n ip address 10.0.0.1 255.0.0.0\n!interface Ethernet1\n shutdown\n")[
+        -1
+    ] == (
+        "shutdown",
+        "unknown",
+        "",
+    )
+
+
+def test_indentation_may_be_tabs_deep_or_gone():
+    for text in (
+        "interface Ethernet0/0\n ip address 10.0.0.1 255.0.0.0\nrouter bgp 1\n neighbor 10.0.0.2 remote-as 2\n",
+        "interface Ethernet0/0\r\n\tip address 10.0.0.1 255.0.0.0\r\nrouter bgp 1\r\n\tneighbor 10.0.0.2 remote-as 2\r\n",
+        "interface Ethernet0/0\nip address 10.0.0.1 255.0.0.0\nrouter bgp 1\nneighbor 10.0.0.2 remote-as 2\n",
+        "interface Ethernet0/0\n        ip address 10.0.0.1 255.0.0.0\nrouter bgp 1\n   neighbor 10.0.0.2 remote-as 2",
+    ):
+        found = parsed(text)
+        assert {line.cls for line in found.account.lines} == {LineClass.MODELLED}, text
+        assert found.config.interfaces[0].ipv4 == ("10.0.0.1/8",)
+        assert found.config.bgp.neighbors[0].remote_as == 2
+
+
+def test_control_characters_make_a_line_unknown():
+    assert [line.cls for line in parsed("hostname a\0b\nhostname \x1bq\n").account.lines] == [
+        LineClass.UNKNOWN
+    ] * 2
+
+
+def test_a_listing_that_breaks_off_is_an_error():
+    with pytest.raises(LabctlError) as caught:
+        parsed("Building configuration...\n\nCurrent configuration : 10 bytes\nhostname a\n")
+    assert caught.value.code == "config-truncated"
+
+
+def numbers(account):
+    return [line.where.line for line in account.lines]
+
+
+def expected(text):
+    """Numbers of the lines that are neither blank nor comments."""
+    lines = enumerate(text.split("\n"), 1)
+    return [number for number, line in lines if line.split() and not line.split()[0].startswith("!")]
+
+
+TEXT = BORDER.read_text()
+WORDS = st.sampled_from(
+    [*sorted(set(re.findall(r"\S+", TEXT))), "^C", "!", "", "\t", "\x00", "banner", "x" * 9000]
+)
+LINES = st.builds(
+    lambda indent, words: indent + " ".join(words),
+    st.sampled_from(("", " ", "  ", "\t")),
+    st.lists(WORDS, max_size=9),
+)
+
+
+@settings(max_examples=3000 if SOAK else 150, deadline=None, derandomize=not SOAK)
+@given(st.lists(LINES | st.text(max_size=30), max_size=25).map("\n".join))
+def test_no_input_is_a_traceback_and_the_classes_partition_the_lines(text):
+    try:
+        found = parsed(text)
+    except LabctlError:
+        return
+    assert numbers(found.account) == expected(text)
+    assert found.account.of(*LineClass) == found.account.lines
+
+
+@st.composite
+def mutations(draw):
+    """The fixture with one line changed: a character or a word gone, doubled, swapped or replaced."""
+    lines = TEXT.split("\n")
+    candidates = [n for n, line in enumerate(lines) if line.strip() and not line.strip().startswith("!")]
+    at = draw(st.sampled_from(candidates))
+    line = lines[at]
+    place = draw(st.integers(0, len(line) - 1))
+    words = line.split(" ")
+    which = draw(st.integers(0, len(words) - 1))
+    lines[at] = draw(
+        st.sampled_from(
+            (
+                line[:place] + line[place + 1 :],
+                line[:place] + line[place] + line[place:],
+                line[:place] + draw(st.sampled_from("x0!^. no")) + line[place + 1 :],
+                line[:place] + draw(st.sampled_from("x0!^. ")) + line[place:],
+                " ".join(words[:which] + words[which + 1 :]),
+                line[:place],
+                "no " + line,
+                " " + line,
+            )
+        )
+    )
+    return at, "\n".join(lines)
+
+
+@settings(max_examples=4000 if SOAK else 250, deadline=None, derandomize=not SOAK)
+@given(mutations())
+def test_no_line_becomes_irrelevant_by_a_mutation(case):
+    _, text = case
+    try:
+        found = parsed(text)
+    except LabctlError:
+        return
+    before = {line.where.line: line.cls for line in parsed(TEXT).account.lines}
+    assert numbers(found.account) == expected(text)
+    for line in found.account.of(LineClass.IRRELEVANT):
+        assert before.get(line.where.line) is LineClass.IRRELEVANT, line
+
+
+# --- telling vendors apart, the corpus ---
+
+
+def test_ios_is_told_from_others(tmp_path):
+    assert is_ios(b"version 15.2\nservice pad\n")
+    assert is_ios(b"Building configuration...\n\nCurrent configuration : 4318 bytes\n!\nversion 16.4\r\n")
+    assert not is_ios(b"frr version 8.4\nfrr defaults traditional\nhostname a\n")
+    assert not is_ios(b"! Command: show running-config\n! device: r1 (vEOS, EOS-4.23.0.1F)\n!\nversion 1.0\n")
+    assert not is_ios(b"!Command: show running-config\nversion 7.0(3)I7(8)\n")
+    assert not is_ios(b"version 20.2R1.10;\nsystem {\n")
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1" / "show_running-config.txt").write_bytes(BORDER.read_bytes())
+    ((claimed,), _) = recognise([str(tmp_path)])
+    assert claimed.source == "ios"
+
+
+LABS = {
+    "ios_example_network": 0,
+    "ospf_lab_validation": 0,
+    "ospf_summarization": 0,
+    "ios_ibgp_split_horizon": 0,
+    "ios_basic_vrrp": 0,
+    "iosxe_redistribution": 17,
+    "iosxe_undefined_route_map": 0,
+}
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("lab", LABS)
+def test_every_line_of_a_recorded_network_is_understood(lab):
+    """No line is unknown; what is not emulated is EIGRP."""
+    paths = sorted((CORPUS / "lab-validation" / lab / "configs").rglob("*.txt"))
+    if not paths:
+        pytest.skip(f"no corpus at {CORPUS}")
+    lost = []
+    for path in paths:
+        if not is_ios(path.read_bytes()[:4096]):
+            continue
+        found = parse(path.read_text(), file=str(path), device=path.parent.name, redactor=Redactor())
+        assert found.account.of(LineClass.UNKNOWN) == ()
+        lost += [line for line in found.account.of(LineClass.UNSUPPORTED) if not line.text.startswith("vrrp")]
+    assert len(lost) == LABS[lab], lost
