@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from labctl.linux import mounts, netns
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +28,12 @@ class Tried:
     said: str
 
 
-def attempt(work: Callable[[], str], *, timeout_s: float = 10.0) -> Tried:
-    """Run `work` in new network and mount namespaces. What it raises is what it says."""
+def attempt(work: Callable[[], str], *, timeout_s: float = 10.0, also: int = 0) -> Tried:
+    """Run `work` in new network and mount namespaces (`also`: and these). What it raises is what it says."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _child(work, writer)
+        _child(work, writer, also)
     os.close(writer)
     try:
         ready, _, _ = select.select([reader], [], [], timeout_s)
@@ -63,9 +65,9 @@ def reason(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def _child(work: Callable[[], str], writer: int) -> None:
+def _child(work: Callable[[], str], writer: int, also: int) -> None:
     try:
-        netns.unshare(netns.CLONE_NEWNET | CLONE_NEWNS)
+        netns.unshare(netns.CLONE_NEWNET | CLONE_NEWNS | also)
         mounts.mount("none", "/", flags=mounts.MS_REC | mounts.MS_PRIVATE)
         answer = [True, work()]
     except BaseException as error:  # noqa: BLE001  (never return into the interpreter of the parent)

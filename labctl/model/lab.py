@@ -68,6 +68,7 @@ class NodeSpec:
     startup_delay_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     where: Span | None = field(default=None, compare=False)
+    sysctl_places: Mapping[str, Span] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.model.lab import LabSpec, NodeSpec
-from labctl.runtime import mgmt
+from labctl.runtime import mgmt, sysctls
 from labctl.runtime.images import Image
 
 #: name -> number (linux/capability.h). Everything a node may do to itself.
@@ -186,7 +186,7 @@ def config(
             if tun
             else [],
             "resources": _resources(node),
-            "sysctl": {k: v for k, v in node.sysctls.items() if not k.startswith("net.")},
+            "sysctl": _not_of_the_network(node),
             "maskedPaths": list(MASKED),
             "readonlyPaths": [*READ_ONLY, *_machine_devices()],
         },
@@ -265,6 +265,12 @@ def _resources(node: NodeSpec) -> dict[str, Any]:
     if node.limits.pids is not None:
         found["pids"] = {"limit": node.limits.pids}
     return found
+
+
+def _not_of_the_network(node: NodeSpec) -> dict[str, str]:
+    """The sysctls that runc sets; those of the network are the panel's."""
+    named = {sysctls.dotted(key): value for key, value in node.sysctls.items()}
+    return {name: value for name, value in named.items() if not name.startswith("net.")}
 
 
 def _machine_devices() -> list[str]:

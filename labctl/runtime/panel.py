@@ -25,12 +25,12 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from labctl.errors import LabctlError, Span
+from labctl.errors import Span
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Link, Netlink, NetlinkError, VethEnd
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
-from labctl.runtime import mgmt
+from labctl.runtime import mgmt, sysctls
 from labctl.runtime.refused import refused
 from labctl.runtime.store import LabDir
 
@@ -257,13 +257,11 @@ class Panel:
         path = self.place.node_ns(node.name)
         with refused(f"node {node.name!r}: its network namespace cannot be made", node.where):
             netns.create(path)
-        with netns.inside(path):
-            for key, value in NODE_SYSCTLS.items():
-                _write_sysctl_here(key, value)
-            # Those of devices that are not there yet are written again once they are.
-            for key, value in node.sysctls.items():
-                if key.startswith("net.") and os.path.exists(netns.sysctl_file(key)):
+            with netns.inside(path):
+                for key, value in NODE_SYSCTLS.items():
                     _write_sysctl_here(key, value)
+                # Those of devices that are not there yet are written again once they are.
+                _write_sysctls_here(node, only_there=True)
         self._node(node.name).set_link("lo", up=True)
 
     def _plug_all(
@@ -380,11 +378,10 @@ class Panel:
             if addresses:
                 self._add_addresses(name, addresses)
         for name in touched:
-            sysctls = {k: v for k, v in self.lab.node(name).sysctls.items() if k.startswith("net.")}
-            if sysctls:
+            node = self.lab.node(name)
+            if node.sysctls:
                 with netns.inside(self.place.node_ns(name)):
-                    for key, value in sysctls.items():
-                        _write_sysctl_here(key, value)
+                    _write_sysctls_here(node, only_there=False)
 
     def _add_addresses(self, node: str, addresses: Iterable[tuple[str, str, Span | None]]) -> None:
         netlink = self._node(node)
@@ -407,12 +404,17 @@ def _write_if_there(path: str, key: str, value: str) -> None:
 
 
 def _write_sysctl_here(key: str, value: str) -> None:
-    try:
-        with open(netns.sysctl_file(key), "w", encoding="ascii") as file:
-            file.write(value)
-    except OSError as error:
-        raise LabctlError(
-            "bad-sysctl",
-            f"this kernel does not take sysctl {key}={value}: {error.strerror}",
-            hint="remove it from the node's `sysctls`, or use a kernel that has it",
-        ) from error
+    with open(netns.sysctl_file(key), "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def _write_sysctls_here(node: NodeSpec, *, only_there: bool) -> None:
+    """A node's own sysctls of the network, in the namespace that this thread is in."""
+    for key, value in node.sysctls.items():
+        path = netns.sysctl_file(key)
+        if not path.startswith("/proc/sys/net/") or (only_there and not os.path.exists(path)):
+            continue
+        try:
+            _write_sysctl_here(key, value)
+        except OSError as error:
+            raise sysctls.not_taken(node, key, error.strerror or str(error)) from error

@@ -21,11 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from resource import RLIMIT_NOFILE, getrlimit
 
 from labctl.errors import LabctlError, Problems
-from labctl.linux import cgroup, enter, mounts, netns, proc
+from labctl.linux import cgroup, enter, mounts, proc
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
-from labctl.runtime import bundle, mgmt
+from labctl.runtime import bundle, mgmt, sysctls
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.panel import allow_many_files
@@ -58,6 +58,8 @@ class RuncRuntime:
             except LabctlError as error:
                 for each in error.each:
                     problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
+        for wrong in sysctls.wrong(lab):
+            problems.extend(wrong)
         if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
             problems.add(
                 "unsupported",
@@ -245,15 +247,6 @@ class RuncRuntime:
                     "file-not-found",
                     f"node {node.name!r}: bind source {bind.source} does not exist",
                     where=bind.where,
-                )
-        for key in node.sysctls:
-            if key.startswith("net.") and ".conf." in key:
-                continue  # names a device, which is there only later
-            if not os.path.exists(netns.sysctl_file(key)):
-                raise LabctlError(
-                    "bad-sysctl",
-                    f"node {node.name!r}: this kernel has no sysctl {key}",
-                    hint="remove it from the node's `sysctls`, or use a kernel that has it",
                 )
 
     def _image(self, node: NodeSpec) -> Image:

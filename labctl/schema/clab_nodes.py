@@ -79,6 +79,15 @@ class _Levels:
                 found |= fields.text_map(level[key].value, key, Problems())
         return found
 
+    def places(self, key: str) -> dict[str, Span]:
+        """Where each entry of a map stands that `by_key` takes."""
+        return {
+            entry.key: entry.span
+            for level in self.levels
+            if key in level
+            for entry in getattr(level[key].value, "entries", {}).values()
+        }
+
 
 class NodeReader:
     """Makes a `NodeSpec` of each node; `lab` and `mgmt` are known by then."""
@@ -128,6 +137,7 @@ class NodeReader:
             binds=self._binds(levels, name),
             labels=labels,
             sysctls=self._sysctls(levels),
+            sysctl_places=levels.places("sysctls"),
             group=group,
             user=levels.text("user"),
             hostname=self._hostname(levels, name, where),

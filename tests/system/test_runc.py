@@ -8,7 +8,7 @@ from leftovers import of as leftovers
 from leftovers import read
 from rig import until
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, Span
 from labctl.linux import cgroup, netns, proc
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import NodeRef, Setting
@@ -337,6 +337,11 @@ def test_a_node_that_ended_is_exited(here):
         (node("x", network_mode="host"), "unsupported"),
         (node("x", user="nobody-here"), "bad-value"),
         (node("x", sysctls={"net.no.such": "1"}), "bad-sysctl"),
+        (node("x", sysctls={"net.ipv4.ip_forward": "maybe"}), "bad-sysctl"),
+        (node("x", sysctls={"net.ipv4.conf.eth1.rp_filter": "1"}), "bad-sysctl"),
+        (node("x", sysctls={"kernel.panic": "1"}), "bad-sysctl"),
+        (node("x", sysctls={"kernel/hostname": "x"}), "bad-sysctl"),
+        (node("x", sysctls={"fs.file-max": "1000000"}), "bad-sysctl"),
         (NodeSpec(name="x", kind=NodeKind.HOST), "unsupported"),
     ],
 )
@@ -347,6 +352,51 @@ def test_check_finds_what_would_fail_and_touches_nothing(tmp_path, monkeypatch, 
         runtime.check(LabSpec(name="dc1", nodes=(node("ok"), wrong)))
     assert caught.value.code == code
     assert os.listdir(tmp_path) == []
+
+
+OWN_SYSCTLS = {
+    "net.ipv4.ip_forward": "0",
+    "net.ipv4.conf.eth1.rp_filter": "2",
+    "net/ipv4/conf/eth0/log_martians": "1",
+    "kernel.shmmax": "7654321",
+    "kernel/sem": "250 32000 100 200",
+    "kernel.msgmax": "4321",
+    "kernel.domainname": "site.example",
+    "fs.mqueue.msg_max": "11",
+}
+
+
+def test_a_node_has_its_own_sysctls_and_the_machine_keeps_its(tmp_path, monkeypatch):
+    here = instance(tmp_path, monkeypatch)
+    spec = line(node("r0"), node("r1", sysctls=OWN_SYSCTLS))
+    files = {netns.sysctl_file(key): value for key, value in OWN_SYSCTLS.items()}
+    if not os.path.isdir("/proc/sys/fs/mqueue"):
+        del files["/proc/sys/fs/mqueue/msg_max"]
+        spec = line(node("r0"), node("r1", sysctls={k: v for k, v in OWN_SYSCTLS.items() if "mq" not in k}))
+    before = {path: read(path) for path in files}
+    with deployed(here, spec) as place:
+        runtime = RuncRuntime(here)
+        for path, value in files.items():
+            assert runtime.exec(spec, "r1", ["cat", path]).stdout.split() == value.split(), path
+        assert {path: read(path) for path in files} == before
+        restart(place, ["r1"])
+        assert runtime.exec(spec, "r1", ["cat", "/proc/sys/kernel/shmmax"]).stdout == "7654321\n"
+
+
+def test_a_sysctl_of_the_machine_is_told_with_its_place(tmp_path, monkeypatch):
+    """Whatever the table says: what the kernel does not show in a new namespace is not the node's."""
+    here = instance(tmp_path, monkeypatch)
+    keys = ["vm.swappiness", "net.core.dev_weight"]
+    places = {key: Span("dc1.clab.yml", 8 + i, 9) for i, key in enumerate(keys)}
+    before = {key: read(netns.sysctl_file(key)) for key in keys}
+    bad = node("x", sysctls=dict.fromkeys(keys, "77"), sysctl_places=places)
+    with pytest.raises(LabctlError) as caught:
+        RuncRuntime(here).check(LabSpec(name="dc1", nodes=(bad,)))
+    told = {each.where: each.message for each in caught.value.each}
+    for key in keys:
+        assert "node 'x'" in told[places[key]]
+        assert "whole machine" in told[places[key]]
+    assert {key: read(netns.sysctl_file(key)) for key in keys} == before
 
 
 def test_the_last_network_namespace_goes_with_the_lab(tmp_path, monkeypatch):
