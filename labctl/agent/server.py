@@ -18,6 +18,7 @@ from typing import Any
 from labctl.agent import clock, codec, guard, protocol
 from labctl.agent.codec import Lease
 from labctl.agent.core import Agent, Asked
+from labctl.agent.ends import Ends
 from labctl.errors import LabctlError
 
 #: Leases count on boot time and a selector on monotonic time, which stands still while the machine sleeps. So no
@@ -44,6 +45,10 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ, ("accept", ""))
         self._selector.register(guard_fd, selectors.EVENT_READ, ("guard", ""))
         self._selector.register(agent.guarded.fileno(), selectors.EVENT_READ, ("guarded", ""))
+        self._ends = Ends(agent.place)
+        listening = self._ends.fileno()
+        if listening is not None:
+            self._selector.register(listening, selectors.EVENT_READ, ("ends", ""))
 
     def run(self) -> int:
         """Exit status of the agent's process."""
@@ -53,13 +58,17 @@ class Server:
             self._register()
             self._watch_owners()
             self._watch_wire()
+            self._ends.refresh()  # what this agent has started itself
             ready = [key.data for key, _ in self._selector.select(self._timeout())]
+            self._ends.refresh()  # what others have, who ask us next
             if ("guard", "") in ready:
                 return self._become_guard()
             nodes = [
                 name for kind, name in ready if kind == "node" and name in self._agent.cables.light.watches
             ]
             self._agent.refresh(nodes, panel=("panel", "") in ready)
+            if ("ends", "") in ready:
+                self._ends.read()
             if ("guarded", "") in ready or self._agent.guarded.wrong:
                 self._agent.guarded.refresh()
             for kind, client in ready:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +44,7 @@ def _inspect(place: LabDir) -> Inspected:
     return Inspected(
         lab=place.name,
         containers=tuple(_container(record, status) for status in statuses),
-        notes=tuple(_notes(place, record)),
+        notes=(*_notes(place, record), *_ends(statuses)),
     )
 
 
@@ -51,6 +53,25 @@ def _notes(place: LabDir, record: Record) -> Iterator[str]:
         yield f"it is {record.phase.value}; if no labctl is at work on it, `labctl destroy {place.name}` removes the rest"
     elif not client.alive(place):
         yield "its agent is dead: ports do not follow each other, faults end only with their lease; `labctl heal` restarts it"
+
+
+def _ends(statuses: Iterable[NodeStatus]) -> Iterator[str]:
+    """Nodes whose command ended: nothing starts them again, and whoever waits for them waits in vain."""
+    for status in statuses:
+        if status.state is NodeState.EXITED:
+            printed = f"; its last line: {status.last_line}" if status.last_line else "; it printed nothing"
+            yield f"node {status.node} has ended: {_how(status)}{printed}"
+
+
+def _how(status: NodeStatus) -> str:
+    if status.exit_code is None or status.ended_s is None:
+        return "nobody saw with which exit status"
+    signalled = status.exit_code - 128
+    try:
+        by = f" ({signal.Signals(signalled).name})" if signalled > 0 else ""
+    except ValueError:
+        by = ""
+    return f"exit {status.exit_code}{by}, {_ago(time.time() - status.ended_s)} ago"
 
 
 def _container(record: Record, status: NodeStatus) -> dict[str, Any]:
@@ -72,6 +93,12 @@ def _container(record: Record, status: NodeStatus) -> dict[str, Any]:
     }
     if node.group:
         shown["group"] = node.group
+    if status.state is NodeState.EXITED:
+        shown |= {
+            "exit_code": status.exit_code,
+            "finished_at": None if status.ended_s is None else _utc(status.ended_s),
+            "last_log_line": status.last_line,
+        }
     return shown
 
 
@@ -82,9 +109,15 @@ def _address(lab: LabSpec, address: str | None, which: int) -> str:
 
 def _status(status: NodeStatus) -> str:
     if status.uptime_s is None:
+        if status.exit_code is not None and status.ended_s is not None:
+            return f"Exited ({status.exit_code}) {_ago(time.time() - status.ended_s)} ago"
         return "Exited" if status.state is NodeState.EXITED else "Absent"
     paused = " (Paused)" if status.state is NodeState.FROZEN else ""
     return f"Up {_ago(status.uptime_s)}{paused}"
+
+
+def _utc(wall_s: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_s))
 
 
 def _ago(seconds: float) -> str:

@@ -20,7 +20,7 @@ from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import destroy
 from labctl.run.undisturbed import undisturbed
-from labctl.runtime import panel
+from labctl.runtime import ended, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 
@@ -80,8 +80,10 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
     names = [node.name for node in lab.nodes if node.kind is NodeKind.LINUX]
     with ThreadPoolExecutor(1, thread_name_prefix="agent") as beside:
         agent = beside.submit(client.start, place, timeout_s=AGENT_TIMEOUT_S)
-        runtime.start(lab, names, emit)
-        agent.result()
+        with ended.Starting(place):
+            runtime.start(lab, names, emit)
+            agent.result()
+            client.ask(place, "status")  # from here on it watches the nodes
     _run_execs(lab, runtime, emit)
     record = replace(record, phase=Phase.RUNNING)
     place.write(record)

@@ -14,7 +14,7 @@ from labctl.agent import client
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import NodeKind
-from labctl.runtime import panel
+from labctl.runtime import ended, panel
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.store import LabDir
 
@@ -43,7 +43,9 @@ def restart(place: LabDir, nodes: Sequence[str], emit: Emit = ignore) -> None:
                 runtime.stop(lab, [name])
                 with panel.Panel(place, lab, record.devices) as patch:
                     patch.plug(name)
-                runtime.start(lab, [name])
+                with ended.Starting(place):
+                    runtime.start(lab, [name])
+                    client.ask(place, "status")  # from here on the agent watches it
             finally:
                 client.ask(place, "replug", node=name)
             emit(

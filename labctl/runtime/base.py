@@ -27,7 +27,11 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """What a node is now. `restarts` counts starts after the first; `exit_code` is None while it runs."""
+    """What a node is now.
+
+    Of one that ended: its exit status (128 and more: killed by a signal) and when that was (seconds since 1970), None
+    where nobody saw it, and the last line that it printed.
+    """
 
     node: str
     container: str
@@ -36,6 +40,8 @@ class NodeStatus:
     state: NodeState
     pid: int | None = None
     exit_code: int | None = None
+    ended_s: float | None = None
+    last_line: str = ""
     mgmt_ipv4: str | None = None
     mgmt_ipv6: str | None = None
     uptime_s: float | None = None

@@ -25,7 +25,7 @@ from labctl.linux import cgroup, enter, mounts, proc
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
-from labctl.runtime import bundle, mgmt, sysctls
+from labctl.runtime import bundle, ended, mgmt, sysctls
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.panel import allow_many_files
@@ -105,7 +105,7 @@ class RuncRuntime:
                 shutil.rmtree(directory)
 
     def status(self, lab: LabSpec) -> tuple[NodeStatus, ...]:
-        """What each node is now. runc has no daemon that would keep an exit code, so that stays unknown."""
+        """What each node is now. runc has no daemon that would keep an exit code: it is known if somebody saw it."""
         place = self.instance.lab(lab.name)
         return tuple(self._status(place, lab, node) for node in lab.nodes if node.kind is NodeKind.LINUX)
 
@@ -349,6 +349,7 @@ class RuncRuntime:
             )
         with open(os.path.join(home, "init.json"), "w", encoding="utf-8") as file:
             json.dump({"pid": who.pid, "start_ticks": who.start_ticks}, file)
+        ended.touch(place)
 
     def _runc(self, place: LabDir) -> list[str]:
         return [RUNC, "--root", place.runc_dir]
@@ -358,20 +359,17 @@ class RuncRuntime:
 
     def _process(self, place: LabDir, node: str) -> proc.Identity | None:
         """The node's first process, if it runs."""
-        try:
-            with open(os.path.join(place.node_dir(node), "init.json"), encoding="utf-8") as file:
-                value = json.load(file)
-        except (FileNotFoundError, ValueError):
-            return None
-        who = proc.Identity(value["pid"], value["start_ticks"])
-        return who if proc.alive(who) else None
+        who = ended.first_process(place, node)
+        return who if who is not None and proc.alive(who) else None
 
     def _status(self, place: LabDir, lab: LabSpec, node: NodeSpec) -> NodeStatus:
         who = self._process(place, node.name)
         if who is None:
             known = os.path.exists(os.path.join(place.node_dir(node.name), "init.json"))
             state = NodeState.EXITED if known else NodeState.ABSENT
+            end = ended.read(place, node.name)
         else:
+            end = None
             state = NodeState.FROZEN if cgroup.frozen(place.node_cgroup(node.name)) else NodeState.RUNNING
         return NodeStatus(
             node=node.name,
@@ -380,6 +378,9 @@ class RuncRuntime:
             image=node.image or "",
             state=state,
             pid=who.pid if who else None,
+            exit_code=end.code if end else None,
+            ended_s=end.wall_s if end else None,
+            last_line=ended.last_line(place, node.name) if state is NodeState.EXITED else "",
             uptime_s=proc.age_s(who) if who else None,
             mgmt_ipv4=node.mgmt_ipv4,
             mgmt_ipv6=node.mgmt_ipv6,

@@ -290,8 +290,11 @@ def _inspect() -> Schema:
             "ipv4_address": _TEXT,
             "ipv6_address": _TEXT,
             "owner": _TEXT,
+            "exit_code": {"type": ["integer", "null"]},
+            "finished_at": {"type": ["string", "null"]},
+            "last_log_line": _TEXT,
         },
-        optional=("group",),
+        optional=("group", "exit_code", "finished_at", "last_log_line"),
         extra=True,
     )
     return {"type": "object", "additionalProperties": _list(node)}

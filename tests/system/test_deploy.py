@@ -133,6 +133,21 @@ def test_a_node_that_does_not_start_takes_everything_back(here):
     nothing_left(here, [spec])
 
 
+def test_a_node_that_ends_at_once_is_told_by_deploy_and_inspect(here, tmp_path):
+    path = tmp_path / "two.clab.yml"
+    path.write_text(FILE.replace("h1: {", "h1: {entrypoint: sh, cmd: '-c \"echo no key; exit 3\"', "))
+    try:
+        told = labctl("deploy", path).stderr
+        assert "lab two: node h1 has ended: " in told
+        shown = labctl("inspect", "-f", "json")
+        (h1,) = [each for each in json.loads(shown.stdout)["two"] if each["name"] == "clab-two-h1"]
+        assert (h1["state"], h1["last_log_line"]) == ("exited", "no key")
+        assert h1["exit_code"] in (3, None)  # None: this kernel tells nobody
+        assert "node h1 has ended: " in shown.stderr
+    finally:
+        labctl("destroy", "two", "--yes")
+
+
 def test_an_emit_that_raises_cancels_the_deploy(here):
     def stop(event):
         if event.kind == "node-started":

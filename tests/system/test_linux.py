@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 
 import pytest
 from rig import until
 
-from labctl.linux import cgroup, enter, mounts, netns, offload, proc
+from labctl.linux import cgroup, enter, exits, mounts, netns, offload, proc
 from labctl.linux.netlink import LinkEvents, Netlink, NetlinkError, Overrun, VethEnd
 
 pytestmark = pytest.mark.root
@@ -528,3 +529,44 @@ def test_an_interrupted_run_leaves_no_process(room):
     caller.send_signal(signal.SIGINT)
     caller.wait(20)
     until(lambda: cgroup.pids(room.cgroup) == [], "it is gone with its caller")
+
+
+# -- exits -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listen():
+    try:
+        exits.Exits().close()
+    except OSError as error:
+        pytest.skip(f"this kernel does not tell how processes end: {error}")
+    return exits.Exits
+
+
+def test_exits_are_told_with_status_and_time(listen):
+    before = time.time()
+    with listen() as listener:
+        ended = {}
+        for script, code in (("exit 7", 7), ("exit 0", 0), ("kill -TERM $$", 128 + 15)):
+            process = subprocess.Popen(["sh", "-c", script])
+            process.wait()
+            ended[process.pid] = code
+        seen = {}
+        until(lambda: seen.update((e.pid, e) for e in listener.read()) or ended.keys() <= seen.keys(), "all")
+    assert {pid: seen[pid].code for pid in ended} == ended
+    assert all(before - 1 <= seen[pid].wall_s <= time.time() + 1 for pid in ended)
+
+
+def test_only_those_asked_for_are_told_and_no_threads(listen):
+    with listen(()) as listener, subprocess.Popen(["sleep", "300"]) as mine:
+        listener.only([mine.pid])
+        subprocess.run(["sh", "-c", "true; ls / >/dev/null"], check=True)
+        thread = threading.Thread(target=lambda: None)
+        thread.start()
+        thread.join()
+        mine.kill()
+        mine.wait()
+        assert select.select([listener], [], [], 20)[0]
+        assert [e.pid for e in listener.read()] == [mine.pid]
+        listener.only(range(1, 2000))
+        listener.only(None)

@@ -1,6 +1,9 @@
 """The runc runtime: what a node is, what runs in it, what it keeps over a restart, and what it cannot reach."""
 
+import calendar
 import os
+import re
+import time
 
 import pytest
 from labs import deployed, instance, line, node, nothing_left
@@ -8,8 +11,10 @@ from leftovers import of as leftovers
 from leftovers import read
 from rig import until
 
+from labctl.agent import client
+from labctl.app import inspect
 from labctl.errors import LabctlError, Span
-from labctl.linux import cgroup, netns, proc
+from labctl.linux import cgroup, exits, netns, proc
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.lab import Bind, LabSpec, Limits, NodeKind, NodeSpec
@@ -323,6 +328,93 @@ def test_a_node_that_ended_is_exited(here):
         with pytest.raises(LabctlError) as caught:
             runtime.exec(lab, "r1", ["true"])
         assert caught.value.code == "node-not-running"
+
+
+def ends(place):
+    """node -> what inspect says of it, once each has ended."""
+    until(lambda: all(c["state"] == "exited" for c in inspected(place).containers), "all have ended")
+    return {c["name"].rpartition("-")[2]: c for c in inspected(place).containers}
+
+
+def inspected(place):
+    (found,) = inspect.inspect([place])
+    return found
+
+
+@pytest.fixture
+def sees_exits():
+    try:
+        exits.Exits().close()
+    except OSError as error:
+        pytest.skip(f"this kernel does not tell how processes end: {error}")
+
+
+def shell(name, script):
+    return node(name, entrypoint=(), cmd=("sh", "-c", script))
+
+
+@pytest.mark.usefixtures("sees_exits")
+def test_how_a_node_ended_is_told(here):
+    """At once (nobody but the deploy can see it), after a while (the agent does), by a signal."""
+    spec = LabSpec(
+        name="short",
+        nodes=(
+            shell("now", "echo first; echo no configuration; exit 3"),
+            shell("later", "until test -e /go; do sleep 0.05; done; printf 'a\\tb \\033[31mc\\n'; exit 0"),
+            shell("killed", "exec sleep 300"),
+        ),
+    )
+    began = time.time()
+    with deployed(here, spec) as place:
+        runtime = RuncRuntime(here)
+
+        def status(name):
+            return next(each for each in runtime.status(spec) if each.node == name)
+
+        until(lambda: status("now").state is NodeState.EXITED, "the first has ended")
+        assert status("later").state is status("killed").state is NodeState.RUNNING
+        assert runtime.exec(spec, "later", ["touch", "/go"]).code == 0
+        proc.kill(proc.identity(status("killed").pid))
+        until(lambda: None not in [s.exit_code for s in runtime.status(spec)], "their ends are written down")
+        found = ends(place)
+        assert {name: c["exit_code"] for name, c in found.items()} == {"now": 3, "later": 0, "killed": 137}
+        assert {name: c["last_log_line"] for name, c in found.items()} == {
+            "now": "no configuration", "later": "a b  [31mc", "killed": "",
+        }  # fmt: skip
+        assert found["now"]["status"].startswith("Exited (3) ")
+        for each in found.values():
+            at = calendar.timegm(time.strptime(each["finished_at"], "%Y-%m-%dT%H:%M:%SZ"))
+            assert began - 2 <= at <= time.time() + 2
+        notes = "\n".join(inspected(place).notes)
+        assert re.search(r"node now has ended: exit 3, .* ago; its last line: no configuration", notes)
+        assert re.search(r"node killed has ended: exit 137 \(SIGKILL\), .* ago; it printed nothing", notes)
+
+
+@pytest.mark.usefixtures("sees_exits")
+def test_a_node_that_is_started_again_has_not_ended(here):
+    with deployed(
+        here, LabSpec(name="short", nodes=(shell("r1", "test -e /go && exec sleep 300; exit 4"),))
+    ) as place:
+        runtime, lab = RuncRuntime(here), place.need().lab
+        until(lambda: runtime.status(lab)[0].exit_code == 4, "it has ended")
+        with open(os.path.join(place.node_dir("r1"), "rootfs", "go"), "w"):
+            pass
+        restart(place, ["r1"])
+        (status,) = runtime.status(lab)
+        assert (status.state, status.exit_code, status.last_line) == (NodeState.RUNNING, None, "")
+        assert not inspected(place).notes
+        proc.kill(proc.identity(status.pid))
+        until(lambda: runtime.status(lab)[0].exit_code == 137, "its second end is seen too")
+
+
+def test_an_end_that_nobody_saw_is_unknown_and_said_to_be(here):
+    with deployed(here, LabSpec(name="short", nodes=(shell("r1", "exec sleep 300"),))) as place:
+        runtime, lab = RuncRuntime(here), place.need().lab
+        client.stop(place)
+        proc.kill(proc.identity(runtime.status(lab)[0].pid))
+        found = ends(place)["r1"]
+        assert (found["exit_code"], found["finished_at"], found["status"]) == (None, None, "Exited")
+        assert any("nobody saw with which exit status" in note for note in inspected(place).notes)
 
 
 # -- before anything is touched ---------------------------------------------------------------------------------
