@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from labctl.cli import out
-from labctl.errors import Exit
+from labctl.errors import Exit, render
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +21,24 @@ def heal(
     from labctl.app import heal as app
     from labctl.runtime.store import Instance
 
-    healed = app.heal(Instance.here(), lab, everything=everything)
+    instance = Instance.here()
+    healed = app.heal(instance, lab, everything=everything)
     if output is out.Format.JSON:
-        labs = [{"lab": e.lab, "put_back": list(e.put_back), "left": list(e.left)} for e in healed]
+        labs = [
+            {"lab": e.lab, "put_back": list(e.put_back), "left": list(e.left), "busy": e.busy} for e in healed
+        ]
         out.print_json({"version": 1, "labs": labs})
     else:
         rows = [(e.lab, "put back", line) for e in healed for line in e.put_back]
         rows += [(e.lab, "NOT PUT BACK", line) for e in healed for line in e.left]
         if rows:
             out.print_table(("LAB", "STATE", "WHAT"), rows)
-        else:
+        elif not any(e.busy for e in healed):
             out.say("Nothing to heal.")
+    busy = app.busy(instance, healed)
     if app.dirty(healed):
+        if busy is not None:
+            out.say(render(busy))
         raise typer.Exit(Exit.DIRTY)
+    if busy is not None:
+        raise busy

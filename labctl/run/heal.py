@@ -7,7 +7,7 @@ started again and does the same. Only what lies in the lab's own directory and c
 that labctl does not own can be touched.
 
 `implicit` does this at the start of every command that touches labs, but ends only what is over. `heal` ends all
-effects: after it the lab is at its base state, or the result says what is not.
+effects: after it the lab is at its base state, or the result says what is not, or that somebody else is at work on it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ _PHASE = re.compile(r'^ "phase": "(deploying|running|destroying)"', re.MULTILINE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healed:
-    """What was put back, and what could not be."""
+    """What was put back, and what could not be. `busy`: another labctl is changing the lab, so it was left alone."""
 
     lab: str
     put_back: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    busy: bool = False
 
 
 def heal(place: LabDir, emit: Emit = ignore) -> Healed:
@@ -52,7 +53,7 @@ def _heal(place: LabDir, *, everything: bool) -> Healed:
     if not everything and _healthy(place):
         return Healed(lab=place.name)
     if busy(place):
-        return Healed(lab=place.name, left=("another labctl is at work on it",) if everything else ())
+        return Healed(lab=place.name, busy=everything)
     try:
         with place.lock(wait_s=STRAYS_S):
             if _phase(place) is Phase.RUNNING:
@@ -60,9 +61,9 @@ def _heal(place: LabDir, *, everything: bool) -> Healed:
             destroy.remove(place)
             return Healed(lab=place.name, put_back=("removed what was left of an unfinished command",))
     except LabctlError as error:
-        if error.code == "no-lab":  # somebody else has just removed it
-            return Healed(lab=place.name)
-        return Healed(lab=place.name, left=(error.message,))
+        # no-lab: somebody else has just removed it.
+        left = () if error.code in ("no-lab", "lab-busy") else (error.message,)
+        return Healed(lab=place.name, left=left, busy=error.code == "lab-busy")
 
 
 def _heal_running(place: LabDir, *, everything: bool) -> Healed:

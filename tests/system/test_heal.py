@@ -141,7 +141,15 @@ def test_a_lab_that_somebody_is_making_is_left_alone(pair):
     pair.place.write(replace(pair.place.need(), phase=Phase.DEPLOYING))
     cgroup.kill(pair.place.agent_cgroup)
     assert heal.implicit(pair.place.instance) == [nothing_to_do()]
-    assert heal.heal(pair.place).left == ("another labctl is at work on it",)
+    assert heal.heal(pair.place) == heal.Healed(lab=PAIR.name, busy=True)
+    for argv in (["-l", PAIR.name], ["--all"], []):
+        done = labctl(pair, "heal", *argv)
+        assert done.returncode == CODES["lab-busy"][0] == Exit.CANNOT, "nothing is dirty: somebody is at work"
+        assert done.stderr.startswith("error: lab-busy\n")
+        assert done.stdout == ""
+    done = labctl(pair, "heal", "-f", "json")
+    assert done.returncode == Exit.CANNOT
+    assert json.loads(done.stdout)["labs"] == [{"lab": PAIR.name, "put_back": [], "left": [], "busy": True}]
     assert pair.place.need().phase is Phase.DEPLOYING
     assert not client.alive(pair.place)
 
