@@ -6,8 +6,12 @@ healing must not start what nobody had stopped.
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import sys
+
 from labctl.agent.inside import Inside
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, render
 from labctl.model.effects import NodeRef, Setting
 
 
@@ -25,7 +29,23 @@ def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
         inside.runtime.ensure(inside.lab, ref, wanted)
     if taken and not wanted.off:
         inside.saved.remove(ref)
+        if before.off:
+            _run_execs(inside, ref.node)
     return changed
+
+
+def _run_execs(inside: Inside, node: str) -> None:
+    """Its `exec` commands, as after every start (`labctl.run.execs`); nobody here waits for them."""
+    commands: list[str] = []
+    for each in inside.lab.node(node).exec:
+        with contextlib.suppress(ValueError):  # quotes that do not close; the deploy has told
+            commands.append(shlex.join(shlex.split(each)))
+    if not commands:
+        return
+    try:
+        inside.runtime.spawn(inside.lab, node, ["sh", "-c", "\n".join(commands)])
+    except LabctlError as error:  # it is frozen, its image has no shell: the node runs all the same
+        print(render(error), file=sys.stderr, flush=True)
 
 
 def disagrees(inside: Inside, ref: NodeRef, wanted: Setting) -> str:

@@ -9,7 +9,6 @@ error or Ctrl-C on the way removes everything again; `kill -9` leaves a record i
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,14 +17,12 @@ from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import destroy
+from labctl.run import destroy, execs
 from labctl.run.undisturbed import undisturbed
 from labctl.runtime import ended, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 
-#: How long one of a node's `exec` commands may take.
-EXEC_TIMEOUT_S = 120.0
 #: How long the agent may take to answer while all nodes of the lab start.
 AGENT_TIMEOUT_S = 120.0
 
@@ -84,28 +81,9 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
             runtime.start(lab, names, emit)
             agent.result()
             client.ask(place, "status")  # from here on it watches the nodes
-    _run_execs(lab, runtime, emit)
+    for node in lab.nodes:
+        execs.run(lab, node, runtime, emit)
     record = replace(record, phase=Phase.RUNNING)
     place.write(record)
     emit(Event(kind="deployed", text=f"lab {lab.name} is running", subject=lab.name))
     return record
-
-
-def _run_execs(lab: LabSpec, runtime: Runtime, emit: Emit) -> None:
-    """Each node's `exec` commands in order. As in containerlab, one that fails is told and stops nothing."""
-    for node in lab.nodes:
-        for command in node.exec if node.kind is NodeKind.LINUX else ():
-            try:
-                done = runtime.exec(lab, node.name, shlex.split(command), timeout_s=EXEC_TIMEOUT_S)
-                said = (done.stderr or done.stdout).strip()
-                wrong = f"exit {done.code}: {said}" if done.code else ""
-            except (LabctlError, ValueError) as error:
-                wrong = str(error)
-            if wrong:
-                emit(
-                    Event(
-                        kind="exec-failed",
-                        text=f"node {node.name}: `{command}`: {wrong}",
-                        subject=node.name,
-                    )
-                )

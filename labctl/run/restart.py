@@ -3,7 +3,7 @@
 The namespace outlives the processes, so interfaces keep their names, MACs, addresses and cables. While a node is down
 its cables give no light at either end, as when it loses power; that is an ordinary effect under a lease, so if labctl
 is killed in between, the cables come back by themselves. What a process deleted inside the namespace is plugged again
-with its MAC and both filters.
+with its MAC and both filters. The node's `exec` commands run again: they are what its lab file configures it with.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from labctl.agent import client
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import NodeKind
+from labctl.run import execs
 from labctl.runtime import ended, panel
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.store import LabDir
@@ -48,6 +49,7 @@ def restart(place: LabDir, nodes: Sequence[str], emit: Emit = ignore) -> None:
                     client.ask(place, "status")  # from here on the agent watches it
             finally:
                 client.ask(place, "replug", node=name)
+            execs.run(lab, lab.node(name), runtime, emit)
             emit(
                 Event(
                     kind="node-restarted",

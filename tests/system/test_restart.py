@@ -9,7 +9,7 @@ from labctl.agent import client
 from labctl.app import deploy, destroy
 from labctl.errors import LabctlError
 from labctl.linux.netlink import Netlink
-from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef
+from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef, Off
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.run import restart
@@ -20,6 +20,15 @@ from labctl.runtime.runc import RuncRuntime
 from labctl.runtime.store import Instance
 
 pytestmark = pytest.mark.root
+
+
+#: One end of a cable has an MTU of its own; something that does not outlive the node's processes; one that fails.
+EXECS = (
+    "ip link set dev eth1 mtu 1400",
+    "sh -c 'echo started >> /run/execs'",
+    "ip address add 10.8.8.8/32 dev lo",
+    "sh -c 'sleep 4444 & echo done >> /run/execs'",
+)
 
 
 def triangle():
@@ -38,7 +47,12 @@ def triangle():
     return LabSpec(
         name=f"restart-{uuid.uuid4().hex[:6]}",
         nodes=tuple(
-            NodeSpec(name=name, kind=kind, image="labctl/base" if kind is NodeKind.LINUX else None)
+            NodeSpec(
+                name=name,
+                kind=kind,
+                image="labctl/base" if kind is NodeKind.LINUX else None,
+                exec=EXECS if name == "r1" else (),
+            )
             for name, kind in kinds.items()
         ),
         cables=(
@@ -104,6 +118,36 @@ def test_everything_of_the_node_is_as_it_was(lab):
     for node, address in (("r2", "10.0.12.1"), ("r3", "10.0.13.1"), ("r1", "10.0.12.2")):
         until(lambda n=node, a=address: lab.reaches(n, a), f"{node} reaches {address}")
     assert client.leases(lab.place) == []
+
+
+def execs_have_run(lab):
+    """Each once since the node's start: /run is new, and so are the processes."""
+    sleeping = [p for p in lab.runtime.processes(lab.spec, "r1") if p.argv == ("sleep", "4444")]
+    return len(sleeping) == 1 and lab.run("r1", "cat", "/run/execs").stdout == "started\ndone\n"
+
+
+def test_the_nodes_commands_run_again_and_its_end_keeps_its_mtu(lab):
+    until(lambda: execs_have_run(lab), "its commands have run")
+    for replugged in (False, True):
+        if replugged:  # a new port has the cable's MTU, until the node sets its own
+            lab.run("r1", "ip", "link", "del", "eth1")
+        told = []
+        restart.restart(lab.place, ["r1"], told.append)
+        until(lambda: execs_have_run(lab), "its commands have run")
+        assert lab.links("r1")["eth1"].mtu == 1400
+        assert lab.links("r2")["eth1"].mtu == lab.spec.cables[0].mtu
+        assert lab.links("r1")["eth2"].mtu == lab.spec.cables[1].mtu
+        (failed,) = [each.text for each in told if each.kind == "exec-failed"]
+        assert "10.8.8.8/32 dev lo`: exit 2" in failed, "what is done already is told and stops nothing"
+    assert "10.8.8.8/32" in lab.run("r1", "ip", "address", "show", "lo").stdout
+
+
+def test_the_nodes_commands_run_again_when_its_power_is_back(lab):
+    client.add(lab.place, "power", [Effect(id="power", on=NodeRef("r1"), change=Off())], 600)
+    assert lab.status("r1").state is NodeState.EXITED
+    client.clear(lab.place)
+    until(lambda: execs_have_run(lab), "its commands have run")
+    assert lab.links("r1")["eth1"].mtu == 1400
 
 
 @pytest.mark.parametrize("interface", ["eth1", "eth2", "eth0"])
