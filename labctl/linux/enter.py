@@ -9,6 +9,7 @@ calls only. A helper process stays outside, waits, and passes the exit status on
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -195,7 +196,10 @@ def _start(
     except subprocess.SubprocessError:
         if not proc.alive(room.process):
             raise Gone from None
-        raise
+        # What happened is lost with the child; with its process alive it is what limits processes.
+        raise OSError(
+            errno.EAGAIN, "the node cannot be entered: it has as many processes as it may have"
+        ) from None
     finally:
         os.close(pidfd)
 

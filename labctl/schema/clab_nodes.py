@@ -30,6 +30,11 @@ _BIND_OPTIONS = frozenset(
     | {"private", "rprivate", "shared", "rshared", "slave", "rslave"}
 )
 _MOST_BYTES = float(2**63)
+#: What the kernel, runc and Docker take. Below 6 MiB (Docker's least as well) the start of a container does not fit.
+_LEAST_MEMORY = 6 << 20
+_CPUS = (0.01, 8192.0)
+_MOST_PIDS = 1 << 22
+_LONGEST_DELAY_S = 86_400.0
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
 
 
@@ -59,12 +64,12 @@ class _Levels:
         found = self.first(key)
         return found.text if found else None
 
-    def number(self, key: str) -> float | None:
-        """The most specific number that is not zero (zero and absent are one to containerlab)."""
+    def number(self, key: str) -> tuple[float, Span] | None:
+        """The most specific number that is not zero (zero and absent are one to containerlab), and where it stands."""
         for level in reversed(self.levels):
             value = float(said(level, key) or 0)
             if value:
-                return value
+                return value, level[key].value.span
         return None
 
     def items(self, key: str) -> Iterator[Scalar]:
@@ -144,9 +149,9 @@ class NodeReader:
             network_mode=self._network_mode(levels),
             mgmt_ipv4=self._mgmt_address(own, "mgmt-ipv4", 4, self._mgmt.ipv4_subnet),
             mgmt_ipv6=self._mgmt_address(own, "mgmt-ipv6", 6, self._mgmt.ipv6_subnet),
-            startup_delay_s=levels.number("startup-delay") or 0.0,
+            startup_delay_s=self._number(levels, "startup-delay", 0.0, _LONGEST_DELAY_S) or 0.0,
             limits=Limits(
-                cpu=levels.number("cpu"),
+                cpu=self._number(levels, "cpu", *_CPUS),
                 memory_bytes=self._memory(levels),
                 pids=pids,
             ),
@@ -357,24 +362,46 @@ class NodeReader:
                     )
 
     def _pids(self, text: str | None, where: Span) -> int | None:
-        if text is None or re.fullmatch(r"[1-9][0-9]{0,8}", text):
-            return None if text is None else int(text)
+        if text is None:
+            return None
+        if re.fullmatch(r"[1-9][0-9]{0,8}", text) and int(text) <= _MOST_PIDS:
+            return int(text)
         self._problems.add(
             "bad-value",
             f"label {PIDS_LABEL} is not a number of processes: {fields.shorten(text)!r}",
             where=where,
+            hint=f"from 1 to {_MOST_PIDS}",
         )
         return None
+
+    def _number(self, levels: _Levels, key: str, least: float, most: float) -> float | None:
+        found = levels.number(key)
+        if found is None:
+            return None
+        value, where = found
+        if not least <= value <= most:
+            self._problems.add(
+                "bad-value", f"{key} must be from {least:g} to {most:g}, not {value:g}", where=where
+            )
+        return value
 
     def _memory(self, levels: _Levels) -> int | None:
         found = levels.first("memory")
         if found is None:
             return None
         try:
-            return _bytes(found.text, found.span)
+            size = _bytes(found.text, found.span)
         except LabctlError as error:
             self._problems.extend(error)
             return None
+        if 0 < size < _LEAST_MEMORY:
+            self._problems.add(
+                "bad-unit",
+                f"memory {fields.shorten(found.text)!r} is too small: a node does not start in it",
+                where=found.span,
+                hint="at least `6MiB`",
+            )
+        return size or None
 
 
 def _plain(address: str | None) -> str | None:

@@ -145,6 +145,21 @@ def test_a_command_is_in_the_nodes_namespaces_groups_and_limits(run, place, runt
     assert run("r1", "sh", "-c", "ls -1 /proc/self/fd | wc -l").stdout.strip() == "4", "0 1 2 and ls's own"
 
 
+def test_a_node_without_room_for_another_process_is_told(here):
+    full = node("r1", entrypoint=(), cmd=("sleep", "300"), limits=Limits(pids=1))
+    with deployed(here, LabSpec(name="full", nodes=(full,))) as place:
+        runtime, lab = RuncRuntime(here), place.need().lab
+        done = runtime.exec(lab, "r1", ["true"])
+        assert (done.code, done.stderr) == (
+            126,
+            "true: the node cannot be entered: it has as many processes as it may have\n",
+        )
+        with pytest.raises(LabctlError, match="as many processes as it may have") as caught:
+            runtime.spawn(lab, "r1", ["true"])
+        assert caught.value.code == "command-not-run"
+        assert runtime.status(lab)[0].state is NodeState.RUNNING
+
+
 def test_a_daemon_left_behind_does_not_hold_its_starter(run):
     done = run("r1", "sh", "-c", "sleep 300 & echo $!", timeout_s=60)  # late, it would raise
     assert done.code == 0

@@ -75,8 +75,8 @@ def node_specs(draw, name):
         mgmt_ipv6=v6 and str(ipaddress.ip_address("fd00::") + v6),
         startup_delay_s=draw(st.integers(0, 100)),
         limits=Limits(
-            cpu=draw(st.none() | st.floats(0.001, 64)),
-            memory_bytes=draw(st.none() | st.integers(1, 2**50)),
+            cpu=draw(st.none() | st.floats(0.01, 64)),
+            memory_bytes=draw(st.none() | st.integers(6 << 20, 2**50)),
             pids=draw(st.none() | st.integers(1, 2**20)),
         ),
     )
