@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from labctl.app import compare, deploy, destroy, discover, ready, render, run, standin
 from labctl.errors import LabctlError
@@ -55,7 +56,8 @@ def demo(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     topologies = os.path.join(request.out, "topologies")
     routes = os.path.join(topologies, f"{SHADOW}.routes.yml")
     _clear(instance, emit)
-    directory = rundir.create(os.path.join(request.out, "reports"), "demo")
+    started = datetime.now(UTC).astimezone()
+    directory = rundir.create(os.path.join(request.out, "reports"), "demo", started)
     with Journal(os.path.join(directory, record.JOURNAL)) as journal, _reasons(journal):
         story = _Story(journal, emit)
         story.phase("production stand-in: ten routers, two sites")
@@ -86,7 +88,13 @@ def demo(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
         story.compared(compare.compare(SHADOW, routes, instance))
         place, plan = run.prepare(run.Request(scenario=scenario, lab=SHADOW), instance)
         outcome = run.play(
-            place, plan, journal, scenario=scenario, topology=found.snapshot.topology, emit=emit
+            place,
+            plan,
+            journal,
+            scenario=scenario,
+            topology=found.snapshot.topology,
+            started=started,
+            emit=emit,
         )
     return Result(
         played=run.finish(directory, outcome), topology=found.path, lab_file=rendered.file, routes=routes

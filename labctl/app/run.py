@@ -11,6 +11,7 @@ import secrets
 import shlex
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 
 from labctl.app import kinds
 from labctl.app.kinds import Kind
@@ -92,11 +93,13 @@ def play(
     *,
     scenario: str | None = None,
     topology: Topology | None = None,
+    started: datetime | None = None,
     emit: Emit = ignore,
 ) -> engine.Outcome:
     """Play the plan into a journal; what went in and the samples are written beside it.
 
-    scenario: the file that the plan was made of. topology: what the lab is a shadow of, where that is known.
+    scenario: the file that the plan was made of. topology: what the lab is a shadow of, where that is known. started:
+    when the run began, if it had something to do before.
     """
     lab, directory = place.need(), os.path.dirname(journal.path)
     rundir.keep(directory, plan, topology or of_lab(lab.lab), scenario)
@@ -109,6 +112,7 @@ def play(
         lab=place.name,
         runtime=lab.runtime,
         command=shlex.join(["labctl", *sys.argv[1:]]),
+        started=started,
     )
     with priority.raised():
         outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)

@@ -60,8 +60,9 @@ def head(
     runtime: str,
     command: str = "",
     names: dict[str, str] | None = None,
+    started: datetime | None = None,
 ) -> None:
-    """The first line: what runs, on what."""
+    """What runs, on what: the first line, but for a run that `started` before it had a lab."""
     kernel = platform.uname()
     journal.write(
         "run",
@@ -72,7 +73,7 @@ def head(
         runtime=runtime,
         seed=plan.seed,
         kernel=f"{kernel.system} {kernel.release} {kernel.machine}",
-        started=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        started=(started or datetime.now(UTC).astimezone()).isoformat(timespec="seconds"),
         command=command,
         versions=[["labctl", labctl.__version__], ["Python", platform.python_version()]],
         steady=[entries.encode_expectation(each) for each in plan.steady],
