@@ -3,6 +3,7 @@
 Every line of a `console` block that starts with `$ ` is run in a shell; it must succeed, unless it says `# exits N`.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -52,6 +53,15 @@ def test_the_first_ten_minutes_as_written(tmp_path_factory, monkeypatch):
         demo = run("labctl demo")
         assert demo.returncode == 0, demo.stdout + demo.stderr
         assert demo.stdout.splitlines()[-1] == "PASS"
+        (directory,) = (tmp_path / "reports").glob("demo-*")
+        assert {"scenario.yml", "plan.json", "topology.svg"} <= {p.name for p in directory.iterdir()}
+        whole = (directory / "report.html").read_bytes()
+        found = json.loads((directory / "report.json").read_text())
+        assert found["comparison"]["compared"] == found["comparison"]["equal"] > 200
+        assert [phase["phase"] for phase in found["convergence"][:2]] == ["production", "shadow"]
+        assert max(flow["lost"] for flow in found["flows"]) > 0
+        assert run(f"labctl report {directory}").returncode == 0
+        assert (directory / "report.html").read_bytes() == whole
         secrets = [
             (tmp_path / "topologies/demo-production/access" / n).read_text()
             for n in ("community", "auth", "priv")
