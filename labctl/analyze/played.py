@@ -51,7 +51,7 @@ def headline(run: Played, flows: tuple[Flow, ...], findings: tuple[Finding, ...]
     for verdict, word in ((Verdict.FAIL, "failed"), (Verdict.UNKNOWN, "could not be judged")):
         hit = [f for f in findings if f.verdict is verdict]
         if hit:
-            more = f" (and {plural(len(hit) - 1, 'more')})" if len(hit) > 1 else ""
+            more = f" (and {len(hit) - 1} more)" if len(hit) > 1 else ""
             return f"{name} {word}: {hit[0].subject}: {hit[0].summary}{more}."
     did = f"{name}: {_did(run.acts)}"
     hit_flows = (

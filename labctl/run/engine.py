@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -48,6 +48,8 @@ TOGETHER_S = 0.0005
 #: No stop rule is looked at so shortly before a fault is due: punctuality goes first.
 HANDS_OFF_S = 0.03
 POLL_S = 0.1
+#: Measures of the lab that are judged by its last state, whatever the stretch: there is nothing to wait for once they hold.
+SAME = ("routes", "adjacencies")
 NEVER = float("inf")
 
 Steps: TypeAlias = Generator[float, None, float]
@@ -194,9 +196,23 @@ class _Run:
         self.settle("after", since=self.last_change)
         start = self.clock.now()
         self.note("window", which="during-end", start=start, end=None)
-        within = max((each.within_s or 0.0 for each in self.plan.after), default=0.0)
-        window = self.measure(max(self.steady_s, self.last_change + within - start + self.steady_s))
+        self.await_same()
+        now = self.clock.now()
+        within = self.within(each for each in self.plan.after if each.measure not in SAME)
+        window = self.measure(max(self.steady_s, self.last_change + within - now + self.steady_s))
         self.note("window", which="after", start=start, end=window.end)
+
+    def await_same(self) -> None:
+        """Routes and sessions that may take their time to be as before are waited for, and no longer than needed."""
+        deadline = self.last_change + self.within(each for each in self.plan.after if each.measure in SAME)
+        while self.clock.now() < deadline:
+            found = self.world.after()
+            if not found.changed and not found.lost_sessions:
+                return
+            self.clock.sleep_until(min(deadline, self.clock.now() + 10 * POLL_S))
+
+    def within(self, wanted: Iterable[Expectation]) -> float:
+        return max((each.within_s or 0.0 for each in wanted), default=0.0)
 
     def finish(self) -> tuple[Mapping[str, Track], tuple[str, ...]]:
         """End every effect, look at what is left, collect the samples. Called once, whatever happened."""

@@ -206,6 +206,21 @@ def test_what_may_take_time_after_the_last_fault_is_judged_from_then_on(tmp_path
     assert found.window.start == pytest.approx(story.report.acts[0].end.requested + 30.0, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("back_s", "verdict", "waited_s"), [(0.0, "PASS", 5.0), (20.0, "PASS", 20.0), (40.0, "FAIL", 30.0)]
+)
+def test_routes_that_may_take_time_are_waited_for_and_no_longer_than_needed(
+    tmp_path, back_s, verdict, waited_s
+):
+    """Routing is quiet after 5 s; then the routes are looked at every second."""
+    same = Expectation(measure="routes", op="==", limit="same", within_s=30.0)
+    story = Story(tmp_path, plan(cut("cut"), after=(same,)), back_s=back_s)
+    assert verdicts(story.report)["after: routes == same within 30s"] == verdict
+    ended = story.report.acts[0].end.requested
+    (window,) = (w for w in story.lines("window") if w["which"] == "after")
+    assert window["end"] - story.start - ended == pytest.approx(waited_s + 3.0, abs=1.2)
+
+
 def test_leftovers_fail_the_run(tmp_path):
     clock = Clock()
     story = Story(tmp_path, plan(cut("cut")), clock=clock)

@@ -46,9 +46,12 @@ class Clock:
 
 
 class World:
-    """refuse: faults whose effects do not take; sticky: what stays behind; restless: routing never settles."""
+    """refuse: faults whose effects do not take; sticky: what stays behind; restless: routing never settles; back_s: how
+    long after the last change of a cable a route is still not as before, though routing is quiet.
+    """
 
-    def __init__(self, clock, *, refuse=(), sticky=(), restless=False, others=(), lossy=False):
+    def __init__(self, clock, *, refuse=(), sticky=(), restless=False, others=(), lossy=False, back_s=0.0):
+        self.back_s = back_s
         self.clock = clock
         self.refuse, self.sticky, self.restless = set(refuse), tuple(sticky), restless
         self.lossy, self._others = lossy, tuple(others)
@@ -113,7 +116,8 @@ class World:
         self.remembered = self.clock.now()
 
     def after(self):
-        return After(changed=(), lost_sessions=())
+        late = self.clock.now() < self.history[-1][0] + self.back_s
+        return After(changed=tuple(self.route_changes())[:1] if late else (), lost_sessions=())
 
     def left(self):
         return (*self.sticky, *(f"fault {f} is active" for f in self.active))
