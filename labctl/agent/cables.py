@@ -77,6 +77,19 @@ class Cables:
             failed |= {half: Reading.failed(half, each.asked, error) for half, each in made.items()}
         return [failed.get(half) or self._reading(half, made[half], settings) for half in halves]
 
+    def look(
+        self, half: HalfCable, settings: Mapping[Resource, Setting]
+    ) -> tuple[str, Installed | None, dict[str, int]]:
+        """What of it is not at its setting, what impairs it, and what that did to frames, by cause. Changes nothing."""
+        sides = self.light.of([half])
+        self.light.read_back(sides)
+        wrong = [said for side in sides if (said := self.light.disagrees(side, settings))]
+        wanted = settings[half].impairment
+        if wanted.neutral:
+            return "; ".join(wrong), None, {}
+        installed, counts = self.impairs.look(self._record, half, wanted)
+        return "; ".join([*wrong, *([installed.note] if installed.note else [])]), installed, counts
+
     def _make(
         self, half: HalfCable, settings: Mapping[Resource, Setting], until: float | None, began: Stamp
     ) -> _Made:

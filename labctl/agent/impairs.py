@@ -82,9 +82,12 @@ class Impairs:
         self._watch_worker()
         return installed
 
-    def counts(self, record: Record, half: HalfCable) -> dict[str, int]:
-        """What was done to the frames of a half-cable, by cause."""
-        return self._open().counts(self._half(record, half))
+    def look(
+        self, record: Record, half: HalfCable, impairment: Impairment
+    ) -> tuple[Installed, dict[str, int]]:
+        """What is there now against what should be, and what was done to frames, by cause. Changes nothing."""
+        place = self._half(record, half)
+        return self._open().look(place, impairment), self._open().counts(place)
 
     def reap(self) -> None:
         """Take away detours that have run empty."""

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labctl.agent import clock, codec, guard, protocol
+from labctl.agent import clock, codec, guard, looking, protocol
 from labctl.agent.codec import Lease
 from labctl.agent.core import Agent, Asked
 from labctl.agent.ends import Ends
@@ -239,6 +239,13 @@ def _prepare(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _look(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+    ids = request.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise ValueError("ids is not a list of texts")
+    return {"looks": looking.look(agent, ids)}
+
+
 def _clear(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     lease_id = request.get("id")
     ids = list(agent.ledger.active) if lease_id is None else [str(lease_id)]
@@ -282,6 +289,7 @@ _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = 
     "effects.change": _change,
     "effects.clear": _clear,
     "effects.list": _list,
+    "effects.look": _look,
     "effects.prepare": _prepare,
     "sync": _sync,
     "heal": _heal,

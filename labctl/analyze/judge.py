@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from labctl.analyze import took
 from labctl.analyze.words import plural, seconds, share
 from labctl.model.measure import Flow, LossWindow, Window
 from labctl.model.routes import Convergence, RouteComparison
@@ -19,6 +20,10 @@ def of_act(act: Act, because: tuple[Evidence, ...]) -> Finding:
         verdict, text = Verdict.UNKNOWN, "was requested and never made"
     elif act.start.read_back is None:
         verdict, text = Verdict.UNKNOWN, "was made, but could not be read back"
+    elif strayed := took.strayed(act):
+        verdict, text = Verdict.UNKNOWN, f"was made, but did not stay: {strayed}"
+    elif contradicted := took.contradicted(act):
+        verdict, text = Verdict.UNKNOWN, f"was made, but measured otherwise: {contradicted}"
     elif act.end is not None and act.end.read_back is None:
         verdict, text = Verdict.FAIL, "was made, and its end could not be confirmed"
     else:

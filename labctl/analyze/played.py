@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from labctl.analyze import expect, judge, loss
+from labctl.analyze import expect, judge, loss, reach
 from labctl.analyze.words import outage, plural
 from labctl.model.measure import Flow, LossWindow, Window
 from labctl.model.played import Played
@@ -39,6 +39,7 @@ def report(run: Played) -> Report:
         topology=run.topology,
         phases=run.phases,
         predicted=run.predicted,
+        reach=reach.compare(run, flows),
         limits=(*_notes(run), LIMITS),
     )
 

@@ -24,7 +24,7 @@ from labctl.model.lab import LabSpec
 from labctl.model.scenario import Plan
 from labctl.model.topology import Topology
 from labctl.model.verdict import Report
-from labctl.run import engine, heal, record, rundir, samples
+from labctl.run import engine, heal, observe, record, rundir, samples
 from labctl.run.journal import Journal
 from labctl.run.live import LabWorld
 from labctl.run.world import MonotonicClock
@@ -113,6 +113,7 @@ def play(
         runtime=lab.runtime,
         command=shlex.join(["labctl", *sys.argv[1:]]),
         started=started,
+        names=observe.resource_names(lab.lab),
     )
     with priority.raised():
         outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)

@@ -28,6 +28,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """Groups of nodes that are to lose each other while these faults are active, as the graph foretold."""
+
+    faults: tuple[str, ...]
+    parts: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
     """before, during, after: the stretches in which the steady state, the failure and the recovery are judged.
 
@@ -64,5 +72,9 @@ class Played:
     lost_sessions: tuple[str, ...] | None = None  # adjacencies that were up before and are not now
     others: tuple[str, ...] = ()  # faults of others that were active meanwhile
     predicted: tuple[str, ...] = ()  # the blast radius, in words
+    apart: tuple[Apart, ...] = ()
+    flows: Mapping[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # probe id -> its nodes, as the plan has them
     topology: Topology | None = None
     phases: tuple[Phase, ...] = ()

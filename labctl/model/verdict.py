@@ -9,10 +9,12 @@ in seconds since the start of the run. Building one is `labctl.analyze.judge`; i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Exit
+from labctl.model.impairment import Impairment
 from labctl.model.measure import Flow, Window
 from labctl.model.routes import Convergence, RouteComparison
 from labctl.model.topology import Evidence, Topology
@@ -60,6 +62,22 @@ class Stamps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One resource of an act, looked at again while it lasted.
+
+    found: what was read, in words. note: what of it was not as it should be. asked: of a half-cable, all that was asked
+    of it then (by every fault together). counts: what had been done to its frames so far, by cause.
+    """
+
+    t: float
+    on: str
+    note: str = ""
+    found: str = ""
+    asked: Impairment | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """One thing that was done to the lab: an effect put on and taken off again."""
 
@@ -69,12 +87,24 @@ class Act:
     start: Stamps
     end: Stamps | None = None
     cable: CableId | None = None
+    said: str = ""  # what was asked for
+    looks: tuple[Look, ...] = ()
 
     @property
     def window(self) -> Window:
         """From the moment it was made to the moment its end was made (or the asking, where that is unknown)."""
         begin = self.start.requested if self.start.applied is None else self.start.applied
         return Window(start=begin, end=None if self.end is None else self.end.applied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What the graph foretold of one flow, and what became of it while things were broken."""
+
+    flow: str
+    predicted: str
+    measured: str
+    agrees: bool | None  # None: one of the two is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,4 +147,5 @@ class Report:
     topology: Topology | None = None
     phases: tuple[Phase, ...] = ()
     predicted: tuple[str, ...] = ()  # before the run, in words
+    reach: tuple[Reach, ...] = ()
     limits: tuple[str, ...] = ()

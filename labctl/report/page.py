@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 import labctl
-from labctl.analyze import loss
+from labctl.analyze import loss, took
 from labctl.analyze.words import outage, plural, seconds, share
 from labctl.model.measure import Flow
 from labctl.model.routes import Convergence, Route, RouteChange
@@ -42,6 +42,7 @@ def write(report: Report) -> bytes:
         timeline=Markup(timeline.draw(report, timeline.whole(report))),  # noqa: S704
         zoomed=Markup(timeline.draw(report, zoom, zero=zero)) if zoom else "",  # noqa: S704
         broken=list(_broken(report)),
+        took=[_took(act) for act in report.acts],
         changes=list(_changes(report)),
         comparison=report.comparison,
     )
@@ -88,6 +89,29 @@ def _broken(report: Report) -> Iterator[tuple[Act, str, tuple[Evidence, ...]]]:
         link = links.get(str(act.cable))
         if link is not None and link.evidence:
             yield act, str(link.id), link.evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """One act: asked for, read back, measured."""
+
+    id: str
+    on: str
+    asked: str
+    found: str
+    measured: str
+    wrong: bool
+
+
+def _took(act: Act) -> Took:
+    return Took(
+        id=act.id,
+        on=act.on,
+        asked=act.said or act.what,
+        found=took.found(act) or ("as asked" if act.start.read_back is not None else ""),
+        measured=took.measured(act),
+        wrong=bool(took.strayed(act) or took.contradicted(act)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

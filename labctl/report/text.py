@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labctl.analyze import took
 from labctl.model.verdict import Report, Verdict
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
@@ -26,6 +27,14 @@ def lines(report: Report) -> Iterator[str]:
             yield f"      {seen}"
         if len(finding.seen) > 5:
             yield f"      and {len(finding.seen) - 5} more"
+    for act in report.acts:
+        said = [act.said or act.what]
+        said += [f"read back: {found}" for found in [took.found(act)] if found]
+        said += [f"measured: {measured}" for measured in [took.measured(act)] if measured]
+        yield f"  {act.id} on {act.on}: {'; '.join(said)}"
+    for row in report.reach:
+        mark = {None: "?", True: "as foretold", False: "otherwise than foretold"}[row.agrees]
+        yield f"  {row.flow}: foretold: {row.predicted}; measured: {row.measured} ({mark})"
     for limit in report.limits:
         yield f"  note: {limit}"
     yield report.headline

@@ -50,6 +50,11 @@ HANDS_OFF_S = 0.03
 POLL_S = 0.1
 #: Measures of the lab that are judged by its last state, whatever the stretch: there is nothing to wait for once they hold.
 SAME = ("routes", "adjacencies")
+#: Active faults are looked at again so long after they were made and before they end (and a little more for each
+#: resource), at most so often in between, and for no more than a share of the time.
+SOON_S, LAST_S, EACH_S, AGAIN_S, SHARE = 0.02, 0.05, 0.004, 2.0, 0.02
+#: A process that was started again behind our back is dead again after this time: one look in between is no proof.
+TWICE_S = 0.4
 NEVER = float("inf")
 
 Steps: TypeAlias = Generator[float, None, float]
@@ -136,6 +141,7 @@ class _Run:
         self.plan, self.world, self.clock, self.journal = plan, world, clock, journal
         self.emit, self.times = emit, times
         self.queue: list[_Due] = []
+        self.looks: list[float] = []  # when to look at the active faults again
         self.order = itertools.count()
         self.active: dict[str, dict[int, _Due]] = {}  # fault -> span -> how it began
         self.subjects: Mapping[str, str] = {}
@@ -336,7 +342,12 @@ class _Run:
             begin, end = start + span.start_s, start + span.end_s
             for at, begins in ((begin, True), (end, False)):
                 heapq.heappush(self.queue, _Due(at, next(self.order), begins, fault, i, end))
-        return max([start + fault.for_s, *(start + span.end_s for span in fault.spans)])
+        end = max([start + fault.for_s, *(start + span.end_s for span in fault.spans)])
+        last = end - LAST_S - EACH_S * len({span.effect.on for span in fault.spans})
+        for at in (last - TWICE_S, last):
+            if at > start + SOON_S:
+                heapq.heappush(self.looks, at)
+        return end
 
     def check(self, wanted: Expectation) -> None:
         now = self.clock.now()
@@ -361,12 +372,16 @@ class _Run:
                 self.boundary(now)
                 continue
             soonest = min(step_due, self.queue[0].at if self.queue else NEVER)
+            if self.looks and self.looks[0] <= now and soonest - now > HANDS_OFF_S:
+                self.look_again(now)
+                continue
             if look_due <= now and soonest - now > HANDS_OFF_S:
                 self.watch(now)
                 look_due = now + self.times.look_s
                 continue
             if soonest > now:
-                self.clock.sleep_until(min(soonest, max(look_due, now + HANDS_OFF_S)))
+                looks = min(self.looks[0] if self.looks else NEVER, look_due)
+                self.clock.sleep_until(min(soonest, max(looks, now + HANDS_OFF_S)))
 
     # -- effects -----------------------------------------------------------------------------------------------
 
@@ -391,6 +406,8 @@ class _Run:
         changed = self.world.change(begin, end)
         self.unanswered = False
         self.made(changed, batch)
+        if begin:
+            heapq.heappush(self.looks, self.clock.now() + SOON_S)
 
     def wanted(self, fault: str, now: float) -> Wanted:
         spans = self.active[fault].values()
@@ -437,6 +454,23 @@ class _Run:
             why = "; ".join(f"{fault}: {said}" for fault, said in changed.refused.items())
             self.note("refused", faults=dict(changed.refused))
             self.ended_early = f"ended early, an effect did not take: {why}"
+
+    def look_again(self, now: float) -> None:
+        """Whether what was made is still so; what is not is looked at once more before it is believed."""
+        while self.looks and self.looks[0] <= now:
+            heapq.heappop(self.looks)
+        if not self.active:
+            return
+        try:
+            seen = self.world.effects(tuple(self.active))
+        except LabctlError as error:
+            seen = [{"fault": fault, "note": f"nobody could look: {error.message}"} for fault in self.active]
+        done = self.clock.now()
+        self.note("looked", looks=list(seen))
+        wrong = any(each["note"] for each in seen)
+        again = TWICE_S if wrong else max(AGAIN_S, (done - now) / SHARE)
+        if not self.looks or self.looks[0] > done + again:
+            heapq.heappush(self.looks, done + again)
 
     def watch(self, now: float) -> None:
         """The stop rules, over stretches that end so long ago that every answer in time is there."""
@@ -485,6 +519,7 @@ def _entry(due: _Due) -> dict[str, Any]:
         "fault": due.fault.id,
         "span": due.span,
         "kind": due.fault.kind,
+        "said": due.fault.said,
         "on": str(on.cable) if isinstance(on, HalfCable) else str(on),
         "cable": isinstance(on, HalfCable),
         "effect": codec.effect(due.effect),

@@ -13,6 +13,7 @@ Kinds, in the order in which a run writes them:
     settled     what waiting for quiet came to
     window      the stretch that the steady state, the failure or the recovery is judged by
     effects     effects that began and ended together: when they were due, made, read back
+    looked      whether the active faults are still what they were made to be, and what they did to frames
     check       an expectation of the timeline, at this moment
     not-steady, stopped, refused, interrupted, failed    why the run ended early
     routes      every change of a route or a session

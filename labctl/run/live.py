@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from labctl.agent import client
 from labctl.errors import LabctlError, did_you_mean
@@ -139,6 +139,17 @@ class LabWorld:
         )
         refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
         return Changed(readings=reply["readings"], refused=refused)
+
+    def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        if self._agent is None:
+            self._agent = client.Connection(self.place)
+        try:
+            looks = self._agent.ask("effects.look", ids=[self._lease(fault) for fault in faults])["looks"]
+        except LabctlError:
+            self._agent.close()
+            self._agent = None
+            raise
+        return [{**each, "fault": str(each["lease"]).partition("/")[2]} for each in looks]
 
     def clear(self) -> Changed:
         if self._agent is not None:  # a reply may be on its way that nobody waits for

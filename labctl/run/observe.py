@@ -14,6 +14,7 @@ from labctl.analyze.routes import Tables, renamed
 from labctl.linux.routes import RouteReader
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.model.routes import Adjacency, Route
+from labctl.names import PortId
 from labctl.probes import frr
 from labctl.run import converge
 from labctl.runtime.base import RUNTIMES, Runtime
@@ -101,6 +102,21 @@ def port_names(lab: LabSpec) -> dict[str, dict[str, str]]:
                 real = cable.labels[key].partition(":")[2]
                 found.setdefault(end.port.node, {})[end.port.interface] = real
     return found
+
+
+def resource_names(lab: LabSpec) -> dict[str, str]:
+    """Node, port or cable of the lab, as text -> what production calls it, where that is another name."""
+    nodes, ports = node_names(lab), port_names(lab)
+
+    def port(each: PortId) -> str:
+        return f"{nodes[each.node]}:{ports.get(each.node, {}).get(each.interface, each.interface)}"
+
+    found = dict(nodes)
+    for cable in lab.cables:
+        found |= {str(end.port): port(end.port) for end in cable.ends}
+        if cable.z is not None:
+            found[str(cable.id)] = f"{port(cable.id.a)}--{port(cable.id.z)}"
+    return {name: real for name, real in found.items() if name != real}
 
 
 def _routes(target: converge.Target | None) -> tuple[Route, ...] | None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labctl.analyze import converge
+from labctl.model import impairment_codec
 from labctl.model.measure import Track, Window, shift
-from labctl.model.played import Checked, Played
+from labctl.model.played import Apart, Checked, Played
 from labctl.model.routes import AdjacencyChange, Convergence, RouteChange, RouteComparison
 from labctl.model.topology import Topology
-from labctl.model.verdict import Act, Phase, RunMeta, Stamps
+from labctl.model.verdict import Act, Look, Phase, RunMeta, Stamps
 from labctl.names import CableId
 from labctl.run import entries, journal, samples
 from labctl.schema import files
@@ -75,6 +76,11 @@ def played(
         lost_sessions=None if after.get("lost_sessions") is None else tuple(after["lost_sessions"]),
         others=tuple(each for line in found.get("measuring", ()) for each in line["others"]),
         predicted=tuple(head.get("predicted", ())),
+        apart=tuple(
+            Apart(faults=tuple(each["faults"]), parts=tuple(map(tuple, each["parts"])))
+            for each in head.get("apart", ())
+        ),
+        flows={probe: (ends[0], ends[1]) for probe, ends in head.get("flows", {}).items()},
         topology=topology,
         phases=tuple(_phases(found.get("phase", ()), zero, last)),
     )
@@ -158,6 +164,7 @@ class _Open:
     made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     ended: float | None = None
     unmade: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    looks: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 def _acts(lines: Iterable[Mapping[str, Any]], zero: float, names: Mapping[str, str]) -> Iterable[Act]:
@@ -177,6 +184,9 @@ def _acts(lines: Iterable[Mapping[str, Any]], zero: float, names: Mapping[str, s
         elif line["kind"] == "made":
             for act in every:
                 _made(act, line["readings"])
+        elif line["kind"] == "looked":
+            for act in opened.values():
+                _looked(act, line["looks"], line["t"])
     return [_act(each, zero, names) for each in every]
 
 
@@ -195,9 +205,48 @@ def _made(act: _Open, readings: Iterable[Mapping[str, Any]]) -> None:
         if not reading["taken"]:
             continue
         for resource in act.resources:
-            if all(reading.get(key) == value for key, value in resource.items()):
+            if _is(reading, resource):
                 where = act.made if act.ended is None else act.unmade
                 where.setdefault(str(resource), reading)
+
+
+def _looked(act: _Open, looks: Iterable[Mapping[str, Any]], t: float) -> None:
+    """Looks at its resources; one without a resource is about the whole fault."""
+    for look in looks:
+        if look["fault"] != act.entry["fault"]:
+            continue
+        if not _names(look) or any(_is(look, resource) for resource in act.resources):
+            act.looks.append({"t": t, **look})
+
+
+def _is(said: Mapping[str, Any], resource: Mapping[str, Any]) -> bool:
+    return _names(said) == _names(resource)
+
+
+def _names(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What names a resource in an entry, see `labctl.agent.codec.resource`."""
+    keys = ("a", "z", "direction", "node", "process", "port", "config")
+    return {key: value[key] for key in keys if key in value}
+
+
+def _look(value: Mapping[str, Any], zero: float) -> Look:
+    asked = value.get("wanted")
+    return Look(
+        t=value["t"] - zero,
+        on=str(value.get("direction") or value.get("process") or ""),
+        note=value["note"],
+        found=value.get("found", ""),
+        asked=None if asked is None else impairment_codec.decode(asked),
+        counts=_causes(value.get("counts", {})),
+    )
+
+
+def _causes(counts: Mapping[str, int]) -> dict[str, int]:
+    """Of two backends on one way the gate sees every frame first; both may lose."""
+    return {
+        name: counts.get(name, 0) + (counts.get(f"wire_{name}", 0) if name != "frames" else 0)
+        for name in dict.fromkeys(each.removeprefix("wire_") for each in counts)
+    }
 
 
 def _act(each: _Open, zero: float, names: Mapping[str, str]) -> Act:
@@ -210,6 +259,8 @@ def _act(each: _Open, zero: float, names: Mapping[str, str]) -> Act:
         start=_stamps(each.asked, each.made, wanted, zero),
         end=None if each.ended is None else _stamps(each.ended, each.unmade, wanted, zero),
         cable=CableId.parse(on) if each.entry["cable"] else None,
+        said=each.entry.get("said", ""),
+        looks=tuple(_look(look, zero) for look in each.looks),
     )
 
 

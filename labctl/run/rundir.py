@@ -81,6 +81,11 @@ def head(
         after=[entries.encode_expectation(each) for each in plan.after],
         names=names or {},
         predicted=list(predicted(plan)),
+        apart=[{"faults": each.faults, "parts": each.parts} for each in plan.predicted.lost],
+        flows={
+            each.id: [str(each.settings.get("from", "")), str(each.settings.get("to", ""))]
+            for each in plan.probes
+        },
     )
 
 

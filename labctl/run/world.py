@@ -79,6 +79,12 @@ class World(Protocol):
         """End every effect of this run, whatever happened before. Never raises; `left` tells."""
         ...
 
+    def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:
+        """Whether these faults are still what they were made to be, resource by resource, and what they did to frames.
+        Changes nothing.
+        """
+        ...
+
     def look(self, phase: str, since: float) -> Convergence:
         """What the routes have done since then, and whether they are quiet now."""
         ...

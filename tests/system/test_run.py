@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from xml.etree import ElementTree as ET
 
@@ -196,6 +197,72 @@ def test_a_dry_run_touches_nothing(lab, directory, capsys):
     assert "nothing is touched" in said
     assert not (directory / "reports").exists()
     whole(lab)
+
+
+LOSSY = f"""\
+name: lossy
+seed: 7
+{PROBES}timeline:
+  - fault: link.degrade
+    id: bad
+    target: {{link: "{CUT}"}}
+    loss: 30%
+    rate: 50Mbit
+    for: 6s
+"""
+
+
+def tampered(place, what):
+    """Undo a fault as somebody would who knows nothing of labctl."""
+    inside = ["nsenter", f"--net={place.panel_ns}"]
+    device = place.need().devices["r1:eth1"]
+    if what == "filter":
+        subprocess.run([*inside, "tc", "filter", "del", "dev", device, "ingress", "pref", "40"], check=True)
+    elif what == "qdisc":
+        subprocess.run([*inside, "tc", "qdisc", "del", "dev", f"{device}t0", "root"], check=True)
+    else:
+        client.clear(place)
+
+
+TAMPERED = {
+    "filter": "loss is 0.0, not 0.3",
+    "qdisc": "nobody is at the end of the detour (kernel/tbf)",
+    "lease": "its lease has ended",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(w, marks=() if w == "filter" else pytest.mark.soak) for w in sorted(TAMPERED)]
+)
+def test_a_fault_that_somebody_undid_behind_our_back_is_unknown(lab, directory, capsys, what):
+    """Also what is not tampered with is read back and counted: the report has all three figures."""
+
+    def tamper():
+        until(lambda: client.leases(lab), "the fault", 60)
+        time.sleep(1)
+        if what != "nothing":
+            tampered(lab, what)
+
+    other = threading.Thread(target=tamper)
+    other.start()
+    try:
+        status, said, where = run(directory, LOSSY, capsys)
+    finally:
+        other.join()
+    whole(lab)
+    report = json.loads((where / "report.json").read_text())
+    (finding,) = [f for f in report["findings"] if f["subject"] == f"link.degrade: {CUT}"]
+    text = (where / "report.txt").read_text()
+    if what == "nothing":
+        assert (status, said[-1], finding["verdict"]) == (0, "PASS", "PASS"), said
+        assert re.search(
+            r"30% loss, 50Mbit.*; read back: 30% loss, 50Mbit .*; measured: .* frames lost", text
+        )
+        return
+    assert (status, said[-1], finding["verdict"]) == (4, "UNKNOWN", "UNKNOWN"), said
+    assert "was made, but did not stay" in finding["summary"]
+    assert TAMPERED[what] in finding["summary"]
 
 
 def started(directory):

@@ -130,6 +130,10 @@ class Impairer:
         installed = self._installed(half, NEUTRAL, Plan(parts={}))
         return replace(installed, changed=opened or ungated)
 
+    def look(self, half: Half, impairment: Impairment) -> Installed:
+        """What is there against what should be; changes nothing."""
+        return self._installed(half, tidy(impairment), Plan(parts={}), changed=False)
+
     def read(self, half: Half) -> Impairment:
         """What frames of the half-cable meet."""
         parts, _, _ = self._walk(half)

@@ -306,3 +306,47 @@ def test_a_damaged_journal_is_an_error_with_its_line(tmp_path):
     with pytest.raises(LabctlError, match="journal is damaged") as error:
         list(journal.read(story.path))
     assert error.value.where.line == 3
+
+
+# -- what was made has to stay ------------------------------------------------------------------------------------
+
+
+def test_active_faults_are_looked_at_soon_now_and_then_and_last(tmp_path):
+    story = Story(tmp_path, plan(PlannedSequence(steps=(cut("it"),))))
+    zero = story.lines("asked")[0]["due"]
+    at = [round(line["t"] - zero, 1) for line in story.lines("looked")]
+    assert at[0] == 0.0
+    assert at[-1] == 9.9
+    assert all(later - one <= 2.2 for one, later in pairwise(at))
+    (act,) = story.report.acts
+    assert len(act.looks) == 2 * len(at), "both directions"
+    assert story.report.verdict is Verdict.PASS
+
+
+def test_looking_makes_nothing_late(tmp_path):
+    """Two faults, one of which begins while the other is to be looked at the last time."""
+    steps = PlannedParallel(
+        steps=(cut("one", for_s=3.0), PlannedSequence(steps=(WaitStep(for_s=2.94), cut("two", SECOND, 1.0))))
+    )
+    story = Story(tmp_path, plan(steps))
+    times = [t for t, _, _ in story.timeline]
+    assert times == [0.0, 2.94, 3.0, 3.94]
+
+
+def test_what_somebody_else_undid_is_unknown_and_says_since_when(tmp_path):
+    clock = Clock()
+    story = Story(tmp_path, plan(cut("it")), clock, strays={"it": clock.now() + 14})
+    (finding,) = [f for f in story.report.findings if f.subject.startswith("link.down")]
+    assert finding.verdict is story.report.verdict is Verdict.UNKNOWN
+    assert "did not stay" in finding.summary
+    assert "somebody raised it" in finding.summary
+
+
+def test_one_look_that_nobody_can_take_is_taken_again(tmp_path):
+    story = Story(tmp_path, plan(cut("it")), deaf=1)
+    assert [line["looks"][0]["note"] for line in story.lines("looked")][:2] == ["nobody could look: gone", ""]
+    assert story.report.verdict is Verdict.PASS
+    (tmp_path / "silent").mkdir()
+    silent = Story(tmp_path / "silent", plan(cut("it")), deaf=10**6)
+    assert silent.report.verdict is Verdict.UNKNOWN
+    assert any("nobody could look: gone" in f.summary for f in silent.report.findings)

@@ -6,6 +6,7 @@ to the agent takes `REQUEST_S`.
 """
 
 from labctl.agent import codec
+from labctl.errors import LabctlError
 from labctl.model.effects import Direction, Down, Effect, HalfCable
 from labctl.model.measure import Sample, Series, Track
 from labctl.model.routes import Convergence, Route, RouteChange
@@ -50,11 +51,24 @@ class World:
     long after the last change of a cable a route is still not as before, though routing is quiet.
     """
 
-    def __init__(self, clock, *, refuse=(), sticky=(), restless=False, others=(), lossy=False, back_s=0.0):
+    def __init__(
+        self,
+        clock,
+        *,
+        refuse=(),
+        sticky=(),
+        restless=False,
+        others=(),
+        lossy=False,
+        back_s=0.0,
+        strays=None,
+        deaf=0,
+    ):
         self.back_s = back_s
         self.clock = clock
         self.refuse, self.sticky, self.restless = set(refuse), tuple(sticky), restless
-        self.lossy, self._others = lossy, tuple(others)
+        self.lossy, self._others, self.strays = lossy, tuple(others), strays or {}
+        self.deaf = deaf
         self.active = {}  # fault -> effects
         self.history = [(0.0, frozenset())]  # when, cables that are down from then on
         self.requests = []  # (when, faults that began, faults that ended)
@@ -87,6 +101,24 @@ class World:
             readings=[self.reading(e, e.id not in refused) for e in touched],
             refused=refused,
         )
+
+    def effects(self, faults):
+        """strays: fault -> when somebody else undid it."""
+        self.clock.t += REQUEST_S
+        if self.deaf:
+            self.deaf -= 1
+            raise LabctlError("agent-unreachable", "gone")
+        return [
+            {
+                "fault": fault,
+                **codec.resource(effect.on),
+                "note": "somebody raised it" if self.clock.t >= self.strays.get(fault, 1e9) else "",
+                "found": "dark",
+                "counts": {},
+            }
+            for fault in faults
+            for effect in self.active[fault]
+        ]
 
     def clear(self):
         return self.change((), tuple(self.active))

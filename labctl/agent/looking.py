@@ -1,0 +1,58 @@
+"""A second look at faults that are active: is each resource still as its effects make it, and what happened to frames?
+
+Reading back right after a change says that it was made. This says that it stayed: somebody may have deleted a filter,
+restarted a daemon or ended a lease behind the run's back. Nothing is changed and nothing is put right: who measures must
+not mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from labctl.agent import clock, codec, settlers
+from labctl.agent.inside import Inside
+from labctl.errors import LabctlError
+from labctl.model import impairment_codec
+from labctl.model.effects import BASE, HalfCable, Resource, Setting
+
+if TYPE_CHECKING:
+    from labctl.agent.core import Agent
+
+
+def look(agent: Agent, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """One entry for each resource that these leases touch now; of a lease that is gone, one that says so."""
+    found = []
+    for lease_id in ids:
+        lease = agent.ledger.active.get(lease_id)
+        if lease is None:
+            found.append({"lease": lease_id, "at": clock.now().to_json(), "note": "its lease has ended"})
+            continue
+        touched = dict.fromkeys(effect.on for effect in lease.effects)
+        found += [{"lease": lease_id, **codec.resource(on), **_resource(agent, on)} for on in touched]
+    return found
+
+
+def _resource(agent: Agent, on: Resource) -> dict[str, Any]:
+    wanted = agent.settings.get(on, BASE)
+    try:
+        said = _half(agent, on, wanted) if isinstance(on, HalfCable) else _inside(agent, on, wanted)
+    except (OSError, LabctlError) as error:
+        said = {"note": f"it cannot be read: {error}"}
+    return {"at": clock.now().to_json(), **said}
+
+
+def _half(agent: Agent, half: HalfCable, wanted: Setting) -> dict[str, Any]:
+    wrong, impaired, counts = agent.cables.look(half, agent.settings)
+    found = ["dark"] * wanted.down + ([str(impaired.found)] if impaired else [])
+    return {
+        "wanted": impairment_codec.encode(wanted.impairment),
+        "found": ", ".join(found),
+        "note": wrong,
+        "counts": counts,
+    }
+
+
+def _inside(agent: Agent, on: Resource, wanted: Setting) -> dict[str, Any]:
+    inside = Inside(place=agent.place, lab=agent.record.lab, runtime=agent.runtime, saved=agent.saved)
+    return {"note": settlers.disagrees(inside, on, wanted)}
