@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.errors import Span
-from labctl.ingest.frr.draft import BgpDraft, Draft, InterfaceDraft, OspfDraft, Overrides, PeerDraft
+from labctl.ingest.draft import BgpDraft, Draft, InterfaceDraft, OspfDraft, Overrides, PeerDraft
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
 from labctl.model.policy import (
     NOWHERE,

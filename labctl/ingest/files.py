@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from labctl.errors import LabctlError, Span
-from labctl.ingest import ios, linux_host, mibs, snmprec, snmpwalk
+from labctl.ingest import eos, ios, linux_host, mibs, snmprec, snmpwalk
+from labctl.ingest.frr import cumulus
 from labctl.ingest.parsers import PARSERS
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import Walk
@@ -137,5 +138,7 @@ class LinuxDirectory:
 SNMPREC = WalkFile("snmprec", snmprec.sniff, snmprec.read)
 SNMPWALK = WalkFile("snmpwalk", snmpwalk.sniff, snmpwalk.read)
 FRR = FrrFile()
+CUMULUS = VendorFile("cumulus", cumulus.is_cumulus)
+EOS = VendorFile("eos", eos.is_eos)
 IOS = VendorFile("ios", ios.is_ios)
 LINUX = LinuxDirectory()

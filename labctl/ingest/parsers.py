@@ -30,5 +30,10 @@ class Parser(Protocol):
 PARSERS: Registry[Parser] = Registry(
     "parser",
     group="labctl.parsers",
-    builtin={"frr": "labctl.ingest.frr:parse", "ios": "labctl.ingest.ios:parse"},
+    builtin={
+        "cumulus": "labctl.ingest.frr.cumulus:parse",
+        "eos": "labctl.ingest.eos:parse",
+        "frr": "labctl.ingest.frr:parse",
+        "ios": "labctl.ingest.ios:parse",
+    },
 )

@@ -77,7 +77,9 @@ SOURCES: Registry[Source] = Registry(
     group="labctl.sources",
     builtin={
         "clab": "labctl.ingest.clab_file:CLAB",
+        "cumulus": "labctl.ingest.files:CUMULUS",
         "csv": "labctl.ingest.tables:CSV",
+        "eos": "labctl.ingest.files:EOS",
         "frr": "labctl.ingest.files:FRR",
         "inventory": "labctl.ingest.live:INVENTORY",
         "ios": "labctl.ingest.files:IOS",
@@ -94,7 +96,7 @@ SOURCES: Registry[Source] = Registry(
 #: Asked first and in this order; sources from elsewhere after them.
 _ORDER: Final = (
     *("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "clab"),
-    *("layer1", "lldpcli", "csv", "json", "frr", "ios"),
+    *("layer1", "lldpcli", "csv", "json", "cumulus", "frr", "eos", "ios"),
 )
 #: What lies beside the `configs` of a snapshot and is not input: recorded answers, and what made them.
 _BESIDE_CONFIGS: Final = frozenset({"show", "source", "validation"})

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from labctl.errors import LabctlError, Span
+from labctl.ingest.commands import walk
+from labctl.ingest.draft import Draft
 from labctl.ingest.frr.build import build
-from labctl.ingest.frr.commands import walk
-from labctl.ingest.frr.draft import Draft
 from labctl.ingest.frr.top import TOP
 from labctl.ingest.parsers import Parsed
 from labctl.ingest.redact import Redactor

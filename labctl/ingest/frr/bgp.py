@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.ingest.frr.commands import Act, Commands
-from labctl.ingest.frr.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
+from labctl.ingest.commands import Act, Commands
+from labctl.ingest.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
 from labctl.ingest.frr.ospf import PROTOCOLS
 from labctl.model.policy import Afi
 from labctl.model.routing import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from labctl.ingest.assemble import Defaults, assemble, network_type
-from labctl.ingest.frr.draft import Draft, Overrides
+from labctl.ingest.draft import Draft, Overrides
 from labctl.ingest.frr.interface import kind_of
 from labctl.model.config import DeviceConfig, InterfaceConfig
 from labctl.model.policy import Action, UndefinedPolicies

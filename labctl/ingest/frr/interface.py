@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from labctl.ingest.frr.commands import Commands
-from labctl.ingest.frr.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.commands import Commands
+from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 from labctl.model.routing import Auth, OspfNetworkType

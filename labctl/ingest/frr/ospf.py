@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import AreaDraft, Draft, InterfaceDraft, OspfDraft, area, host, masked, prefix
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import AreaDraft, Draft, InterfaceDraft, OspfDraft, area, host, masked, prefix
 from labctl.model.policy import Afi
 from labctl.model.routing import AreaKind, Auth, OspfDefault, OspfNetwork, OspfRange, Redistribution
 

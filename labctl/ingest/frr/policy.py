@@ -8,8 +8,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Protocol, TypeVar
 
-from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, everything, host, length_of, masked, prefix
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import Draft, everything, host, length_of, masked, prefix
 from labctl.model.policy import (
     AccessEntry,
     Action,

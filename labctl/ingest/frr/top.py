@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import Draft, host, prefix
 from labctl.ingest.frr import bgp, interface, ospf, policy
-from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, host, prefix
 from labctl.model.account import LineClass
 from labctl.model.config import Discard, FibPolicy, StaticRoute
 from labctl.model.policy import Afi

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from labctl.errors import LabctlError, Span
-from labctl.ingest.frr.draft import Draft
+from labctl.ingest.draft import Draft
 from labctl.ingest.ios.build import build
 from labctl.ingest.ios.top import TOP
 from labctl.ingest.ios.walk import walk

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 
 from labctl.errors import LabctlError
+from labctl.ingest.commands import Act, Approximated, Commands, Unsupported
+from labctl.ingest.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
 from labctl.ingest.frr.bgp import BGP as FRR_BGP
 from labctl.ingest.frr.bgp import FAMILY as FRR_FAMILY
-from labctl.ingest.frr.commands import Act, Approximated, Commands, Unsupported
-from labctl.ingest.frr.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
 from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 from labctl.model.routing import AddPath, BgpAggregate, BgpNetwork, LocalAs, Redistribution

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 
 from labctl.ingest.assemble import Defaults, assemble
-from labctl.ingest.frr.draft import Draft, OspfDraft, Overrides
+from labctl.ingest.draft import Draft, OspfDraft, Overrides
 from labctl.ingest.ios.interface import kind_of, nominal_bps
 from labctl.ingest.ios.routes import route_lists
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
@@ -144,14 +144,16 @@ def build(draft: Draft) -> DeviceConfig:
     return completed(config, draft, bfd=bfd)
 
 
-def completed(config: DeviceConfig, draft: Draft, *, bfd: bool = False) -> DeviceConfig:
+def completed(
+    config: DeviceConfig, draft: Draft, *, bfd: bool = False, external_metric: int = 20
+) -> DeviceConfig:
     """What needs the whole file: areas of interfaces, metrics of redistribution, access lists as route filters."""
     if draft.ospf and config.ospf:
         found = draft.ospf
         config = replace(
             config,
             interfaces=tuple(_placed(i, found, bfd=bfd) for i in config.interfaces),
-            ospf=_with_metrics(config.ospf),
+            ospf=_with_metrics(config.ospf, external_metric),
         )
     filters = tuple(
         PacketFilter(name=name, entries=tuple(entries), where=entries[0].where)
@@ -186,11 +188,11 @@ def _placed(interface: InterfaceConfig, process: OspfDraft, *, bfd: bool) -> Int
     return replace(interface, ospf=replace(ospf, area=area, bfd=ospf.bfd or (bfd and area is not None)))
 
 
-def _with_metrics(process: OspfConfig) -> OspfConfig:
-    """What is redistributed without a metric has the process' own, else 1 from BGP and 20 from others."""
+def _with_metrics(process: OspfConfig, external: int) -> OspfConfig:
+    """What is redistributed without a metric has the process' own, else 1 from BGP and the vendor's from others."""
 
     def metric(source: str) -> int:
-        return process.default_metric or (1 if source == "bgp" else 20)
+        return process.default_metric or (1 if source == "bgp" else external)
 
     sources = tuple(
         replace(r, metric=metric(r.source)) if r.metric is None else r for r in process.redistribute

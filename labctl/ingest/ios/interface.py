@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
 from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address
 
-from labctl.ingest.frr.commands import Approximated, Commands
-from labctl.ingest.frr.draft import AreaDraft, Draft, OspfDraft, area, host, prefix
+from labctl.ingest.commands import Approximated, Commands
+from labctl.ingest.draft import AreaDraft, Draft, OspfDraft, area, host, prefix
 from labctl.ingest.frr.ospf import OSPF as FRR_OSPF
 from labctl.model.account import LineClass
 from labctl.model.policy import Afi

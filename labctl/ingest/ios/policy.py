@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import Draft, host
 from labctl.ingest.frr import policy as frr
-from labctl.ingest.frr.commands import Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, host
 from labctl.model.filters import FilterEntry, Wildcard
 from labctl.model.policy import Action, Afi, Match, MatchKind, RouteMapEntry
 
@@ -200,7 +200,8 @@ def _port(word: str) -> int:
     return _NAMED_PORTS[word]
 
 
-def _open_list(draft: Draft, name: str, commands: Commands) -> Commands:
+def open_list(draft: Draft, name: str, commands: Commands) -> Commands:
+    """Enter an access list that has a context of its own."""
     draft.entry = name, 0
     draft.filters.setdefault(name, [])
     return commands
@@ -226,11 +227,11 @@ def add_lists(top: Commands) -> None:
 
     @top.on(r"ip access-list extended (?P<name>\S+)")
     def extended(draft: Draft, match: re.Match[str]) -> Commands:
-        return _open_list(draft, match["name"], EXTENDED)
+        return open_list(draft, match["name"], EXTENDED)
 
     @top.on(r"ip access-list standard (?P<name>\S+)")
     def standard(draft: Draft, match: re.Match[str]) -> Commands:
-        return _open_list(draft, match["name"], STANDARD)
+        return open_list(draft, match["name"], STANDARD)
 
     @top.on(rf"access-list (?P<name>1\d\d|2[0-6]\d\d) {ENTRY}")
     def numbered(draft: Draft, match: re.Match[str]) -> None:

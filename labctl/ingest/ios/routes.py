@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from labctl.ingest.frr.draft import Draft
+from labctl.ingest.draft import Draft
 from labctl.ingest.frr.policy import mask_lengths
 from labctl.model.account import LineClass
 from labctl.model.config import DeviceConfig

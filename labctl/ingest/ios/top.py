@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from labctl.ingest.frr.commands import Approximated, Commands, Unsupported
-from labctl.ingest.frr.draft import Draft, host, prefix
+from labctl.ingest.commands import Approximated, Commands, Unsupported
+from labctl.ingest.draft import Draft, host, prefix
 from labctl.ingest.ios import bgp, interface, ospf, policy
 from labctl.model.config import Discard, StaticRoute
 from labctl.model.policy import Afi

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from labctl.errors import Span
-from labctl.ingest.frr.commands import Commands, take
-from labctl.ingest.frr.draft import Draft
+from labctl.ingest.commands import Commands, take
+from labctl.ingest.draft import Draft
 from labctl.ingest.redact import scrub
 from labctl.model.account import AccountedLine, LineClass
 

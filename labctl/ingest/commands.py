@@ -19,7 +19,7 @@ from labctl.ingest.redact import scrub
 from labctl.model.account import AccountedLine, LineClass
 
 if TYPE_CHECKING:
-    from labctl.ingest.frr.draft import Draft
+    from labctl.ingest.draft import Draft
 
 #: Acts on the draft; returns the context that the line opens, if it does.
 Act: TypeAlias = "Callable[[Draft, re.Match[str]], Commands | None]"

@@ -1,0 +1,91 @@
+"""`interface NAME` as EOS has it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.ios.interface import INTERFACE as IOS_INTERFACE
+from labctl.ingest.ios.interface import here
+from labctl.model.config import InterfaceKind
+from labctl.model.policy import Afi
+
+INTERFACE = Commands("interface", base=IOS_INTERFACE)
+
+_KINDS: Final = (
+    (r"Loopback\d+", InterfaceKind.LOOPBACK),
+    (r".+\.\d+", InterfaceKind.SUBINTERFACE),
+    (r"Port-Channel\d+", InterfaceKind.LAG),
+    (r"Vlan\d+", InterfaceKind.SVI),
+    (r"(Tunnel|Vxlan)\d+", InterfaceKind.TUNNEL),
+)
+
+
+def kind_of(name: str) -> InterfaceKind:
+    for pattern, kind in _KINDS:
+        if re.fullmatch(pattern, name):
+            return kind
+    return InterfaceKind.ETHERNET
+
+
+def open_interface(draft: Draft, name: str) -> Commands:
+    draft.interface = draft.interfaces.setdefault(name, InterfaceDraft(where=draft.where))
+    if re.fullmatch(r"Management\d\S*", name):
+        draft.interface.set["mgmt"] = True
+    elif re.fullmatch(r"(Ethernet|Port-Channel)[\d/]+", name):
+        draft.interface.set.setdefault("switched", True)
+    return INTERFACE
+
+
+@INTERFACE.on(r"ip address (?P<address>[\d.]+/\d+)(?P<second> secondary)?")
+def _ipv4(draft: Draft, match: re.Match[str]) -> None:
+    found = with_length(draft, match["address"], Afi.IPV4)
+    if match["second"]:
+        here(draft).ipv4.append(found)
+    else:
+        here(draft).ipv4.insert(0, found)
+
+
+@INTERFACE.on(r"vrf (?P<vrf>\S+)")
+def _vrf(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["vrf"] = match["vrf"]
+    if not re.search(r"(?i)mgmt|management", match["vrf"]):
+        raise Unsupported("vrf")
+    here(draft).set["mgmt"] = True
+
+
+@INTERFACE.on(r"channel-group (?P<number>\d+)( mode (active|passive|on))?")
+def _lag(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["lag"] = f"Port-Channel{match['number']}"
+
+
+@INTERFACE.on(r"encapsulation dot1q vlan (?P<vlan>\d+)")
+def _vlan(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["vlan"] = int(match["vlan"])
+
+
+@INTERFACE.on(r"speed (forced |auto )?(?P<value>\d+)(?P<giga>g|gfull|full)?")
+def _speed(draft: Draft, match: re.Match[str]) -> None:
+    unit = 10**9 if (match["giga"] or "").startswith("g") else 10**6
+    here(draft).set["speed_bps"] = int(match["value"]) * unit
+
+
+@INTERFACE.on(r"ip ospf area (?P<area>\S+)")
+def _ospf_area(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).ospf["area"] = area(draft, match["area"])
+
+
+@INTERFACE.on(r"ip ospf neighbor bfd")
+def _bfd(draft: Draft, _match: re.Match[str]) -> None:
+    here(draft).ospf["bfd"] = True
+
+
+INTERFACE.defaulted("interface-default", r"no (lldp|shutdown) .+", r"speed auto", r"ip proxy-arp")
+INTERFACE.irrelevant("cabling", r"(no )?transceiver .+", r"error-correction .+", r"phy .+")
+INTERFACE.unsupported(
+    "interface-feature",
+    r"ip virtual-router .+",
+    r"(vxlan|mlag|pim|ptp|sflow|tcam|qos|priority-flow-control|arp|evpn|link-debounce|multicast|l2|isis|vrrp|traffic-policy|queue-monitor) .+",
+)
