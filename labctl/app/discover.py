@@ -120,7 +120,9 @@ def _inputs(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
         return recognise(paths)
     except LabctlError as error:
         if error.code == "unknown-source" and error.where is not None and os.path.isfile(error.where.file):
-            kinds.need(error.where.file, "discover", Kind.INVENTORY, Kind.WALK, Kind.CONFIG)
+            kinds.need(
+                error.where.file, "discover", Kind.INVENTORY, Kind.WALK, Kind.TABLE, Kind.CONFIG, Kind.LAB
+            )
         raise
 
 

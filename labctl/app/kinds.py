@@ -33,6 +33,7 @@ class Kind(StrEnum):
     RUN_FILE = "run-file"
     SCENARIO = "scenario"
     SNAPSHOT = "snapshot"
+    TABLE = "table"
     TOPOLOGY = "topology"
     WALK = "walk"
 
@@ -56,6 +57,7 @@ _SAID: Mapping[Kind, tuple[str, str]] = {
         "`labctl render {file}` makes a lab file of it, and `labctl deploy` builds that",
     ),
     Kind.TOPOLOGY: ("the topology of a run", "`labctl graph {file}` draws it"),
+    Kind.TABLE: ("a table of production", "`labctl discover {file}` makes a snapshot of it"),
     Kind.WALK: ("an SNMP walk", "`labctl discover {file}` makes a snapshot of it"),
 }
 _MANY: Mapping[Kind, str] = {
@@ -67,6 +69,7 @@ _MANY: Mapping[Kind, str] = {
     Kind.RUN: "directories of runs",
     Kind.SCENARIO: "scenarios",
     Kind.SNAPSHOT: "snapshots",
+    Kind.TABLE: "tables",
     Kind.TOPOLOGY: "topologies of runs",
     Kind.WALK: "SNMP walks",
 }
@@ -76,9 +79,13 @@ _HEADED = frozenset(
 #: Sources of discovery that are told by a file's beginning.
 _SOURCES: Mapping[str, Kind] = {
     "linux": Kind.CONFIG,
-    "suzieq": Kind.WALK,
+    "suzieq": Kind.TABLE,
     "snmprec": Kind.WALK,
     "snmpwalk": Kind.WALK,
+    "layer1": Kind.TABLE,
+    "lldpcli": Kind.TABLE,
+    "csv": Kind.TABLE,
+    "json": Kind.TABLE,
     "frr": Kind.CONFIG,
 }
 _KEY = re.compile(r"^([A-Za-z_-]+)[ \t]*:(?:[ \t]+['\"]?([a-z-]+))?", re.MULTILINE)

@@ -16,7 +16,7 @@ from labctl.ingest.rows import index_of, read_text
 from labctl.ingest.sources import Context, Reading
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.model.observation import CableRow, InterfaceRow, Observation
-from labctl.schema import clab
+from labctl.schema import clab, infile
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,11 @@ class ClabFile:
 
     def claims(self, path: str, head: bytes) -> bool:
         named = path.endswith((".clab.yml", ".clab.yaml"))
-        return (named or path.endswith((".yml", ".yaml"))) and re.search(
-            rb"^topology\s*:", head, re.MULTILINE
-        ) is not None
+        return (
+            (named or path.endswith((".yml", ".yaml")))
+            and re.search(rb"^topology\s*:", head, re.MULTILINE) is not None
+            and re.search(rb"^kind\s*:", head, re.MULTILINE) is None  # a snapshot has a topology, too
+        )
 
     def read(self, path: str, context: Context) -> Reading:
         lab = clab.load(path)
@@ -97,9 +99,7 @@ def _configuration(node: NodeSpec, reading: Reading, context: Context) -> None:
         if os.path.isdir(path):
             path = os.path.join(path, "frr.conf")
         if "frr" in bind.target and os.path.basename(path) == "frr.conf" and os.path.isfile(path):
-            with open(path, encoding="utf-8", errors="replace") as file:
-                text = file.read()
-            parsed = PARSERS["frr"](text, file=path, device=node.name, redactor=context.redactor)
+            parsed = PARSERS["frr"](infile.text(path), file=path, device=node.name, redactor=context.redactor)
             reading.configs.append((node.name, parsed.config))
             reading.accounts.append(parsed.account)
 

@@ -13,6 +13,7 @@ from json import decoder, scanner
 from typing import Any, Final
 
 from labctl.errors import LabctlError, Span
+from labctl.schema import infile
 
 #: An index of our own for interfaces that a table calls by name only; no device's ifIndex is this large.
 NO_INDEX: Final = 1 << 40
@@ -27,13 +28,9 @@ def index_of(port: str) -> int:
 def read_text(path: str, hint: str | None = None) -> str:
     """The text of a file. What is not UTF-8 is shown as such and harms no other row."""
     try:
-        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-            return file.read()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LabctlError(
-            "file-not-found", f"cannot read the file: {reason}", where=Span(path), hint=hint
-        ) from None
+        return infile.text(path)
+    except LabctlError as error:
+        raise LabctlError(error.code, error.message, where=error.where, hint=error.hint or hint) from None
 
 
 # -- JSON -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from labctl.model.observation import (
     Walk,
     parse_mac,
 )
+from labctl.schema import infile
 
 #: field -> its spellings, all in lower case without anything but letters and digits.
 _SPELLINGS: Final[Mapping[str, str]] = {
@@ -363,8 +364,7 @@ def _first_line(head: bytes) -> str:
 
 
 def _is_suzieq(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(64).startswith(b"hostname,ifname,peerHostname,")
+    return infile.head(path, 64).startswith(b"hostname,ifname,peerHostname,")
 
 
 def default_device(path: str) -> str:

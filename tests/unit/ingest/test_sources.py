@@ -92,3 +92,11 @@ def test_what_is_no_file_in_a_directory_is_passed_over(tmp_path):
     inputs, passed_over = recognise([str(tmp_path)])
     assert [each.source for each in inputs] == ["snmprec"]
     assert passed_over == [str(tmp_path / "control"), str(tmp_path / "gone")]
+
+
+def test_a_snapshot_is_no_lab_file_although_it_has_a_topology(tmp_path):
+    (tmp_path / "dc1.yml").write_text("kind: snapshot\nversion: 1\ntopology: {name: dc1}\n")
+    (tmp_path / "dc1.clab.yml").write_text("name: dc1\ntopology: {nodes: {}}\n")
+    inputs, passed_over = recognise([str(tmp_path)])
+    assert [each.source for each in inputs] == ["clab"]
+    assert passed_over == [str(tmp_path / "dc1.yml")]
