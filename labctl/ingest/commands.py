@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.errors import LabctlError, Span
-from labctl.ingest.redact import scrub
+from labctl.ingest.redact import plain, scrub
 from labctl.model.account import AccountedLine, LineClass
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _take(line: str, indented: bool, stack: list[Commands], draft: Draft) -> Acc
         if found is None:
             if indented and (swallowed := stack[depth].swallow):
                 return AccountedLine(
-                    where=draft.where, text=scrub(line), cls=swallowed, rule=stack[depth].name
+                    where=draft.where, text=plain(line), cls=swallowed, rule=stack[depth].name
                 )
             continue
         del stack[depth + 1 :]
@@ -152,7 +152,7 @@ def _take(line: str, indented: bool, stack: list[Commands], draft: Draft) -> Acc
         if opened:
             stack.append(opened)
         return accounted
-    return AccountedLine(where=draft.where, text=scrub(line), cls=LineClass.UNKNOWN)
+    return AccountedLine(where=draft.where, text=plain(line), cls=LineClass.UNKNOWN)
 
 
 def take(line: str, rule: Rule, match: re.Match[str], draft: Draft) -> tuple[Commands | None, AccountedLine]:

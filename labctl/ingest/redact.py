@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_interface
 
+from labctl.ingest.plain_words import WORDS
 from labctl.model.routing import KeyToken
 
 #: What follows one of these words in a line that no parser understood may be a secret.
@@ -17,6 +19,13 @@ _TELLING = re.compile(
     r"|authentication-key|auth-key|auth|authentication|priv|privacy|psk|community-string|credential\w*)\b.+"
 )
 _SNMP_COMMUNITY = re.compile(r"(?i)^(\W*snmp(?:-server)?\b.*?\b(?:community|user|host|trap\S*)\b).*")
+_TELLING_WORD = re.compile(_TELLING.pattern.removesuffix(".+"))
+#: A number that is too short for a key, a community or route target of numbers, an area, a port.
+_PLAIN = re.compile(
+    r"\d{1,5}|\d{1,10}:\d{1,10}"
+    r"|(?i:eth|ethernet|swp|lo|loopback|bond|br|vlan|vni|vxlan|po|port-channel|gi|gigabitethernet|te|tengige|et|ens|eno|enp\d+s)"
+    r"\d[\d/.:]{0,8}"
+)
 
 
 class Redactor:
@@ -45,3 +54,25 @@ def scrub(line: str) -> str:
     """A line that no parser took apart, without what may be a secret: everything after a telling word goes."""
     line = _SNMP_COMMUNITY.sub(r"\1 <removed>", line)
     return _TELLING.sub(lambda m: f"{m[1]} <removed>", line)
+
+
+def plain(line: str) -> str:
+    """A line that no parser knows, up to its first word that could be a secret: the keyword before it may be mistyped,
+    or missing, so that no telling word gives it away.
+    """
+    shown: list[str] = []
+    for word in scrub(line).split():
+        if word == "<removed>" or not _is_plain(word):
+            return " ".join([*shown, "…" if word != "<removed>" else word])
+        shown.append(word)
+    return " ".join(shown)
+
+
+def _is_plain(word: str) -> bool:
+    if word.lower() in WORDS or _TELLING_WORD.fullmatch(word) or _PLAIN.fullmatch(word):
+        return True
+    try:
+        ip_interface(word)
+    except ValueError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labctl.ingest.redact import Redactor, scrub
+from labctl.ingest.redact import Redactor, plain, scrub
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,27 @@ def test_clean_takes_known_secrets_out_of_free_text():
     redactor.token("hunter2")
     redactor.token("abc")
     assert redactor.clean("key is hunter2, not abc") == "key is <key 1>, not abc"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("neighbor 10.0.0.1 pasword hunter2", "neighbor 10.0.0.1 …"),
+        ("neighbor 10.0.0.1 hunter2", "neighbor 10.0.0.1 …"),
+        ("neighbor 2001:db8::1 remote-as 65001 hunter2", "neighbor 2001:db8::1 remote-as 65001 …"),
+        ("ip ospf mesage-digest-key 1 md5 hunter2", "ip ospf …"),
+        ("ip ospf message-digest-ky 1 hunter2", "ip ospf …"),
+        ("ip ospf authentication-key hunter2", "ip ospf authentication-key <removed>"),
+        ("secert 5 123456", "…"),
+        ("hunter2", "…"),
+        ("123456", "…"),
+        ("community hunter2", "community …"),
+        ("  password", "password"),
+        ("mpls ldp", "mpls ldp"),
+        ("interface eth1.100 area 0.0.0.0 mtu 9000", "interface eth1.100 area 0.0.0.0 mtu 9000"),
+        ("route-target import 65000:100", "route-target import 65000:100"),
+        ("", ""),
+    ],
+)
+def test_a_line_that_nobody_knows_is_shown_up_to_what_may_be_a_secret(line, shown):
+    assert plain(line) == shown
