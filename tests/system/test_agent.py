@@ -182,16 +182,19 @@ def guarded(running):
     """Whether an agent answers whose parent is the guard."""
     try:
         pid = running.agent_pid()
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            parent = int(file.read().rpartition(")")[2].split()[1])
+        pair = {pid, parent(pid)}
     except (LabctlError, FileNotFoundError):
         return False
-    return set(cgroup.pids(running.place.agent_cgroup)) == {pid, parent}
+    return set(cgroup.pids(running.place.agent_cgroup)) == pair
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
 
 
 def kill_guard(running):
-    agent = running.agent_pid()
-    return kill(next(pid for pid in cgroup.pids(running.place.agent_cgroup) if pid != agent))
+    return kill(parent(running.agent_pid()))
 
 
 def kill_agent(running):
