@@ -42,10 +42,12 @@ def ensure(inside: Inside, ref: ProcessRef, wanted: Setting) -> bool:
     if wanted.killed:
         return _kill(inside, ref, wanted, found, saved) if found else False
     if "commands" in saved:
-        if not found:
-            _start(inside, ref, saved)
+        _start(inside, ref, saved, found)
         if ref.name == "zebra":
             _restart_the_others(inside, ref)
+        saved = {
+            key: value for key, value in saved.items() if key == "stopped"
+        }  # (what stays to be put back)
         changed = True
     changed = _stop(inside, ref, saved, stop=wanted.stopped) or changed
     if not wanted.stopped:
@@ -92,9 +94,12 @@ def _kill(
     return True
 
 
-def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any]) -> None:
-    """Start what was killed, give it its configuration back, and hand it to its supervisor again."""
-    for command in saved["commands"]:
+def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any], found: Sequence[Process]) -> None:
+    """Start what was killed, give it its configuration back, and hand it to its supervisor again.
+
+    One that runs already may have been started by an agent that died before it came to the rest.
+    """
+    for command in saved["commands"] if not found else ():
         inside.runtime.spawn(inside.lab, ref.node, command)
     if not wait(lambda: bool(_found(inside, ref)), SOON_S):
         raise LabctlError("node-not-running", f"{ref.name} does not start again: {saved['commands']}")

@@ -285,6 +285,17 @@ def test_faults_overlap_and_each_ends_alone(lab, base):
     lab.is_as_before(base)
 
 
+def test_an_agent_that_died_between_a_daemon_and_its_configuration(lab, base):
+    """The daemon was started again and knows nothing yet: the next agent does not take it for what it was."""
+    lab.add("node.daemon-kill", "r1", "2s", daemon="zebra")
+    client.stop(lab.place)
+    lab.run("r1", "/usr/lib/frr/zebra -d -F traditional -A 127.0.0.1")
+    until(lambda: "zebra" in lab.names("r1"), "zebra runs")
+    time.sleep(2)
+    assert heal.heal(lab.place).left == ()
+    lab.is_as_before(base)
+
+
 def test_a_daemon_stays_dead_over_a_reboot(lab, base):
     lab.add("node.daemon-kill", "r1", daemon="ospfd")
     lab.add("node.reboot", "r1")
