@@ -20,6 +20,7 @@ from labctl.linux.netlink import Netlink
 from labctl.model.effects import Effect
 from labctl.model.lab import LabSpec
 from labctl.model.measure import Track, Window
+from labctl.model.measures import PROBE_KINDS
 from labctl.model.routes import Adjacency, AdjacencyChange, Convergence, Fib, RouteChange
 from labctl.model.scenario import ProbeSpec
 from labctl.probes.http import HttpFlow
@@ -196,7 +197,9 @@ class LabWorld:
         target = self._names.get(to, to)
         if probe.kind == "ping":
             size = cast("int", said["size"])
-            return PingFlow(self.place.node_ns(source), address, subject=f"{name}{target}", size=size)
+            usual = size == PROBE_KINDS["ping"]["size"].default
+            shown = target if usual else f"{target} ({size} bytes)"
+            return PingFlow(self.place.node_ns(source), address, subject=f"{name}{shown}", size=size)
         if probe.kind == "http":
             port, path = cast("int", said["port"]), str(said["path"])
             shown = f"http://{target}{'' if port == 80 else f':{port}'}{path}"
