@@ -41,8 +41,8 @@ class Seen:
 
     tracks: Mapping[str, Track] = field(default_factory=dict)
     subjects: Mapping[str, str] = field(default_factory=dict)
-    route_changes: tuple[RouteChange, ...] = ()
-    adjacency_changes: tuple[AdjacencyChange, ...] = ()
+    route_changes: tuple[RouteChange, ...] | None = None
+    adjacency_changes: tuple[AdjacencyChange, ...] | None = None
     convergence: Convergence | None = None
     changed: tuple[RouteChange, ...] | None = None
     lost_sessions: tuple[str, ...] | None = None
@@ -186,6 +186,8 @@ def _settled_within(expect: Expectation, seen: Seen, _: Window) -> _Said:
 
 
 def _sessions_down(expect: Expectation, seen: Seen, window: Window) -> _Said:
+    if seen.adjacency_changes is None:
+        return _unknown("what became of the sessions was not written down")
     down = [
         c for c in seen.adjacency_changes if _inside(c.t, window) and _is_up(c.before) and not _is_up(c.after)
     ]
@@ -194,6 +196,8 @@ def _sessions_down(expect: Expectation, seen: Seen, window: Window) -> _Said:
 
 
 def _route_changes(expect: Expectation, seen: Seen, window: Window) -> _Said:
+    if seen.route_changes is None:
+        return _unknown("what the routes did was not written down")
     changed = [c for c in seen.route_changes if _inside(c.t, window)]
     lines = tuple(f"{c.node} {c.prefix} {c.what}" for c in changed[:20])
     return _compared(expect, len(changed), plural(len(changed), "route change"), lines)

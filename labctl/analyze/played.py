@@ -127,6 +127,8 @@ def _before(run: Played) -> Iterable[Finding]:
         tracks=run.tracks,
         subjects=run.subjects,
         convergence=_phase(run, "before"),
+        route_changes=run.route_changes,
+        adjacency_changes=run.adjacency_changes,
         changed=(),
         lost_sessions=(),
         left=(),

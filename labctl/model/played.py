@@ -54,8 +54,8 @@ class Played:
     ready: tuple[Convergence, ...] = ()
     comparison: RouteComparison | None = None
     convergence: tuple[Convergence, ...] = ()  # the last one is that after the faults
-    route_changes: tuple[RouteChange, ...] = ()
-    adjacency_changes: tuple[AdjacencyChange, ...] = ()
+    route_changes: tuple[RouteChange, ...] | None = None  # None: the run was killed before it wrote them
+    adjacency_changes: tuple[AdjacencyChange, ...] | None = None
     checks: tuple[Checked, ...] = ()
     before: Window | None = None
     during: Window | None = None

@@ -275,10 +275,13 @@ class _Run:
 
     def unmet(self, wanted: Sequence[Expectation], window: Window, seen: Convergence) -> list[str]:
         """The expectations of the steady state that do not hold. What is 'as before' holds: this is before."""
+        routes, sessions = self.world.changes(window.start)
         evidence = expect.Seen(
             tracks=self.world.recent(window),
             subjects=self.subjects,
             convergence=seen,
+            route_changes=routes,
+            adjacency_changes=sessions,
             changed=(),
             lost_sessions=(),
             left=(),

@@ -46,7 +46,7 @@ def played(
     during = windows.get("during")
     ended = windows.get("during-end")
     after = found.get("after", [{}])[-1]
-    routes = found.get("routes", [{"routes": [], "sessions": []}])[-1]
+    routes = found.get("routes", [None])[-1]
     return Played(
         run=_meta(head, last - zero),
         steady=_expectations(head, "steady"),
@@ -58,8 +58,8 @@ def played(
         ready=tuple(_convergence(line["seen"], zero) for line in found.get("ready", ())),
         comparison=_comparison(found.get("compared", ())),
         convergence=tuple(_convergence(line["seen"], zero) for line in found.get("settled", ())),
-        route_changes=_routes(routes["routes"], zero),
-        adjacency_changes=_sessions(routes["sessions"], zero),
+        route_changes=None if routes is None else _routes(routes["routes"], zero),
+        adjacency_changes=None if routes is None else _sessions(routes["sessions"], zero),
         checks=tuple(_check(line, zero) for line in found.get("check", ())),
         before=windows.get("before"),
         during=during if ended is None or during is None else Window(start=during.start, end=ended.start),

@@ -173,12 +173,19 @@ def test_what_is_to_be_as_before(measure, field, bad):
 
 def test_every_measure_of_the_vocabulary_can_be_judged():
     full = expect.Seen(
-        tracks={"p": track([0.01] * 100)}, convergence=convergence(), changed=(), lost_sessions=(), left=()
+        tracks={"p": track([0.01] * 100)},
+        convergence=convergence(),
+        route_changes=(),
+        adjacency_changes=(),
+        changed=(),
+        lost_sessions=(),
+        left=(),
     )
     for name, measure in MEASURES.items():
         limit = measure.words[0] if measure.words else 1e6 if measure.op == "<=" else 0.0
         wanted = Expectation(measure=name, op=measure.op, limit=limit, probe="p" if measure.probe else "")
         assert expect.judge(wanted, full, ALL, "x").verdict is PASS, name
+        assert expect.judge(wanted, expect.Seen(), ALL, "x").verdict is UNKNOWN, f"{name}, nobody looked"
 
 
 def test_a_measure_that_nobody_knows_is_unknown():

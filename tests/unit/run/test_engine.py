@@ -284,12 +284,16 @@ def test_judged_again_the_run_gives_the_same_bytes(tmp_path):
 
 
 def test_a_run_that_was_killed_is_unknown_and_can_be_read(tmp_path):
-    story = Story(tmp_path, plan(cut("cut")))
+    moved = Expectation(measure="route_changes", op=">=", limit=1.0)
+    stable = Expectation(measure="sessions_down", limit=0.0)
+    story = Story(tmp_path, plan(cut("cut"), during=(moved, stable)))
+    assert story.report.verdict is Verdict.PASS
     data = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(data[: len(data) // 2])  # in the middle of a line
     (tmp_path / "samples.jsonl").unlink()
     assert story.report.verdict is Verdict.UNKNOWN
     assert any("killed" in f.summary for f in story.report.findings)
+    assert {f.verdict for f in story.report.findings if f.subject.startswith("during")} == {Verdict.UNKNOWN}
 
 
 def test_time_in_the_journal_goes_forward(tmp_path):
