@@ -12,6 +12,7 @@ from typing import Final
 from labctl.errors import LabctlError, Span
 from labctl.ingest import eos, ios, linux_host, mibs, snmprec, snmpwalk
 from labctl.ingest.frr import cumulus
+from labctl.ingest.mib_tables import Read
 from labctl.ingest.parsers import PARSERS
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import Walk
@@ -30,7 +31,7 @@ class WalkFile:
 
     kind: str
     sniff: Callable[[bytes], bool]
-    parse: Callable[[Path], mibs.Read]
+    parse: Callable[[Path], Read]
 
     def claims(self, path: str, head: bytes) -> bool:  # noqa: ARG002  (the protocol's)
         return self.sniff(head)

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from labctl.errors import LabctlError
 from labctl.ingest.inventory import SnmpAccess, Target
-from labctl.ingest.mibs import COLUMNS, SCALARS, TABLES, Oid, Varbind, decode, dotted
+from labctl.ingest.mib_tables import COLUMNS, SCALARS, TABLES, Oid, Varbind, dotted
+from labctl.ingest.mibs import decode
 from labctl.linux import netns
 from labctl.model.observation import Observation, Walk
 

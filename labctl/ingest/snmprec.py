@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from labctl.ingest.mibs import Oid, Read, Varbind, oid, ragged_end
+from labctl.ingest.mib_tables import Oid, Read, Varbind, oid, ragged_end
 from labctl.model.observation import Rejected
 from labctl.schema import infile
 

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from labctl.ingest.mibs import TABLES, Oid, Read, Varbind, oid, ragged_end
+from labctl.ingest.mib_tables import TABLES, Oid, Read, Varbind, oid, ragged_end
 from labctl.model.observation import Rejected, parse_mac
 from labctl.schema import infile
 
@@ -70,7 +70,22 @@ SYMBOLS: Final[Mapping[str, Oid]] = {
             "cdpCacheDeviceId": 6,
             "cdpCacheDevicePort": 7,
             "cdpCachePlatform": 8,
+            "cdpCacheNativeVLAN": 11,
+            "cdpCacheDuplex": 12,
         },
+        "ifStackTable": {"ifStackStatus": 3},
+        "dot3StatsTable": {"dot3StatsDuplexStatus": 19},
+        "dot1qPortVlanTable": {"dot1qPvid": 1},
+        "dot3adAggPortTable": {
+            "dot3adAggPortActorSystemID": 3,
+            "dot3adAggPortPartnerOperSystemID": 9,
+            "dot3adAggPortAttachedAggID": 13,
+            "dot3adAggPortActorPort": 14,
+            "dot3adAggPortPartnerOperPort": 17,
+        },
+        "ipNetToMediaTable": {"ipNetToMediaPhysAddress": 2},
+        "ospfNbrTable": {"ospfNbrRtrId": 3, "ospfNbrState": 6},
+        "bgpPeerTable": {"bgpPeerState": 2, "bgpPeerRemoteAs": 9},
     }.items()
     for name, column in names.items()
 }
@@ -81,7 +96,15 @@ _ROOTS: Final[Mapping[str, Oid]] = {
     "ipAddressPrefixOrigin": oid("1.3.6.1.2.1.4.32.1.5"),
 }
 #: Columns whose octets `snmpwalk` prints as a MAC when it knows the MIB.
-_MACS: Final = frozenset({(*TABLES["ifTable"], 6), (*TABLES["dot1dBase"], 1)})
+_MACS: Final = frozenset(
+    {
+        (*TABLES["ifTable"], 6),
+        (*TABLES["dot1dBase"], 1),
+        (*TABLES["dot3adAggPortTable"], 3),
+        (*TABLES["dot3adAggPortTable"], 9),
+    }
+)
+_ARP: Final = (*TABLES["ipNetToMediaTable"], 2)
 
 
 def sniff(head: bytes) -> bool:
@@ -211,7 +234,7 @@ def _integer(said: str) -> int:
 
 
 def _string(said: str, name: Oid) -> bytes:
-    if name[:-1] in _MACS:
+    if name[:-1] in _MACS or name[: len(_ARP)] == _ARP:
         mac = parse_mac(said.strip().strip('"'))
         if mac:
             return bytes.fromhex(mac.replace(":", ""))

@@ -14,18 +14,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
-from typing import Final
+from typing import Final, TypeAlias
 
 from labctl.errors import LabctlError, Span
 from labctl.ingest.rows import index_of
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import (
     AddressRow,
+    Adjacency,
     Ident,
     IdKind,
     InterfaceRow,
     Neighbour,
     Observation,
+    Station,
     Walk,
     parse_mac,
 )
@@ -44,6 +46,9 @@ TYPES: Final = {
 }
 
 
+BOND: Final = 161
+
+
 @dataclass(frozen=True, slots=True)
 class Suzieq:
     """Claims `lldp.csv` by its header, and reads its neighbours in the directory with it."""
@@ -53,7 +58,8 @@ class Suzieq:
 
     def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
         directory = os.path.dirname(path)
-        interfaces, addresses = _interfaces(os.path.join(directory, "interfaces.csv"))
+        interfaces, addresses, members = _interfaces(os.path.join(directory, "interfaces.csv"))
+        stations, adjacencies = _stations(directory, interfaces), _adjacencies(directory, interfaces)
         neighbours: dict[str, list[Neighbour]] = defaultdict(list)
         for row, where in _rows(path):
             names = {each.name: each.index for each in interfaces[row["hostname"]]}
@@ -72,6 +78,9 @@ class Suzieq:
                     interfaces=tuple(interfaces[name]),
                     neighbours=tuple(neighbours[name]),
                     addresses=tuple(addresses[name]),
+                    stations=tuple(stations[name]),
+                    adjacencies=tuple(adjacencies[name]),
+                    members=tuple(members[name]),
                     walks=(Walk(table="lldp", rows=len(neighbours[name]), complete=True, where=path),),
                     where=f"{path} {name}",
                 )
@@ -84,10 +93,16 @@ def _description(device: dict[str, str]) -> str:
     return " ".join(device[key] for key in ("vendor", "model", "os", "version") if device.get(key))
 
 
-def _interfaces(path: str) -> tuple[dict[str, list[InterfaceRow]], dict[str, list[AddressRow]]]:
-    """Interfaces and addresses by host name."""
+_Interfaces: TypeAlias = dict[str, list[InterfaceRow]]
+
+
+def _interfaces(
+    path: str,
+) -> tuple[_Interfaces, dict[str, list[AddressRow]], dict[str, list[tuple[int, int]]]]:
+    """Interfaces, addresses, and (member, bond) by host name."""
     interfaces: dict[str, list[InterfaceRow]] = defaultdict(list)
     addresses: dict[str, list[AddressRow]] = defaultdict(list)
+    masters: list[tuple[str, int, str]] = []
     for row, where in _rows(path):
         host = row["hostname"]
         index = _number(row["ifindex"]) or index_of(row["ifname"])
@@ -111,7 +126,67 @@ def _interfaces(path: str) -> tuple[dict[str, list[InterfaceRow]], dict[str, lis
                 AddressRow(if_index=index, address=ip_interface(each), where=where)
                 for each in json.loads(row[column] or "[]")
             ]
-    return interfaces, addresses
+        masters.append((host, index, row.get("master", "")))
+    bonds = {(host, i.name): i.index for host in interfaces for i in interfaces[host] if i.type == BOND}
+    members: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for host, index, master in masters:
+        if (host, master) in bonds:
+            members[host].append((index, bonds[host, master]))
+    return interfaces, addresses, members
+
+
+def _stations(directory: str, interfaces: _Interfaces) -> dict[str, list[Station]]:
+    """ARP and MAC tables. What a box says of its own addresses (`permanent`) or learnt over a tunnel is nobody near."""
+    indices = _indices(interfaces)
+    found: dict[str, list[Station]] = defaultdict(list)
+    for table in ("arpnd", "macs"):
+        for row, where in _rows(os.path.join(directory, f"{table}.csv"), optional=True):
+            index, mac = indices.get((row["hostname"], row["oif"])), parse_mac(row["macaddr"])
+            learnt = row.get("state", "reachable") in ("reachable", "stale", "delay")
+            if index is None or mac is None or row.get("flags", "") not in ("", "dynamic") or not learnt:
+                continue
+            found[row["hostname"]].append(
+                Station(
+                    if_index=index,
+                    mac=mac,
+                    address=row["ipAddress"] if table == "arpnd" and _is_address(row["ipAddress"]) else "",
+                    vlan=_number(row.get("vlan", "")),
+                    where=where,
+                )
+            )
+    return found
+
+
+def _adjacencies(directory: str, interfaces: _Interfaces) -> dict[str, list[Adjacency]]:
+    """OSPF neighbours that are full; and BGP peers (only sessions that are up have a router id)."""
+    indices = _indices(interfaces)
+    found: dict[str, list[Adjacency]] = defaultdict(list)
+    for row, where in _rows(os.path.join(directory, "ospfnbr.csv"), optional=True):
+        index = indices.get((row["hostname"], row["ifname"]))
+        if row["state"] == "full" and index is not None:
+            peer = row["peerIP"] if _is_address(row["peerIP"]) else ""
+            found[row["hostname"]].append(
+                Adjacency(
+                    protocol="ospf", if_index=index, peer=peer, peer_id=row["peerRouterId"], where=where
+                )
+            )
+    for row, where in _rows(os.path.join(directory, "bgp.csv"), optional=True):
+        index = indices.get((row["hostname"], row["peer"]))
+        if row["peerHostname"] and (index is not None or _is_address(row["peer"])):
+            found[row["hostname"]].append(
+                Adjacency(
+                    protocol="bgp",
+                    if_index=index,
+                    peer="" if index is not None else row["peer"],
+                    peer_id=row["peerHostname"],
+                    where=where,
+                )
+            )
+    return found
+
+
+def _indices(interfaces: _Interfaces) -> dict[tuple[str, str], int]:
+    return {(host, row.name): row.index for host, rows in interfaces.items() for row in rows}
 
 
 def _neighbour(row: dict[str, str], port: int | None, where: str) -> Neighbour:

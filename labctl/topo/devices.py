@@ -47,20 +47,35 @@ def _interfaces(box: Box, ports: Ports, claimed: Iterable[str]) -> tuple[Interfa
     addresses: dict[str, list[str]] = defaultdict(list)
     for seen in box.observations:
         for row in seen.interfaces:
-            rows.setdefault(row.label, row)
+            label = ports.by_index.get(row.index, row.label) if row.named else row.label
+            rows.setdefault(label, row)
         for held in seen.addresses:
             if held.if_index in ports.by_index:
                 addresses[ports.by_index[held.if_index]].append(str(held.address))
     configured = _configured(box, ports)
+    above = _aggregates(box, ports)
     kept = {i.name: i for i in box.retained.interfaces} if box.retained else {}
     return tuple(
         _with_state_of(
             kept.get(name) if name not in rows else None,
-            _interface(name, ports, rows.get(name), configured.get(name), addresses.get(name, [])),
+            replace(
+                _interface(name, ports, rows.get(name), configured.get(name), addresses.get(name, [])),
+                member_of=above.get(name, ""),
+            ),
             configured=name in configured,
         )
         for name in (*ports.kinds, *sorted(set(claimed) - ports.kinds.keys()))
     )
+
+
+def _aggregates(box: Box, ports: Ports) -> Mapping[str, str]:
+    """member -> aggregate."""
+    found: dict[str, str] = {}
+    for seen in box.observations:
+        for member, aggregate in seen.members:
+            if member in ports.by_index and aggregate in ports.by_index:
+                found.setdefault(ports.by_index[member], ports.by_index[aggregate])
+    return {member: aggregate for member, aggregate in found.items() if member != aggregate}
 
 
 def _with_state_of(before: Interface | None, now: Interface, *, configured: bool) -> Interface:
@@ -113,4 +128,6 @@ def _interface(
         description=(meant.description if meant else "") or (row.alias if row else ""),
         role=ports.roles.get(name, Role.DATA),
         kind=ports.kinds.get(name, ""),
+        vlan=row.vlan if row else None,
+        duplex=row.duplex if row else "",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -182,9 +182,15 @@ def hypotheses_of(
 
 
 def add_subnets(
-    found: Sequence[Subnet], hypotheses: dict[CableId, Hypothesis], used: set[PortId], speaks: set[str]
+    found: Sequence[Subnet],
+    hypotheses: dict[CableId, Hypothesis],
+    used: set[PortId],
+    speaks: set[str],
+    relayed: Callable[[PortId], bool] = lambda _: False,
 ) -> list[Segment]:
     """Two members speak for a cable; more, when no neighbour row says otherwise, for a segment.
+
+    relayed: does a bridge see the port's address? Then what it is plugged into is that bridge.
 
     Two members that both listen for neighbours and hear nobody there are not joined directly: in a narrow subnet that
     is a doubt, in a wide one there is a switch in between.
@@ -198,7 +204,8 @@ def add_subnets(
         if subnet.aggregate and frozenset(port.node for port in subnet.ports) in joined:
             continue  # the members of the aggregate are the cables
         silent = all(port.node in speaks and port not in wired for port in subnet.ports)
-        if len(subnet.ports) == 2 and (subnet.narrow or not silent):
+        between = silent or (not subnet.narrow and any(map(relayed, subnet.ports)))
+        if len(subnet.ports) == 2 and (subnet.narrow or not between):
             cable = CableId.of(*subnet.ports)
             hypothesis = hypotheses.setdefault(cable, Hypothesis(cable))
             how = "silent" if silent else "narrow" if subnet.narrow else "wide"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from labctl.ingest import mibs
-from labctl.ingest.mibs import TABLES, Varbind, decode, oid
+from labctl.ingest import mib_tables
+from labctl.ingest.mib_tables import TABLES, Varbind, oid
+from labctl.ingest.mibs import decode
 from labctl.model.observation import IdKind
 
 MAC = bytes.fromhex("c006c3a13f46")
@@ -189,14 +190,14 @@ def test_serials_of_chassis_only_and_no_placeholders():
 
 
 def test_the_longest_root_wins():
-    assert mibs.locate(oid("1.0.8802.1.1.2.1.3.7.1.3.49")) == ("lldpLocPortTable", 3, (49,))
-    assert mibs.locate(oid("1.0.8802.1.1.2.1.3.2.0")) == ("lldpLoc", 2, (0,))
-    assert mibs.locate(oid("1.3.6.1.4.1.9")) is None
+    assert mib_tables.locate(oid("1.0.8802.1.1.2.1.3.7.1.3.49")) == ("lldpLocPortTable", 3, (49,))
+    assert mib_tables.locate(oid("1.0.8802.1.1.2.1.3.2.0")) == ("lldpLoc", 2, (0,))
+    assert mib_tables.locate(oid("1.3.6.1.4.1.9")) is None
 
 
 def test_a_walk_that_ends_inside_a_column_is_ragged():
     whole = cells("ifTable", {"1": {2: "a", 4: 1}, "2": {2: "b", 4: 1}})
     whole.sort(key=lambda cell: cell.oid)
-    assert mibs.ragged_end(whole) is None
-    assert mibs.ragged_end(whole[:-1]) == "it ends in column 4 of ifTable, after 1 of 2 rows"
-    assert mibs.ragged_end([]) is None
+    assert mib_tables.ragged_end(whole) is None
+    assert mib_tables.ragged_end(whole[:-1]) == "it ends in column 4 of ifTable, after 1 of 2 rows"
+    assert mib_tables.ragged_end([]) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.ingest import mibs, snmprec
+from labctl.ingest import mib_tables, mibs, snmprec
 from labctl.model.observation import Found
 from labctl.topo.identity import identify
 from labctl.topo.merge import merge
@@ -57,14 +57,14 @@ def test_the_stadium_has_exactly_the_cables_that_it_has():
 @pytest.mark.parametrize("path", WALKS, ids=lambda p: p.stem)
 def test_every_row_is_kept_or_its_rejection_explained(path):
     indices = {
-        tuple(mibs.oid(match[1]))
+        tuple(mib_tables.oid(match[1]))
         for line in path.read_bytes().decode("latin-1").splitlines()
         if (match := re.match(r"1\.0\.8802\.1\.1\.2\.1\.4\.1\.1\.\d+\.([\d.]+)\|", line))
     }
     seen = observe(path)
     kept = {row.index for row in seen.neighbours if row.protocol == "lldp"}
     rejected = " ".join(row.reason for row in seen.rejected)
-    explained = {index for index in indices - kept if f"lldp row {mibs.dotted(index)} " in rejected}
+    explained = {index for index in indices - kept if f"lldp row {mib_tables.dotted(index)} " in rejected}
     later = {(i[-2:], i) for i in kept}  # the same row under an earlier timeMark
     replaced = {i for i in indices - kept - explained if any(k == i[-2:] and j > i for k, j in later)}
     assert indices - kept - explained - replaced == set()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.ingest import mibs, snmpwalk
+from labctl.ingest import mib_tables, mibs, snmpwalk
 from labctl.model.observation import Found
 from labctl.topo.merge import merge
 
@@ -77,7 +77,7 @@ def test_values_of_every_type(tmp_path, line, value):
 )
 def test_symbolic_names(tmp_path, name, oid):
     result = read(tmp_path, f"{name} = INTEGER: 3\n")
-    assert [mibs.dotted(c.oid) for c in result.cells] == [oid]
+    assert [mib_tables.dotted(c.oid) for c in result.cells] == [oid]
 
 
 def test_names_of_tables_that_labctl_does_not_read_are_passed_over(tmp_path):

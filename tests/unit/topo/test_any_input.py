@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.ingest.mibs import COLUMNS, TABLES, Varbind, decode
+from labctl.ingest.mib_tables import COLUMNS, TABLES, Varbind
+from labctl.ingest.mibs import decode
 from labctl.model.observation import Found
 from labctl.topo.identity import identify
 from labctl.topo.merge import merge
