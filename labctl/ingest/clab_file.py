@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labctl.ingest.parsers import PARSERS
-from labctl.ingest.rows import index_of, read_text
+from labctl.ingest.rows import index_of
 from labctl.ingest.sources import Context, Reading
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.model.observation import CableRow, InterfaceRow, Observation
@@ -64,7 +64,7 @@ class ClabFile:
 def _cables(lab: LabSpec, bridges: set[str], path: str) -> list[CableRow]:
     """Cables between nodes. A node of kind bridge is no device but the segment that its members share."""
     kinds = {node.name: node.kind for node in lab.nodes}
-    lines = read_text(path).splitlines()
+    lines = infile.text(path).splitlines()
     found: list[CableRow] = []
     members: dict[str, list[tuple[tuple[str, str], str]]] = defaultdict(list)
     for cable in lab.cables:

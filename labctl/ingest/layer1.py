@@ -10,6 +10,7 @@ from labctl.errors import LabctlError, Span
 from labctl.ingest import rows
 from labctl.ingest.sources import Context, Reading
 from labctl.model.observation import CableRow
+from labctl.schema import infile
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Layer1:
         return named or (path.endswith(".json") and b'"edges"' in head and b'"interfaceName"' in head)
 
     def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
-        document = rows.Document(rows.read_text(path), path)
+        document = rows.Document(infile.text(path), path)
         edges = document.root.get("edges") if isinstance(document.root, rows.Record) else None
         if not isinstance(edges, list):
             raise LabctlError(

@@ -25,6 +25,7 @@ from labctl.model.observation import (
     Walk,
     parse_mac,
 )
+from labctl.schema import infile
 
 KINDS: Final[Mapping[str, IdKind]] = {
     "mac": IdKind.MAC,
@@ -44,7 +45,7 @@ class Lldpcli:
         return re.match(rb'\s*\{\s*"(lldp|local-chassis)"\s*:', head) is not None
 
     def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
-        document = rows.Document(rows.read_text(path), path)
+        document = rows.Document(infile.text(path), path)
         root = document.root if isinstance(document.root, rows.Record) else rows.Record()
         host = _SUFFIX.sub("", rows.stem(path))
         if "lldp" not in root:

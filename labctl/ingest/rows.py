@@ -25,14 +25,6 @@ def index_of(port: str) -> int:
     return NO_INDEX + int.from_bytes(hashlib.sha256(port.encode("utf-8", "replace")).digest()[:5])
 
 
-def read_text(path: str, hint: str | None = None) -> str:
-    """The text of a file. What is not UTF-8 is shown as such and harms no other row."""
-    try:
-        return infile.text(path)
-    except LabctlError as error:
-        raise LabctlError(error.code, error.message, where=error.where, hint=error.hint or hint) from None
-
-
 # -- JSON -------------------------------------------------------------------------------------------------------
 
 
@@ -102,7 +94,7 @@ def header(line: str) -> tuple[list[str], str]:
 
 def read_csv(path: str, broken: list[LabctlError]) -> Iterator[tuple[dict[str, str], int]]:
     """Rows by column, with their lines. A row that does not fit the header goes to `broken`."""
-    text = read_text(path)
+    text = infile.text(path)
     columns, delimiter = header(text.partition("\n")[0].rstrip("\r"))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     line = 1

@@ -391,7 +391,7 @@ class JsonTable:
         return kind_of(keys, rows.stem(path)) is not None
 
     def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
-        document = rows.Document(rows.read_text(path), path)
+        document = rows.Document(infile.text(path), path)
         found = Tables(path)
         root = document.root
         lists = root.items() if isinstance(root, dict) else [(rows.stem(path), root)]
