@@ -5,12 +5,13 @@ records -> boxes -> ports -> claims -> segments and cables -> links, with the co
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from labctl.model.observation import Found
-from labctl.model.topology import Conflict, Device, Interface, Link, Role, Segment, Topology
+from labctl.model.topology import Conflict, Device, Evidence, Interface, Link, Role, Segment, Topology
 from labctl.names import PortId
 from labctl.topo import checks
 from labctl.topo.aggregates import add_lacp, unfold
@@ -144,15 +145,16 @@ def conclude(name: str, weighed: Weighed, *, draw_hosts: bool = False) -> Topolo
         *checks.one_sided(weighed.chosen),
         *checks.mismatches(links, interfaces),
     }
+    ordered = (replace(c, said=in_order(c.said)) for c in conflicts)
     return Topology(
         name=name,
         devices=tuple(sorted(devices, key=lambda d: (not d.polled, d.name))),
         links=tuple(sorted(links, key=lambda link: (link.a, link.b))),
         segments=tuple(
-            replace(s, role=_role(s.ports, interfaces))
+            replace(s, role=_role(s.ports, interfaces), evidence=in_order(s.evidence))
             for s in sorted(weighed.segments, key=lambda s: s.name)
         ),
-        conflicts=tuple(sorted(conflicts, key=lambda c: (c.kind, c.subject, c.resolution))),
+        conflicts=tuple(sorted(ordered, key=lambda c: (c.kind, c.subject, c.resolution, *map(str, c.said)))),
     )
 
 
@@ -177,8 +179,17 @@ def _link(hypothesis: Hypothesis, interfaces: Mapping[PortId, Interface]) -> Lin
         role=_role((hypothesis.cable.a, hypothesis.cable.z), interfaces),
         two_sided=hypothesis.two_sided,
         confidence=round(hypothesis.confidence, 4),
-        evidence=tuple(hypothesis.evidence),
+        evidence=in_order(hypothesis.evidence),
     )
+
+
+def in_order(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """By source and place, numbers as numbers: the same whatever was read first."""
+    return tuple(sorted(evidence, key=lambda e: (e.source, _natural(e.where), e.said, e.rule)))
+
+
+def _natural(text: str) -> list[tuple[str, int]]:
+    return [(word, int(n or 0)) for word, n in re.findall(r"(\D*)(\d{0,18})", text)]
 
 
 def _role(ports: Iterable[PortId], interfaces: Mapping[PortId, Interface]) -> Role:
