@@ -43,6 +43,8 @@ def graph(
     if to is not None:
         whole.check(to)
     topology = app.load(source or lab, Instance.here())
+    if output is Format.SVG and len(topology.devices) > svg.LARGE:
+        out.say(f"{len(topology.devices):,} devices are too many for a layout: they are drawn in rows")
     match output:
         case Format.TABLE:
             text = drawing.terminal(topology, width=min(140, shutil.get_terminal_size((100, 24)).columns - 4))

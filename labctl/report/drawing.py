@@ -18,6 +18,7 @@ from labctl.topo.layout import aligned, box, layout
 
 DRAWN = 26  # a grid of characters has no room for more devices
 WIDTH = 100
+LISTED = 1000  # lines of one list: a terminal keeps about that many
 
 
 def terminal(topology: Topology, *, width: int = WIDTH) -> str:
@@ -37,20 +38,30 @@ def _terminal(topology: Topology, width: int) -> Iterator[str]:
     if single or found.links:
         yield ""
         yield "single points of failure (* in the picture):"
-        for kind, each in [("device", c) for c in found.devices] + [("link", c) for c in found.links]:
+        each_kind = [("device", c) for c in found.devices] + [("link", c) for c in found.links]
+        for kind, each in each_kind[:LISTED]:
             yield f"  {kind:<6}  {each.what}  cuts off {_named(each)}"
+        yield from _more(len(each_kind))
     links = _links(topology)
     if links:
         yield ""
-        left = max(len(str(link.a)) for link in links)
-        right = max(len(str(link.b)) for link in links)
+        left = max(len(str(link.a)) for link in links[:LISTED])
+        right = max(len(str(link.b)) for link in links[:LISTED])
         bridges = {c.what for c in found.links}
-        for link in links:
+        for link in links[:LISTED]:
             notes = ["no second way"] if str(link.id) in bridges else []
             notes += [] if link.two_sided else ["known from one side only"]
             yield f"  {link.a!s:>{left}} ── {link.b!s:<{right}}  {', '.join(notes)}".rstrip()
-    for segment in _segments(topology):
+        yield from _more(len(links))
+    segments = _segments(topology)
+    for segment in segments[:LISTED]:
         yield f"  segment {segment.name}: {', '.join(str(p) for p in sorted(segment.ports))}"
+    yield from _more(len(segments))
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > LISTED:
+        yield f"  … and {number - LISTED:,} more, which `--format json` lists"
 
 
 def summary(topology: Topology, found: Cuts) -> str:
@@ -172,8 +183,8 @@ def mermaid(topology: Topology) -> str:
 def as_json(topology: Topology) -> dict[str, Any]:
     """What `labctl graph --format json` prints."""
     found = cuts(graph(topology))
-    devices = {c.what: list(c.cuts_off) for c in found.devices}
-    links = {c.what: list(c.cuts_off) for c in found.links}
+    devices = {c.what: c for c in found.devices}
+    links = {c.what: c for c in found.links}
     known = {d.name: d for d in topology.devices}
     return {
         "version": 1,
@@ -183,8 +194,7 @@ def as_json(topology: Topology) -> dict[str, Any]:
                 "name": name,
                 "platform": known[name].platform if name in known else "",
                 "polled": name in known and known[name].polled,
-                "single_point_of_failure": name in devices,
-                "cuts_off": devices.get(name, []),
+                **_lost(devices.get(name)),
             }
             for name in _names(topology)
         ],
@@ -194,8 +204,7 @@ def as_json(topology: Topology) -> dict[str, Any]:
                 "a": _port(link.a),
                 "b": _port(link.b),
                 "two_sided": link.two_sided,
-                "single_point_of_failure": str(link.id) in links,
-                "cuts_off": links.get(str(link.id), []),
+                **_lost(links.get(str(link.id))),
             }
             for link in _links(topology)
         ],
@@ -203,6 +212,15 @@ def as_json(topology: Topology) -> dict[str, Any]:
             {"name": s.name, "ports": [_port(p) for p in sorted(s.ports)]} for s in _segments(topology)
         ],
         "parts": [list(part) for part in found.parts],
+    }
+
+
+def _lost(cut: Cut | None) -> dict[str, Any]:
+    """At most the first hundred names (`topo.cuts.NAMED`), and how many there are."""
+    return {
+        "single_point_of_failure": cut is not None,
+        "cuts_off": list(cut.cuts_off) if cut else [],
+        "cuts_off_count": cut.count if cut else 0,
     }
 
 
@@ -226,7 +244,7 @@ def _names(topology: Topology) -> list[str]:
 
 def _named(cut: Cut) -> str:
     shown = ", ".join(cut.cuts_off[:6])
-    return f"{shown} and {len(cut.cuts_off) - 6} more" if len(cut.cuts_off) > 6 else shown
+    return f"{shown} and {cut.count - 6} more" if cut.count > 6 else shown
 
 
 def _count(number: int, noun: str) -> str:

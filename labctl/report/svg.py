@@ -17,7 +17,7 @@ import networkx as nx
 
 from labctl.model.topology import Link, Topology
 from labctl.names import PortId
-from labctl.topo.cuts import Cuts, cuts, unreachable
+from labctl.topo.cuts import Cut, Cuts, cuts, unreachable
 from labctl.topo.graph import SEGMENT, graph
 from labctl.topo.layout import Point, aligned, box, layout, off_lines, spread
 
@@ -26,6 +26,7 @@ CHAR = 7.4  # px of a character of a device's name
 SMALL = 5.6  # px of a character of a port's name
 HEIGHT = 30.0
 MARGIN = 46.0
+LARGE = 400  # of more devices the layout takes minutes, and its lines cross all the same
 
 STYLE = """
 .topology{--ink:#1b2430;--faint:#66727f;--line:#8b97a5;--box:#ffffff;--edge:#5b6b7d;--bad:#c62828;--warn:#b26a00;
@@ -99,6 +100,8 @@ def _opening(width: float, height: float) -> str:
 
 def _places(g: nx.MultiGraph) -> dict[str, Point]:
     """Layout in pixels, wider than high because names are, and with no two boxes on each other."""
+    if len(g) > LARGE:
+        return _in_rows(g)
     raw = layout(g)
     placed = aligned(aspect(raw), within=16.0)
     apart = spread(placed, _size, gap=26.0)
@@ -114,6 +117,17 @@ def aspect(places: Mapping[str, Point]) -> dict[str, Point]:
     return {n: (x * unit * 1.15, y * unit * 0.85) for n, (x, y) in places.items()}
 
 
+def _in_rows(g: nx.MultiGraph) -> dict[str, Point]:
+    """More than a picture can show: a grid in which neighbours are near each other. Linear where a layout is not."""
+    order: list[str] = []
+    for part in sorted(nx.connected_components(g), key=lambda p: (-len(p), min(p))):
+        first = min(part, key=lambda n: (-g.degree(n), n))
+        order += [first, *(v for _, v in nx.bfs_edges(g, first, sort_neighbors=sorted))]
+    across = math.ceil(math.sqrt(len(order)))
+    wide = max(map(_width, order)) + 26.0
+    return {n: (i % across * wide, i // across * 3 * HEIGHT) for i, n in enumerate(order)}
+
+
 def _size(name: str) -> Point:
     return _width(name), HEIGHT
 
@@ -123,7 +137,7 @@ def _width(name: str) -> float:
 
 
 def _devices(g: nx.MultiGraph, at: Mapping[str, Point], points: Cuts, off: frozenset[str]) -> Iterable[str]:
-    single = {c.what: c.cuts_off for c in points.devices}
+    single = {c.what: c for c in points.devices}
     for name, data in sorted(g.nodes(data=True)):
         x, y = at[name]
         if name.startswith(SEGMENT):
@@ -134,7 +148,7 @@ def _devices(g: nx.MultiGraph, at: Mapping[str, Point], points: Cuts, off: froze
         title = [name, device.platform if device else "known only from its neighbours"]
         if name in single:
             classes.append("articulation")
-            title.append(f"single point of failure: cuts off {', '.join(single[name])}")
+            title.append(f"single point of failure: cuts off {_lost(single[name])}")
         if device is not None and not device.polled:
             classes.append("unpolled")
         if name in off:
@@ -149,10 +163,15 @@ def _devices(g: nx.MultiGraph, at: Mapping[str, Point], points: Cuts, off: froze
         )
 
 
+def _lost(cut: Cut) -> str:
+    more = cut.count - len(cut.cuts_off)
+    return ", ".join(cut.cuts_off) + (f" and {more} more" if more else "")
+
+
 def _links(
     g: nx.MultiGraph, at: Mapping[str, Point], points: Cuts, marks: Marks, *, ports: bool
 ) -> Iterable[str]:
-    bridges = {c.what: c.cuts_off for c in points.links}
+    bridges = {c.what: c for c in points.links}
     beside: dict[tuple[str, str], list[tuple[str, dict[str, object]]]] = defaultdict(list)
     for u, v, key, data in g.edges(keys=True, data=True):
         beside[min(u, v), max(u, v)].append((key, data))
@@ -173,7 +192,7 @@ def _link(  # noqa: PLR0917  (one line of the picture)
     a: Point,
     z: Point,
     bow: float,
-    bridges: Mapping[str, tuple[str, ...]],
+    bridges: Mapping[str, Cut],
     marks: Marks,
 ) -> Iterable[str]:
     classes = ["link"]
@@ -183,7 +202,7 @@ def _link(  # noqa: PLR0917  (one line of the picture)
         title.append("known from one side only")
     if key in bridges:
         classes.append("bridge")
-        title.append(f"single point of failure: cuts off {', '.join(bridges[key])}")
+        title.append(f"single point of failure: cuts off {_lost(bridges[key])}")
     if key in marks.broken:
         classes.append("broken")
         title.append("broken in this run")

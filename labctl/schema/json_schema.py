@@ -260,7 +260,11 @@ def _run() -> Schema:
 
 def _graph() -> Schema:
     port = _object({"device": _TEXT, "port": _TEXT})
-    cut: Mapping[str, Schema] = {"single_point_of_failure": _BOOL, "cuts_off": _list(_TEXT)}
+    cut: Mapping[str, Schema] = {
+        "single_point_of_failure": _BOOL,
+        "cuts_off": _list(_TEXT),
+        "cuts_off_count": _COUNT,
+    }
     device = _object({"name": _TEXT, "platform": _TEXT, "polled": _BOOL, **cut})
     link = _object({"id": _TEXT, "a": port, "b": port, "two_sided": _BOOL, **cut})
     return _versioned(

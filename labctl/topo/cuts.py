@@ -7,19 +7,26 @@ it cuts off: the smaller part, which is the part that people will call about.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
 from labctl.topo.graph import SEGMENT
 
+#: Of what a cut separates, so many are named; a chain of thousands would name millions.
+NAMED = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """`what`: device name or link id; `cuts_off`: the devices that are separated from the largest remaining part."""
+    """`what`: device name or link id; `cuts_off`: the devices that are separated from the largest remaining part, the
+    first `NAMED` of them by name; `count`: how many they are.
+    """
 
     what: str
     cuts_off: tuple[str, ...]
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +43,18 @@ def cuts(g: nx.MultiGraph) -> Cuts:
     simple = nx.Graph()
     simple.add_nodes_from(g.nodes)
     simple.add_edges_from((u, v) for u, v in g.edges() if u != v)
-    devices = [
-        Cut(what=node, cuts_off=_cut_off(simple, node))
-        for node in sorted(nx.articulation_points(simple))
-        if not node.startswith(SEGMENT)
-    ]
-    links = []
-    for u, v in nx.bridges(simple):
-        if g.number_of_edges(u, v) == 1:
-            links.append(Cut(what=next(iter(g[u][v])), cuts_off=_behind(simple, u, v)))
-    parts = sorted((_devices(part) for part in nx.connected_components(simple)), key=lambda p: (-len(p), p))
+    devices: list[Cut] = []
+    links: list[Cut] = []
+    whole: dict[frozenset[str], list[set[str]]] = {
+        frozenset(part): [] for part in nx.connected_components(simple)
+    }
+    of = {node: blocks for part, blocks in whole.items() for node in part}
+    for block in nx.biconnected_components(simple):
+        of[next(iter(block))].append(block)
+    for part, blocks in whole.items():
+        if blocks:
+            _Tree(part, blocks, g).cuts(devices, links)
+    parts = sorted((_devices(set(part)) for part in whole), key=lambda p: (-len(p), p))
     return Cuts(devices=_worst_first(devices), links=_worst_first(links), parts=tuple(p for p in parts if p))
 
 
@@ -63,19 +72,113 @@ def unreachable(g: nx.MultiGraph, broken: frozenset[str], *, from_: str | None =
     return _devices(lost)
 
 
-def _cut_off(simple: nx.Graph, node: str) -> tuple[str, ...]:
-    around = nx.node_connected_component(simple, node) - {node}
-    parts = list(nx.connected_components(simple.subgraph(around)))
-    largest = max(parts, key=lambda p: (len(_devices(p)), min(p)))
-    return _devices(around - largest)
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What lies below a place of the tree: how many devices, the first node's name, and the first devices' names."""
+
+    count: int
+    first: str
+    names: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, str]:
+        return self.count, self.first
 
 
-def _behind(simple: nx.Graph, u: str, v: str) -> tuple[str, ...]:
-    whole = nx.node_connected_component(simple, u)
-    without = nx.restricted_view(simple, [], [(u, v)])
-    side = nx.node_connected_component(without, v)
-    smaller = min((side, whole - side), key=lambda p: (len(_devices(p)), min(p)))
-    return _devices(smaller)
+def _together(sides: Iterable[_Side]) -> _Side:
+    every = list(sides)
+    return _Side(
+        sum(side.count for side in every),
+        min(side.first for side in every),
+        tuple(sorted(name for side in every for name in side.names)[:NAMED]),
+    )
+
+
+class _Tree:
+    """The blocks of a connected part (what no single device splits) and the nodes in them, as a tree.
+
+    It hangs on its middle, so that what lies below any place is at most half of all: so the part that a cut leaves is
+    the one above, and everything is found in one pass from the leaves. Places are names, and numbers for blocks.
+    """
+
+    def __init__(self, part: Iterable[str], blocks: Sequence[set[str]], g: nx.MultiGraph) -> None:
+        self._g = g
+        self._blocks = blocks
+        self._total = 0
+        self._around: dict[str | int, list[str | int]] = {node: [] for node in part}
+        for number, block in enumerate(blocks):
+            self._around[number] = sorted(block)
+            for node in block:
+                self._around[node].append(number)
+
+    def cuts(self, devices: list[Cut], links: list[Cut]) -> None:
+        root = self._middle()
+        order = self._from(root)
+        below: dict[str | int, _Side] = {}
+        for place, above in reversed(order):
+            parts = [below[each] for each in self._around[place] if each != above]
+            if isinstance(place, int):
+                self._link(place, above, parts, links)
+            elif len(self._around[place]) > 1 and not place.startswith(SEGMENT):
+                if above is None:  # the largest part is one of those below
+                    parts.remove(max(parts, key=lambda side: side.size))
+                lost = _together(parts)
+                devices.append(Cut(what=place, cuts_off=lost.names, count=lost.count))
+                parts = [below[each] for each in self._around[place] if each != above]
+            if isinstance(place, str):
+                counts = not place.startswith(SEGMENT)
+                parts = [*parts, _Side(int(counts), place, (place,) if counts else ())]
+            below[place] = _together(parts)
+
+    def _link(
+        self,
+        block: int,
+        above: str | int | None,
+        parts: Sequence[_Side],
+        links: list[Cut],
+    ) -> None:
+        """A block of two nodes with one edge is a bridge."""
+        if len(self._blocks[block]) != 2:
+            return
+        u, v = sorted(self._blocks[block])
+        if self._g.number_of_edges(u, v) != 1:
+            return
+        if above is None:
+            lost = min(parts, key=lambda side: side.size)
+        else:
+            lost = parts[0]
+            if 2 * lost.count == self._total:
+                lost = min(lost, self._rest(block, above), key=lambda side: side.size)
+        links.append(Cut(what=next(iter(self._g[u][v])), cuts_off=lost.names, count=lost.count))
+
+    def _rest(self, block: int, above: str | int) -> _Side:
+        """What lies on the other side of a block; asked only where both sides are equal."""
+        own = {place for place, _ in self._from(above, without=block)}
+        nodes = [place for place in own if isinstance(place, str)]
+        names = sorted(name for name in nodes if not name.startswith(SEGMENT))
+        return _Side(len(names), min(nodes), tuple(names[:NAMED]))
+
+    def _from(self, root: str | int, without: int | None = None) -> list[tuple[str | int, str | int | None]]:
+        """Every place with the one above it; what is above comes first."""
+        order: list[tuple[str | int, str | int | None]] = [(root, None)]
+        for place, above in order:
+            order += [(each, place) for each in self._around[place] if each not in (above, without)]
+        return order
+
+    def _middle(self) -> str | int:
+        order = self._from(next(iter(self._around)))
+        weight = {place: int(isinstance(place, str) and not place.startswith(SEGMENT)) for place, _ in order}
+        heaviest = dict.fromkeys(weight, 0)
+        for place, above in reversed(order):
+            if above is not None:
+                weight[above] += weight[place]
+                heaviest[above] = max(heaviest[above], weight[place])
+        self._total = weight[order[0][0]]
+        return next(
+            place
+            for place, _ in order
+            if 2 * max(heaviest[place], self._total - weight[place]) <= self._total
+        )
 
 
 def _devices(nodes: set[str]) -> tuple[str, ...]:
@@ -83,4 +186,4 @@ def _devices(nodes: set[str]) -> tuple[str, ...]:
 
 
 def _worst_first(found: list[Cut]) -> tuple[Cut, ...]:
-    return tuple(sorted(found, key=lambda c: (-len(c.cuts_off), c.what)))
+    return tuple(sorted(found, key=lambda c: (-c.count, c.what)))

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -88,3 +89,17 @@ def test_a_file_that_cannot_be_written(here, capsys, tmp_path):
     code, _, err = run(capsys, "two.clab.yml", "-f", "svg", "-o", "pictures/two.svg")
     assert code == 6
     assert "error: cannot-write\n  pictures/two.svg  " in err
+
+
+def test_what_is_too_much_for_a_terminal_or_a_layout_is_said(here, capsys, tmp_path):
+    names = [f"r{i}" for i in range(1202)]
+    links = tuple(Link(a=PortId(a, "1"), b=PortId(b, "2"), two_sided=True) for a, b in pairwise(names))
+    devices = tuple(Device(id=n, name=n, polled=True) for n in names)
+    topology = Topology(name="chain", devices=devices, links=links)
+    (tmp_path / "chain.yml").write_text(files.dump_snapshot(Snapshot(topology=topology)))
+    _, out, _ = run(capsys, "chain.yml")
+    assert "  … and 201 more, which `--format json` lists" in out.splitlines()
+    assert "cuts off r0, r1, r10, r100, r101, r102 and 594 more" in out
+    _, out, err = run(capsys, "chain.yml", "-f", "svg")
+    assert err == "1,202 devices are too many for a layout: they are drawn in rows\n"
+    assert out.count('<g class="device') == 1202 + 1  # and one in the legend

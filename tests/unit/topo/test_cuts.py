@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from labctl.model.topology import Link, Segment, Topology
 from labctl.names import CableId, PortId
 from labctl.topo.cuts import cuts, unreachable
-from labctl.topo.graph import graph
+from labctl.topo.graph import SEGMENT, graph
 
 
 def network(*cables, segments=()):
@@ -56,7 +58,22 @@ def test_what_a_break_leaves_unreachable():
 def networks(draw):
     names = "abcdefg"
     pairs = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=14))
-    return network(*(f"{a}:{i}--{b}:x{i}" for i, (a, b) in enumerate(pairs)))
+    on_the_lan = draw(st.lists(st.sampled_from(names), max_size=4, unique=True))
+    lan = Segment(name="lan", ports=tuple(PortId(name, "9") for name in on_the_lan))
+    cables = (f"{a}:{i}--{b}:x{i}" for i, (a, b) in enumerate(pairs))
+    return network(*cables, segments=(lan,) if on_the_lan else ())
+
+
+def devices_in(part):
+    return [name for name in part if not name.startswith(SEGMENT)]
+
+
+def test_a_long_chain_names_the_first_hundred_and_counts_all():
+    names = [f"r{i:04}" for i in range(3001)]
+    found = cuts(network(*(f"{a}:1--{b}:2" for a, b in pairwise(names))))
+    assert (found.devices[0].what, found.devices[0].count) == ("r1500", 1500)
+    assert found.devices[0].cuts_off == tuple(names[:100])
+    assert (found.links[0].count, len(found.links), len(found.devices)) == (1500, 3000, 2999)
 
 
 @settings(max_examples=150, deadline=None)
@@ -65,13 +82,20 @@ def test_by_trying(g):
     """The definition itself: take each away and count the parts."""
     found = cuts(g)
     whole = nx.number_connected_components(g)
-    for name in g:
+    for name in devices_in(g):
         rest = nx.number_connected_components(g.subgraph(set(g) - {name}))
         isolated = len(g[name]) == 0 or set(g[name]) == {name}
         assert (name in {c.what for c in found.devices}) == (rest > whole - isolated)
+    for cut in found.devices:
+        around = nx.node_connected_component(g, cut.what) - {cut.what}
+        rest = [(devices_in(p), min(p)) for p in nx.connected_components(g.subgraph(around))]
+        rest.remove(max(rest, key=lambda side: (len(side[0]), side[1])))
+        lost = tuple(sorted(name for side, _ in rest for name in side))
+        assert (cut.cuts_off, cut.count) == (lost, len(lost))
     for u, v, key in list(g.edges(keys=True)):
         without = g.copy()
         without.remove_edge(u, v, key)
         assert (key in {c.what for c in found.links}) == (nx.number_connected_components(without) > whole)
     for cut in found.links:
+        assert cut.count == len(cut.cuts_off)
         assert cut.cuts_off == unreachable(g, frozenset({cut.what}))
