@@ -42,6 +42,21 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="a long suite: `make soak` runs it"))
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # one of several processes: the first one prints
+        session.config.workeroutput["figures"] = soaking.FIGURES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    soaking.FIGURES.extend(getattr(node, "workeroutput", {}).get("figures", ()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in soaking.FIGURES:
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def seed():
     return SEED

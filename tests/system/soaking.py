@@ -7,6 +7,8 @@ passed removes the file, so the next one starts over.
 import os
 import subprocess
 
+#: Lines for the end of the run: what a suite counted. (Output of a test that passes is not shown.)
+FIGURES = []
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import leftovers
 import pytest
+import soaking
 from rig import until
 
 from labctl.agent import client
@@ -163,12 +164,9 @@ FELL_ON = collections.Counter()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _counts(pytestconfig):
+def _counts():
     yield
-    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line("")
-    for what, count in sorted(FELL_ON.items()):
-        terminal.write_line(f"crash points: {count:3} {what}")
+    soaking.FIGURES += [f"crash points: {count:3} {what}" for what, count in sorted(FELL_ON.items())]
 
 
 def sample(seed):

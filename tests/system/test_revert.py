@@ -25,6 +25,7 @@ import time
 import agentkill
 import basestate
 import pytest
+import soaking
 import yaml
 from faultlab import CASES, Lab, spec
 from labs import deployed, instance, nothing_left
@@ -188,15 +189,11 @@ SURVIVED = collections.Counter()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _counts(pytestconfig):
+def _counts():
     yield
-    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line("")
-    for what, count in sorted(SURVIVED.items()):
-        terminal.write_line(f"revert points: {count:3} {what}")
-    terminal.write_line(
-        f"revert points: {sum(SURVIVED.values()):3} killed and back at base, of {POINTS} in all"
-    )
+    soaking.FIGURES += [f"revert points: {count:3} {what}" for what, count in sorted(SURVIVED.items())]
+    total = f"{sum(SURVIVED.values()):3} killed and back at base, of {POINTS} in all"
+    soaking.FIGURES.append(f"revert points: {total}")
 
 
 def sample(seed):
