@@ -15,7 +15,7 @@ from typing import Final
 from labctl.errors import Span
 from labctl.ingest.commands import Commands, take
 from labctl.ingest.draft import Draft
-from labctl.ingest.redact import scrub
+from labctl.ingest.redact import plain, scrub
 from labctl.model.account import AccountedLine, LineClass
 
 MAX_LINE: Final = 8192  # longer lines are no configuration
@@ -104,7 +104,7 @@ class _Walk:
         found = level.commands.find(line) if level.commands else None
         if found is None:
             if level.commands and level.commands.swallow:
-                return self._told(scrub(line), level.commands.swallow, level.commands.name)
+                return self._told(plain(line), level.commands.swallow, level.commands.name)
             return self._unknown(line, indent)
         opened, accounted = take(line, *found, self._draft)
         self._stack.append(_Level(opened or _AFTER.get(accounted.cls), indent))
@@ -120,12 +120,12 @@ class _Walk:
                 if opened:
                     self._stack.append(_Level(opened, 0))
                 return accounted
-        return self._told(scrub(line), LineClass.UNKNOWN, "")
+        return self._told(plain(line), LineClass.UNKNOWN, "")
 
     def _unknown(self, line: str, indent: int) -> AccountedLine:
         self._close(indent)
         self._stack.append(_Level(None, indent))
-        return self._told(scrub(line[:MAX_LINE]), LineClass.UNKNOWN, "")
+        return self._told(plain(line[:MAX_LINE]), LineClass.UNKNOWN, "")
 
     def _told(self, line: str, cls: LineClass, rule: str) -> AccountedLine:
         return AccountedLine(where=self._draft.where, text=line, cls=cls, rule=rule)
