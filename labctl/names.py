@@ -97,6 +97,22 @@ def _check(name: str, what: str, form: re.Pattern[str], where: Span | None) -> N
         )
 
 
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+IMAGE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[a-z0-9]+:[0-9a-f]{{32,}})?"
+)
+
+
+def check_image(ref: str) -> None:
+    """`bad-name` unless this can be the reference of an image."""
+    if not IMAGE.fullmatch(ref):
+        raise LabctlError(
+            "bad-name",
+            f"{ref!r} is not an image reference",
+            hint="`name`, `group/name:tag` or `registry:port/group/name:tag`; names in lower case",
+        )
+
+
 def container_name(prefix: str, lab: str, node: str) -> str:
     """containerlab's rule: `clab-<lab>-<node>`; prefix `""` -> `<node>`; `__lab-name` -> `<lab>-<node>`."""
     if prefix == "":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from labctl.app import images, kinds
 from labctl.app.kinds import Kind
-from labctl.errors import LabctlError, did_you_mean
+from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import deploy as making
@@ -67,6 +67,7 @@ def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = 
 
 def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """Everything that can be decided and checked without touching the machine, but for images that are built."""
+    images.check_place()
     lab = mgmt.assign(_with_images(lab, request.images))
     runtime, why = choose_runtime(request.runtime)
     emit(Event(kind="runtime", text=f"runtime {runtime}: {why}", subject=runtime))
@@ -111,8 +112,9 @@ def _with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:
     for ref in replaced:
         if ref not in known:
             raise LabctlError(
-                "image-not-found",
+                "bad-option",
                 f"no node of lab {lab.name!r} uses image {ref!r}",
+                where=Span("--image"),
                 hint=did_you_mean(ref, known),
             )
     nodes = tuple(replace(node, image=replaced.get(node.image or "", node.image)) for node in lab.nodes)

@@ -28,6 +28,17 @@ def shipped() -> dict[str, str]:
     return {}
 
 
+def check_place() -> None:
+    """`bad-value` if LABCTL_IMAGES names a directory that no container can stand on."""
+    place = os.environ.get("LABCTL_IMAGES", "")
+    if any(char in os.path.realpath(place) for char in ",:\\"):
+        raise LabctlError(
+            "bad-value",
+            f"images cannot be kept in {place}: overlayfs takes no path with `,`, `:` or a backslash",
+            hint="LABCTL_IMAGES names another directory",
+        )
+
+
 def ensure(store: ImageStore, refs: Iterable[str], emit: Emit = ignore) -> tuple[Image, ...]:
     """These images, whatever it takes: labctl's own are built, others are pulled when they are not here."""
     contexts = {images.normal(ref): path for ref, path in shipped().items()}

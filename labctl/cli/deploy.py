@@ -49,7 +49,7 @@ def deploy(
     request = app.Request(
         file=file,
         runtime=runtime,
-        images=dict(out.pair("--image", each, "A=B") for each in image),
+        images=dict(out.image_pair(each, "A=B") for each in image),
         name=name,
         lenient=lenient,
         dry_run=dry_run,

@@ -56,6 +56,16 @@ def pair(flag: str, text: str, example: str) -> tuple[str, str]:
     return before, after
 
 
+def image_pair(text: str, example: str) -> tuple[str, str]:
+    """The two sides of an `--image`; the second is a reference."""
+    from labctl.names import check_image
+
+    before, after = pair("--image", text, example)
+    with reading("--image"):
+        check_image(after)
+    return before, after
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

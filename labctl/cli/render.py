@@ -56,7 +56,7 @@ def render(
         file=file,
         out=where,
         name=name,
-        images=tuple(out.pair("--image", each, "r*=labctl/frr") for each in image),
+        images=tuple(out.image_pair(each, "r*=labctl/frr") for each in image),
         env=tuple(_env(each) for each in env),
         mgmt_subnet=mgmt_subnet,
         lenient=lenient,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl import names
 from labctl.errors import LabctlError
 from labctl.names import CableId, PortId, container_name, derived_macs
 
@@ -66,3 +67,28 @@ def test_many_ports_have_many_macs():
 def test_labs_do_not_share_macs():
     port = PortId("r1", "eth1")
     assert derived_macs("a", [port]) != derived_macs("b", [port])
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "frr",
+        "labctl/frr",
+        "debian:bookworm-slim",
+        "registry.example.com:5000/net/frr:10.1",
+        "localhost/labctl/base",
+        "quay.io/a/b__c@sha256:" + "0" * 64,
+        "vrnetlab/vr-sros:22.2.R1",
+    ],
+)
+def test_references_of_images(ref):
+    names.check_image(ref)
+
+
+@pytest.mark.parametrize(
+    "ref", ["", "a,b", "a:b:c", "x=y", "/tmp/x", "a b", "../../x", "UPPER", "a:", "a@b", "-x"]
+)
+def test_what_is_no_reference_of_an_image(ref):
+    with pytest.raises(LabctlError) as stop:
+        names.check_image(ref)
+    assert stop.value.code == "bad-name"

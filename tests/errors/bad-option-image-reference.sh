@@ -1,0 +1,1 @@
+labctl deploy dc1.clab.yml --image 'labctl/frr=my,image'
