@@ -152,6 +152,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "A configuration uses an interface that its device does not have.",
     ),
+    "unknown-device": (Exit.USAGE, "No device or port of production has this name."),
     "unknown-fault": (Exit.BAD_INPUT, "A scenario names a fault that labctl does not have."),
     "unknown-key": (Exit.BAD_INPUT, "A key is not part of the file format."),
     "unknown-node": (Exit.BAD_INPUT, "A name is not that of a node of the lab."),

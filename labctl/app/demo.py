@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from labctl.app import compare, deploy, destroy, discover, ready, render, run, standin
+from labctl.app import compare, deploy, destroy, discover, discovered, ready, render, run, standin
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.routes import RouteComparison
@@ -181,7 +181,7 @@ def _wait_for_neighbours(place: LabDir, emit: Emit) -> None:
         emit(Event(kind="neighbours", text=f"no LLDP yet on {', '.join(sorted(wanted))}"))
 
 
-def _summary(found: discover.Discovered) -> str:
+def _summary(found: discovered.Discovered) -> str:
     topology = found.snapshot.topology
     both = sum(link.two_sided for link in topology.links)
     return (

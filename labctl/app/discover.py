@@ -10,47 +10,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from labctl import names
 from labctl.app import kinds
+from labctl.app.discovered import Discovered, FileCount
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import SOURCES, Context, Input, Reading, Unread, recognise
 from labctl.linux import netns, whole
-from labctl.model.account import ConfigAccount
 from labctl.model.config import DeviceConfig
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.observation import Found, Rejected
+from labctl.model.observation import Found
 from labctl.model.snapshot import Snapshot
 from labctl.model.topology import Device, Role, Topology
+from labctl.names import PortId
 from labctl.runtime.store import Instance
 from labctl.schema import files
-from labctl.topo.merge import merge
-
-JSON_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discovered:
-    """What discovery found. `unread`: devices whose facts are missing or kept from before; exit 4 if there are any.
-
-    warnings: what a lenient run left out. gone: devices of the earlier snapshot that no source mentions any more.
-    """
-
-    snapshot: Snapshot
-    path: str | None
-    unread: tuple[Unread, ...] = ()
-    warnings: tuple[LabctlError, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-    passed_over: tuple[str, ...] = ()
-    accounts: tuple[ConfigAccount, ...] = ()
-    gone: tuple[str, ...] = ()
-    rows: int = 0
-    inputs: dict[str, int] = field(default_factory=dict)
+from labctl.topo.explain import explain as explain_link
+from labctl.topo.lint import lint as find
+from labctl.topo.merge import conclude, weigh
 
 
 def discover(
@@ -61,10 +42,19 @@ def discover(
     inside: str | None = None,
     lenient: bool = False,
     write: bool = True,
+    lint: bool = False,
+    hosts: bool = False,
+    explain: tuple[str, str] | None = None,
     now: datetime | None = None,
     emit: Emit = ignore,
 ) -> Discovered:
-    """Read all paths and write `topologies/<name>.yml` (or `out`). `inside`: the network namespace to ask from."""
+    """Read all paths and write `topologies/<name>.yml` (or `out`). `inside`: the network namespace to ask from.
+
+    lint: also look for settings that do not fit together. hosts: draw hosts that only forwarding and ARP tables know.
+    explain: two ports `device:port`; why they are joined or not is found out, and nothing is written.
+    """
+    asked = tuple(_port(each) for each in explain) if explain else None
+    write = write and asked is None
     name = name or _name_of(paths[0])
     names.check_lab(name)
     path = out or os.path.join("topologies", f"{name}.yml")
@@ -78,13 +68,16 @@ def discover(
         said=lambda text, done, total: emit(Event(kind="device-asked", text=text, done=done, total=total)),
     )
     reading = Reading()
+    counts: list[FileCount] = []
     problems = Problems()
     for done, each in enumerate(inputs, 1):
         try:
-            reading.add(SOURCES[each.source].read(each.path, context))
+            one = SOURCES[each.source].read(each.path, context)
         except LabctlError as error:
             problems.extend(error)
             continue
+        reading.add(one)
+        counts.append(_count(each.path, each.source, one))
         emit(
             Event(
                 kind="source-read", text=f"read {each.path}", subject=each.path, done=done, total=len(inputs)
@@ -97,7 +90,10 @@ def discover(
     if reading.unread and not reading.observations and not reading.configs and not reading.cables:
         _nothing_answered(reading.unread)
 
-    snapshot, gone = _snapshot(name, reading, earlier, now or datetime.now(UTC))
+    kept, stale = _kept(reading, earlier, now or datetime.now(UTC))
+    weighed = weigh(_found(reading), kept, stale)
+    topology = conclude(name, weighed, draw_hosts=hosts)
+    snapshot, gone = _snapshot(topology, stale, reading, earlier)
     if write:
         whole.write(path, files.dump_snapshot(snapshot).encode())
     return Discovered(
@@ -110,6 +106,12 @@ def discover(
         accounts=tuple(reading.accounts),
         gone=gone,
         rows=sum(len(seen.neighbours) for seen in reading.observations),
+        files=tuple(counts),
+        lint=find(topology, snapshot.configs) if lint else None,
+        explanation=explain_link(weighed, topology.conflicts, *asked) if asked else None,
+        hidden_hosts=0
+        if hosts
+        else len(conclude(name, weighed, draw_hosts=True).links) - len(topology.links),
         inputs={s: sum(i.source == s for i in inputs) for s in dict.fromkeys(i.source for i in inputs)},
     )
 
@@ -158,33 +160,21 @@ def namespace(node: str) -> str:
     return path
 
 
-def as_json(topology: Topology) -> dict[str, Any]:
-    """What `--format json` prints: the contract of docs/cli.md, in production's own names."""
-    return {
-        "version": JSON_VERSION,
-        "devices": [asdict(device) for device in topology.devices],
-        "links": [
-            {
-                "a": {"device": link.a.node, "port": link.a.interface},
-                "b": {"device": link.b.node, "port": link.b.interface},
-                "role": str(link.role),
-                "two_sided": link.two_sided,
-                "confidence": link.confidence,
-                "evidence": [asdict(each) for each in link.evidence],
-            }
-            for link in topology.links
-        ],
-        "segments": [
-            {
-                "name": segment.name,
-                "role": str(segment.role),
-                "ports": [{"device": port.node, "port": port.interface} for port in segment.ports],
-                "evidence": [asdict(each) for each in segment.evidence],
-            }
-            for segment in topology.segments
-        ],
-        "conflicts": [asdict(conflict) for conflict in topology.conflicts],
-    }
+def _port(said: str) -> PortId:
+    return PortId.parse(said, where=Span("--explain"))
+
+
+def _count(path: str, source: str, reading: Reading) -> FileCount:
+    return FileCount(
+        path=path,
+        source=source,
+        devices=len(reading.observations) + len(reading.configs),
+        rows=sum(walk.rows for seen in reading.observations for walk in seen.walks),
+        neighbours=sum(len(seen.neighbours) for seen in reading.observations),
+        cables=len(reading.cables),
+        lines=sum(len(account.lines) for account in reading.accounts),
+        rejected=sum(len(seen.rejected) for seen in reading.observations) + len(reading.broken),
+    )
 
 
 # -- the earlier snapshot ---------------------------------------------------------------------------------------
@@ -204,9 +194,8 @@ def _earlier(path: str) -> Snapshot | None:
         ) from None
 
 
-def _snapshot(
-    name: str, reading: Reading, earlier: Snapshot | None, now: datetime
-) -> tuple[Snapshot, tuple[str, ...]]:
+def _kept(reading: Reading, earlier: Snapshot | None, now: datetime) -> tuple[Topology | None, set[str]]:
+    """The earlier topology, and those of its devices that could not be read this time."""
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kept: Topology | None = None
     stale: set[str] = set()
@@ -222,12 +211,20 @@ def _snapshot(
                 for d in earlier.topology.devices
             ),
         )
-    found = Found(
+    return kept, stale
+
+
+def _found(reading: Reading) -> Found:
+    return Found(
         observations=tuple(reading.observations),
         configs=tuple(reading.configs),
         cables=tuple(reading.cables),
     )
-    topology = merge(name, found, kept, stale)
+
+
+def _snapshot(
+    topology: Topology, stale: set[str], reading: Reading, earlier: Snapshot | None
+) -> tuple[Snapshot, tuple[str, ...]]:
     configs = _configs(topology, reading)
     if earlier is None:
         return Snapshot(topology=topology, configs=configs), ()

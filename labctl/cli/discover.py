@@ -10,12 +10,16 @@ from labctl.cli import out
 from labctl.errors import Exit
 
 if TYPE_CHECKING:
-    from labctl.app.discover import Discovered
+    from collections.abc import Sequence
+
+    from labctl.app.discovered import Discovered
+    from labctl.model.topology import Conflict, Evidence
+    from labctl.topo.explain import Explanation
 
 PATHS = typer.Argument(
     ...,
     metavar="PATH...",
-    help="Inventories, SNMP walks (snmprec, snmpwalk), device configurations, or directories of them.",
+    help="Inventories, SNMP walks, tables, configurations, lab files, snapshots of Batfish, or directories of them.",
 )
 NAME = typer.Option(None, "--name", "-n", help="Name of the snapshot; default: that of the first path.")
 OUT = typer.Option(None, "--out", "-o", help="File to write; default: topologies/NAME.yml.")
@@ -24,6 +28,16 @@ FROM = typer.Option(
     "--from",
     metavar="LAB:NODE",
     help="Ask from inside this node of a lab instead of from this machine.",
+)
+LINT = typer.Option(
+    False, "--lint", help="Print settings that do not fit together between two ends; exit 1 if there are any."
+)
+HOSTS = typer.Option(False, "--hosts", help="Draw hosts that only forwarding and ARP tables know.")
+EXPLAIN = typer.Option(
+    None,
+    "--explain",
+    metavar="A:PORT B:PORT",
+    help="Say why there is a link between two ports or none, and write nothing.",
 )
 LENIENT = typer.Option(
     False, "--lenient", help="Leave out rows that cannot be decoded and take walks that break off."
@@ -41,6 +55,9 @@ def discover(
     file: str | None = OUT,
     start: str | None = FROM,
     lenient: bool = LENIENT,
+    lint: bool = LINT,
+    hosts: bool = HOSTS,
+    explain: tuple[str, str] | None = EXPLAIN,
     dry_run: bool = out.DRY_RUN,
     output: out.Format = out.FORMAT,
 ) -> None:
@@ -50,6 +67,7 @@ def discover(
     """
     from labctl import names
     from labctl.app import discover as use_case
+    from labctl.app import discovered
 
     if name is not None:
         with out.reading("--name"):
@@ -64,20 +82,31 @@ def discover(
             inside=use_case.namespace(start) if start else None,
             lenient=lenient,
             write=not dry_run,
+            lint=lint,
+            hosts=hosts,
+            explain=explain,
             emit=progress,
         )
     finally:
         progress.close()
     if output is out.Format.JSON:
-        out.print_json(use_case.as_json(result.snapshot.topology))
+        out.print_json(discovered.printed(result))
+    elif result.explanation is not None:
+        _print_explanation(result.explanation)
+    elif result.lint is not None:
+        _print_findings(result.lint)
     else:
         _print_tables(result)
     _summary(result)
     if result.unread:
         raise typer.Exit(Exit.UNKNOWN)
+    if result.lint:
+        raise typer.Exit(Exit.FAIL)
 
 
 def _print_tables(result: Discovered) -> None:
+    from labctl.app.discovered import how
+
     topology = result.snapshot.topology
     out.print_table(
         ("DEVICE", "POLLED", "PORTS", "CONFIG", "STALE SINCE"),
@@ -95,9 +124,9 @@ def _print_tables(result: Discovered) -> None:
     if topology.links:
         typer.echo("")
         out.print_table(
-            ("LINK", "", "ROLE", "SIDES", "CONFIDENCE"),
+            ("LINK", "", "ROLE", "KNOWN", "CONFIDENCE", "EVIDENCE"),
             [
-                (link.a, link.b, link.role, 2 if link.two_sided else 1, f"{link.confidence:.2f}")
+                (link.a, link.b, link.role, how(link), f"{link.confidence:.2f}", _first(link.evidence))
                 for link in topology.links
             ],
         )
@@ -108,8 +137,48 @@ def _print_tables(result: Discovered) -> None:
         )
 
 
+def _first(evidence: Sequence[Evidence]) -> str:
+    """The first row that says so, and how many more there are."""
+    if not evidence:
+        return ""
+    more = f" and {len(evidence) - 1} more" if len(evidence) > 1 else ""
+    return f"{evidence[0].source} {evidence[0].where}{more}"
+
+
+def _print_findings(findings: Sequence[Conflict]) -> None:
+    out.print_table(("FINDING", "SUBJECT", "MEANING"), [(f.kind, f.subject, f.resolution) for f in findings])
+    for finding in findings:
+        typer.echo(f"\n{finding.kind}: {finding.subject}")
+        for each in finding.said:
+            typer.echo(f"  {each.where}  {each.said}")
+
+
+def _print_explanation(found: Explanation) -> None:
+    said = {
+        "link": "are joined by a link",
+        "segment": "are on one segment",
+        "lost": "are not joined: better evidence joins one of them to another port",
+        "nothing": "are not joined: nothing says that they are",
+    }[found.verdict]
+    typer.echo(f"{found.a} and {found.b} {said}")
+    for candidate in (*([found.asked] if found.asked else []), *found.competing):
+        weights = ", ".join(f"{kind} {weight:.2f}" for kind, weight in candidate.weights)
+        state = "chosen" if candidate.chosen else "not chosen"
+        typer.echo(f"\n{candidate.cable}  confidence {candidate.confidence:.2f} ({weights}), {state}")
+        for each in candidate.evidence:
+            rule = f"  [{each.rule}]" if each.rule else ""
+            typer.echo(f"  {each.source}  {each.where}  {each.said}{rule}")
+    if found.notes:
+        typer.echo("")
+    for note in found.notes:
+        typer.echo(note)
+    for conflict in found.conflicts:
+        typer.echo(f"conflict {conflict.kind}: {conflict.subject}: {conflict.resolution}")
+
+
 def _summary(result: Discovered) -> None:
     """What a person wants to know first, on stderr: how much was read, what it came to, and what is doubtful."""
+    from labctl.app.discovered import how
     from labctl.errors import render
     from labctl.model.account import LineClass
 
@@ -133,13 +202,15 @@ def _summary(result: Discovered) -> None:
         out.say(f"kept from before, stale: {', '.join(stale)}")
     sources = ", ".join(f"{count} {name}" for name, count in result.inputs.items())
     polled = sum(device.polled for device in topology.devices)
-    both = sum(link.two_sided for link in topology.links)
+    ways = [how(link) for link in topology.links]
     out.say(
         f"read {sources}: {_count(result.rows, 'neighbour row')}; {_count(polled, 'device')} and "
-        f"{len(topology.devices) - polled} known only from them; {_count(both, 'link')} confirmed by both ends, "
-        f"{len(topology.links) - both} by one; {_count(len(topology.segments), 'segment')}; "
+        f"{len(topology.devices) - polled} known only from others; {_count(ways.count('confirmed'), 'link')} "
+        f"confirmed by both ends, {ways.count('one-sided')} by one, {ways.count('inferred')} inferred; {_count(len(topology.segments), 'segment')}; "
         f"{_count(len(topology.conflicts), 'conflict')}"
     )
+    if result.hidden_hosts:
+        out.say(f"{_count(result.hidden_hosts, 'host')} known only by address: drawn with --hosts")
     if result.passed_over:
         out.say(f"passed over {_count(len(result.passed_over), 'file')} that no source knows")
     if result.path:

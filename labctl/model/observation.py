@@ -289,3 +289,5 @@ class Claim:
     remote_port: str | None
     factor: float
     evidence: Evidence
+    remote_vlan: int | None = None  # what the row says of the remote port (CDP)
+    remote_duplex: str = ""

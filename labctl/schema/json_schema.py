@@ -199,6 +199,7 @@ def _discover() -> Schema:
             "links": _list(link),
             "segments": _list(_object({"name": _TEXT, "ports": _list(port)}, extra=True)),
             "conflicts": _list(_object({"kind": _TEXT, "subject": _TEXT}, extra=True)),
+            "summary": {"type": "object"},
         },
         extra=True,
     )

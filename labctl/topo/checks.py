@@ -95,6 +95,10 @@ def _differences(a: Interface, b: Interface) -> list[tuple[str, str, str]]:
         found.append(("mtu-mismatch", f"MTU {a.mtu}", f"MTU {b.mtu}"))
     if a.speed_bps and b.speed_bps and a.speed_bps != b.speed_bps and a.oper_up and b.oper_up:
         found.append(("speed-mismatch", f"{a.speed_bps:g} bit/s", f"{b.speed_bps:g} bit/s"))
+    if a.duplex and b.duplex and a.duplex != b.duplex:
+        found.append(("duplex-mismatch", f"{a.duplex} duplex", f"{b.duplex} duplex"))
+    if a.vlan and b.vlan and a.vlan != b.vlan and not a.addresses and not b.addresses:
+        found.append(("vlan-mismatch", f"untagged VLAN {a.vlan}", f"untagged VLAN {b.vlan}"))
     ours, theirs = _networks(a), _networks(b)
     if ours and theirs and not ours & theirs:
         found.append(("subnet-mismatch", ", ".join(a.addresses), ", ".join(b.addresses)))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from labctl.model.observation import Found
+from labctl.model.observation import Claim, Found
 from labctl.model.topology import Conflict, Device, Evidence, Interface, Link, Role, Segment, Topology
 from labctl.names import PortId
 from labctl.topo import checks
@@ -161,15 +161,33 @@ def conclude(name: str, weighed: Weighed, *, draw_hosts: bool = False) -> Topolo
 def _devices(resolved: Resolved) -> tuple[Device, ...]:
     """Every box as a device; one that nobody walked has the ports that others say it has."""
     claimed: dict[int, set[str]] = defaultdict(set)
+    told: dict[tuple[int, str], Claim] = {}
     for claim in (*resolved.claims, *resolved.written):
         if claim.port is not None:
             claimed[claim.device].add(claim.port)
             if claim.remote_device is not None and claim.remote_port is not None:
                 claimed[claim.remote_device].add(claim.remote_port)
+                if claim.remote_vlan or claim.remote_duplex:
+                    told.setdefault((claim.remote_device, claim.remote_port), claim)
     return tuple(
-        device_of(box, ports, () if ports.kinds else claimed[box.number])
+        _as_told(device_of(box, ports, () if ports.kinds else claimed[box.number]), box.number, told)
         for box, ports in zip(resolved.boxes, resolved.ports, strict=True)
     )
+
+
+def _as_told(device: Device, number: int, told: Mapping[tuple[int, str], Claim]) -> Device:
+    """Untagged VLAN and duplex as the neighbour heard them (CDP), where the device itself does not say."""
+    if not any((number, i.name) in told for i in device.interfaces):
+        return device
+    interfaces = []
+    for each in device.interfaces:
+        claim = told.get((number, each.name))
+        if claim is None:
+            interfaces.append(each)
+        else:
+            vlan, duplex = each.vlan or claim.remote_vlan, each.duplex or claim.remote_duplex
+            interfaces.append(replace(each, vlan=vlan, duplex=duplex))
+    return replace(device, interfaces=tuple(interfaces))
 
 
 def _link(hypothesis: Hypothesis, interfaces: Mapping[PortId, Interface]) -> Link:

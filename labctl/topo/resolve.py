@@ -127,6 +127,8 @@ def _claim(heard: _Heard, neighbours: Neighbours, ports: Sequence[Ports], confli
         evidence=Evidence(
             source="cdp" if row.protocol == "cdp" else "lldp", where=row.where, said=row.said, rule=rule
         ),
+        remote_vlan=row.native_vlan,
+        remote_duplex=row.duplex,
     )
 
 

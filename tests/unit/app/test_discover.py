@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labctl.app import discover as use_case
+from labctl.app.discovered import as_json
 from labctl.errors import LabctlError, render
 from labctl.schema import files
 
@@ -70,7 +71,7 @@ def test_the_name_comes_from_the_first_path(configs):
 def test_no_secret_is_written_or_said(here, configs):
     said = []
     result = use_case.discover([configs], emit=said.append)
-    printed = json.dumps(use_case.as_json(result.snapshot.topology)) + repr(result) + repr(said)
+    printed = json.dumps(as_json(result.snapshot.topology)) + repr(result) + repr(said)
     written = "".join(p.read_text() for p in (here / "topologies").rglob("*") if p.is_file())
     assert "65002" in written
     for secret in ("login-geheim", "enable-geheim", "ospf-geheim", "bgp-geheim", "snmp-geheim"):
@@ -79,7 +80,7 @@ def test_no_secret_is_written_or_said(here, configs):
 
 
 def test_the_shape_of_the_json(configs):
-    said = use_case.as_json(use_case.discover([configs]).snapshot.topology)
+    said = as_json(use_case.discover([configs]).snapshot.topology)
     assert list(said) == ["version", "devices", "links", "segments", "conflicts"]
     (link,) = said["links"]
     assert list(link) == ["a", "b", "role", "two_sided", "confidence", "evidence"]

@@ -34,11 +34,11 @@ def test_tables_and_a_summary(here, capsys):
     status, out, err = run(capsys, str(WALKS), "r1", "r2", "-n", "all")
     assert status == Exit.PASS
     assert "box1    yes     2" in out
-    assert "box1:eth1  box2:eth1  data  2      1.00" in out
-    assert "r1:eth1    r2:eth1    data  1      0.80" in out
+    assert "box1:eth1  box2:eth1  data  confirmed  1.00" in out
+    assert "r1:eth1    r2:eth1    data  inferred   0.80        subnet 10.0.0.0/30" in out
     assert err.endswith(
-        "read 2 snmpwalk, 2 frr: 2 neighbour rows; 4 devices and 0 known only from them; "
-        "1 link confirmed by both ends, 1 by one; 0 segments; 0 conflicts\nwrote topologies/all.yml\n"
+        "read 2 snmpwalk, 2 frr: 2 neighbour rows; 4 devices and 0 known only from others; "
+        "1 link confirmed by both ends, 0 by one, 1 inferred; 0 segments; 0 conflicts\nwrote topologies/all.yml\n"
     )
     assert (here / "topologies" / "all.yml").is_file()
 
@@ -99,3 +99,47 @@ def test_a_snapshot_is_called_as_a_lab_can_be_called(tmp_path, monkeypatch, caps
         main.run(["discover", str(path.parent), "-n", "../../etc/x"])
     assert stop.value.code == 2
     assert "bad-option\n  --name" in capsys.readouterr().err
+
+
+def test_the_summary_can_be_walked_back(here, capsys):
+    _, out, _ = run(capsys, str(WALKS), "r1", "r2", "-f", "json", "--dry-run")
+    said = json.loads(out)
+    summary = said["summary"]
+    assert summary["links"] == {"confirmed": 1, "one_sided": 0, "inferred": 1}
+    assert summary["devices"]["polled"] == 4
+    assert summary["rows"]["neighbours"] == sum(each["neighbours"] for each in summary["files"]) == 2
+    assert {each["source"] for each in summary["files"]} == {"snmpwalk", "frr"}
+    assert all(each["lines"] for each in summary["files"] if each["source"] == "frr")
+    paths = {each["path"] for each in summary["files"]}
+    rows = [e["where"] for link in said["links"] for e in link["evidence"] if e["source"] == "lldp"]
+    assert {where.rpartition(":")[0] for where in rows} <= paths
+
+
+def test_an_explanation(here, capsys):
+    status, out, _ = run(capsys, "r1", "r2", "--explain", "r1:eth1", "r2:eth1")
+    assert status == Exit.PASS
+    assert out.startswith("r1:eth1 and r2:eth1 are joined by a link\n")
+    assert "confidence 0.80 (subnet 0.80), chosen" in out
+    assert not (here / "topologies").exists()
+    _, out, _ = run(capsys, "r1", "r2", "--explain", "r1:eth1", "r2:eth1", "-f", "json")
+    assert json.loads(out)["explanation"]["verdict"] == "link"
+
+
+def test_lint_finds_and_says_so_with_its_status(here, capsys):
+    status, out, _ = run(capsys, "r1", "r2", "--lint", "--dry-run")
+    assert status == Exit.PASS
+    (here / "r2" / "frr.conf").write_text(
+        "frr defaults traditional\nhostname r2\ninterface eth1\n ip address 10.0.0.1/30\n"
+    )
+    status, out, _ = run(capsys, "r1", "r2", "--lint", "--dry-run")
+    assert status == Exit.FAIL
+    assert "address-shared: 10.0.0.1/30" in out
+
+
+def test_hosts_are_counted_and_drawn_on_request(here, capsys):
+    (here / "macs.csv").write_text("device,port,mac\nsw1,Gi0/1,00:11:22:33:44:55\n")
+    _, out, err = run(capsys, "macs.csv", "--dry-run")
+    assert "1 host known only by address: drawn with --hosts" in err
+    assert "00-11-22" not in out
+    _, out, _ = run(capsys, "macs.csv", "--dry-run", "--hosts")
+    assert "00-11-22-33-44-55:nic" in out

@@ -26,7 +26,9 @@ def test_every_weight_is_documented():
 
 def test_every_kind_of_conflict_is_documented():
     said = set(re.findall(r"`([a-z-]+)`", PAGE.partition("## Conflicts")[2].partition("Each has")[0]))
-    source = "".join(path.read_text() for path in (ROOT / "labctl" / "topo").glob("*.py"))
+    source = "".join(
+        path.read_text() for path in (ROOT / "labctl" / "topo").glob("*.py") if path.stem != "lint"
+    )
     used = set(
         re.findall(
             r'"((?:[a-z]+-)+(?:mismatch|shared|twice|itself|sided|cable|down|disagrees|anonymous|unknown|unresolved|rejected|differs|unconfirmed))"',
@@ -34,3 +36,10 @@ def test_every_kind_of_conflict_is_documented():
         )
     )
     assert used - {"two-sided"} == said
+
+
+def test_every_finding_of_lint_is_documented():
+    page = PAGE.partition("## What does not fit together")[2].partition("## ")[0]
+    source = (ROOT / "labctl" / "topo" / "lint.py").read_text().partition("def lint")[2]
+    used = set(re.findall(r'"((?:[a-z]+-)+(?:mismatch|shared|sided))"', source))
+    assert used - {"mtu-mismatch"} == set(re.findall(r"`([a-z-]+-(?:mismatch|shared|sided))`", page))
