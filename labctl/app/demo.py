@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 
 from labctl.app import compare, deploy, destroy, discover, discovered, ready, render, run, standin
 from labctl.errors import LabctlError
+from labctl.faults import plan as planning
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.routes import RouteComparison
 from labctl.run import entries, observe, record, rundir
 from labctl.run.journal import Journal
 from labctl.runtime.store import Instance, LabDir
+from labctl.schema import clab
 from labctl.schema import scenario as scenarios
 
 SHADOW = "demo"
@@ -51,7 +53,8 @@ class Result:
 def demo(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     """Run it all; raises before anything is deployed if this machine cannot. Both labs are left running."""
     scenario = request.scenario or standin.scenario()
-    scenarios.load(scenario)
+    # what does not fit production does not fit its shadow: said now, not in two minutes
+    planning.plan(scenarios.load(scenario), clab.load(standin.lab_file()), 0)
     deploy.choose_runtime(deploy.AUTO)
     topologies = os.path.join(request.out, "topologies")
     routes = os.path.join(topologies, f"{SHADOW}.routes.yml")

@@ -55,7 +55,11 @@ class StandIn:
 
 def source() -> str:
     """The directory of the lab file: beside the package in a wheel, in `topologies/` of a source tree."""
-    return os.path.dirname(_installed("_demo", os.path.join("topologies", "demo"), "production.clab.yml"))
+    return os.path.dirname(lab_file())
+
+
+def lab_file() -> str:
+    return _installed("_demo", os.path.join("topologies", "demo"), "production.clab.yml")
 
 
 def scenario() -> str:
