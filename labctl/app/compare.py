@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 from labctl.analyze import routes
@@ -14,6 +15,7 @@ from labctl.analyze.words import plural, share
 from labctl.app import kinds
 from labctl.app.graph import looks_like_a_file
 from labctl.app.kinds import Kind
+from labctl.errors import Problems, Span
 from labctl.linux import whole
 from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables
 from labctl.model.verdict import Verdict
@@ -32,8 +34,22 @@ def load(source: str | None, instance: Instance) -> RouteTables:
     """What a lab routes by now, or what the file says."""
     if source is not None and looks_like_a_file(source):
         kinds.need(source, "compare", Kind.ROUTES)
-        return files.load(RouteTables, source)
+        return read(source)
     return observe.tables(instance.find(source))
+
+
+def read(path: str) -> RouteTables:
+    """The routes of a file; `bad-address` for a prefix that is none."""
+    found = files.load(RouteTables, path)
+    problems = Problems()
+    said = [(node, route.prefix) for node, routes in found.routes.items() for route in routes or ()]
+    for where, prefix in [("management", each) for each in found.management] + said:
+        try:
+            ip_network(prefix)
+        except ValueError:
+            problems.add("bad-address", f"{where}: {prefix!r} is not a prefix", where=Span(path))
+    problems.stop()
+    return found
 
 
 def save(lab: str | None, path: str, instance: Instance, only: Collection[str] | None = None) -> RouteTables:

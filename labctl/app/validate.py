@@ -169,10 +169,9 @@ def _plan(path: str, _lenient: bool, _notify: Notify) -> str:
 
 
 def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
-    from labctl.model.routes import RouteTables
-    from labctl.schema import files
+    from labctl.app import compare
 
-    routes = files.load(RouteTables, path).routes
+    routes = compare.read(path).routes
     count = sum(len(each or ()) for each in routes.values())
     return f"routes of {_count(len(routes), 'node')}: {_count(count, 'route')}"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labctl.analyze import converge
+from labctl.errors import LabctlError, Span
 from labctl.model import impairment_codec
 from labctl.model.measure import Track, Window, shift
 from labctl.model.played import Apart, Checked, Played
@@ -28,11 +29,16 @@ JOURNAL, SAMPLES, TOPOLOGY = "journal.jsonl", "samples.jsonl", "topology.yml"
 def read(directory: str) -> Played:
     """The run of a directory."""
     topology = os.path.join(directory, TOPOLOGY)
-    return played(
-        list(journal.read(os.path.join(directory, JOURNAL))),
-        samples.read(os.path.join(directory, SAMPLES)),
-        files.load(Topology, topology) if os.path.exists(topology) else None,
-    )
+    path = os.path.join(directory, JOURNAL)
+    lines = list(journal.read(path))
+    tracks = samples.read(os.path.join(directory, SAMPLES))
+    drawn = files.load(Topology, topology) if os.path.exists(topology) else None
+    try:
+        return played(lines, tracks, drawn)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise LabctlError(
+            "bad-journal", f"a line of the journal lacks what such lines have: {error!r}", where=Span(path)
+        ) from error
 
 
 def played(

@@ -140,3 +140,10 @@ def test_validate_knows_the_file(here, capsys):
     with pytest.raises(SystemExit):
         main.run(["validate", "saved.yml"])
     assert "routes of 2 nodes: 2 routes" in capsys.readouterr().out
+
+
+def test_a_prefix_that_is_none_is_bad_input(here, capsys, tmp_path):
+    (tmp_path / "bad.yml").write_text(files.dump(RouteTables(routes={"r1": (route("10.2.0.0/99"),)})))
+    code, _, err = run(capsys, "bad.yml", "--with", "saved.yml")
+    assert code == 3
+    assert "error: bad-address\n  bad.yml  r1: '10.2.0.0/99' is not a prefix" in err
