@@ -121,6 +121,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "lab-busy": (Exit.CANNOT, "Another labctl is changing this lab right now."),
     "lab-exists": (Exit.USAGE, "A lab of this name is deployed already."),
+    "lab-gone": (Exit.USAGE, "The lab ran on another boot or kernel; of it there are only files here."),
     "ledger-corrupt": (
         Exit.DIRTY,
         "A lab's ledger of faults was damaged by something other than a crash of labctl.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from labctl.app import kinds
 from labctl.app.kinds import Kind
@@ -20,6 +21,10 @@ def targets(instance: Instance, name_or_file: str | None, *, everything: bool) -
     if everything:
         return instance.labs()
     if name_or_file is not None and not instance.lab_exists(name_or_file):
+        gone = [each for each in instance.elsewhere() if each.name == name_or_file]
+        if gone:
+            return gone
+    if name_or_file is not None and not instance.lab_exists(name_or_file):
         if os.path.exists(name_or_file):
             return [_of_file(instance, name_or_file)]
         if "/" in name_or_file or name_or_file.endswith((".yml", ".yaml")):
@@ -33,15 +38,40 @@ def destroy(places: list[LabDir], emit: Emit = ignore) -> list[Removed]:
     errors: list[LabctlError] = []
     for place in places:
         try:
+            _need_gone(place)
             removed.append(removing.destroy(place, emit))
         except LabctlError as error:
             if error.code != "no-lab":  # somebody else has just removed it
                 errors.append(error)
     if places:
-        heal.implicit(places[0].instance, emit)  # the other labs; these needed no healing to be removed
+        heal.implicit(
+            Instance.here(places[0].instance.root), emit
+        )  # the other labs; these needed no healing to be removed
     if errors:
         raise errors[0]
     return removed
+
+
+def gone(instance: Instance) -> list[str]:
+    """What is left of labs of other boots, a line each."""
+    return [
+        f"lab {each.name}: {_GONE} `labctl destroy {each.name} --yes` removes them"
+        for each in instance.elsewhere()
+    ]
+
+
+_GONE = "ran on another boot or kernel; nothing of it is here but its files:"
+
+
+def _need_gone(place: LabDir) -> None:
+    """Files of another boot are removed only if its kernel cannot be running: nothing was written since this one began."""
+    began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if place.instance.boot != Instance.here(place.instance.root).boot and place.newest() > began:
+        raise LabctlError(
+            "lab-busy",
+            f"lab {place.name!r} is of another kernel, which has written to it since this one was started: it may run there",
+            hint=f"destroy it there; if that kernel is gone, remove {place.path} by hand",
+        )
 
 
 def _of_file(instance: Instance, file: str) -> LabDir:

@@ -27,9 +27,10 @@ def destroy(
     from labctl.app import destroy as app
     from labctl.runtime.store import Instance
 
-    places = app.targets(Instance.here(), lab or lab_flag, everything=everything)
+    instance = Instance.here()
+    places = app.targets(instance, lab or lab_flag, everything=everything)
     if not places:
-        out.say("No lab is running.")
+        out.say("\n".join(["No lab is running.", *app.gone(instance)]))
         return
     names = ", ".join(place.name for place in places)
     if dry_run:

@@ -108,6 +108,17 @@ class Instance:
             ) from None
         return [LabDir(instance=self, name=name) for name in there]
 
+    def elsewhere(self) -> list[LabDir]:
+        """Labs of other boots: of this kernel before it was started again, or of another one that shares the disk.
+
+        Their namespaces, cables and processes went with their kernel. What is here is files, and nothing can be healed.
+        """
+        boots = os.path.dirname(os.path.dirname(self.labs_dir))
+        with contextlib.suppress(OSError):
+            others = sorted(name for name in os.listdir(boots) if name != self.boot)
+            return [lab for boot in others for lab in replace(self, boot=boot).labs()]
+        return []
+
     def lab_exists(self, name: str) -> bool:
         return name in {lab.name for lab in self.labs()}
 
@@ -123,6 +134,12 @@ class Instance:
                 "no-lab",
                 f"{len(there)} labs are running: {', '.join(there)}",
                 hint="choose one with `-l LAB`",
+            )
+        if name not in there and any(lab.name == name for lab in self.elsewhere()):
+            raise LabctlError(
+                "lab-gone",
+                f"lab {name!r} ran on another boot or kernel: nothing of it is here but its files",
+                hint=f"`labctl destroy {name} --yes` removes them, `labctl deploy` makes the lab anew",
             )
         if name not in there:
             raise LabctlError(
@@ -210,6 +227,15 @@ class LabDir:
 
     def exists(self) -> bool:
         return os.path.isdir(self.path)
+
+    def newest(self) -> float:
+        """When anything of the lab was last written, in wall time."""
+        found = [0.0]
+        for at, _, files in os.walk(self.path):
+            for each in (at, *(os.path.join(at, name) for name in files)):
+                with contextlib.suppress(OSError):
+                    found.append(os.lstat(each).st_mtime)
+        return max(found)
 
     def read(self) -> Record | None:
         """The record; None if there is none (nothing was touched yet, or everything is removed)."""

@@ -327,7 +327,7 @@ def _plan() -> Schema:
 
 def _heal() -> Schema:
     lab = _object({"lab": _TEXT, "put_back": _list(_TEXT), "left": _list(_TEXT), "busy": {"type": "boolean"}})
-    return _versioned({"labs": _list(lab)})
+    return _versioned({"labs": _list(lab), "gone": _list(_TEXT)})
 
 
 def _touched() -> Schema:

@@ -35,7 +35,14 @@ class Ended:
 
 
 class BootFailed(Exception):  # noqa: N818  (reads as what happened)
-    """The kernel ended without a word from the command; its console is the message."""
+    """The kernel ended without a word from the command; its console is the message.
+
+    exchanged: what the command had written to /run/uml by then.
+    """
+
+    def __init__(self, said, exchanged):
+        super().__init__(said)
+        self.exchanged = exchanged
 
 
 def missing():
@@ -49,16 +56,19 @@ def missing():
     return None
 
 
-def run(*argv, timeout_s=120.0, memory="1G", env=None):
-    """Boot, run one command in the repository's directory, power off; what the command said."""
+def run(*argv, timeout_s=120.0, memory="1G", env=None, disk=None):
+    """Boot, run one command in the repository's directory, power off; what the command said. disk: a file, /dev/ubda."""
     with tempfile.TemporaryDirectory(prefix="labctl-uml-") as exchange:
         with open(os.path.join(exchange, "command"), "w", encoding="utf-8") as file:
             file.write(_script(argv, env or {}))
-        console = _boot(exchange, memory, timeout_s)
+        console = _boot(exchange, memory, timeout_s, [f"ubd0={disk}"] if disk else [])
         status = _read(exchange, "status")
         if not status:
             said = _read(exchange, "stderr").strip() or _read(exchange, "stdout").strip()
-            raise BootFailed(f"no end of {' '.join(argv)} within {timeout_s:g} s\n{console}\n{said[-4000:]}")
+            exchanged = {name: _read(exchange, name) for name in os.listdir(exchange) if name != "kernel"}
+            raise BootFailed(
+                f"no end of {' '.join(argv)} within {timeout_s:g} s\n{console}\n{said[-4000:]}", exchanged
+            )
         return Ended(code=int(status), stdout=_read(exchange, "stdout"), stderr=_read(exchange, "stderr"))
 
 
@@ -90,7 +100,7 @@ def _script(argv, env):
     return f"cd {shlex.quote(ROOT)} && exec {shlex.join(['env', '-i', *assigned, *argv])}\n"
 
 
-def _boot(exchange, memory, timeout_s):
+def _boot(exchange, memory, timeout_s, options):
     """Run the kernel to its power-off, or kill it; its console."""
     process = subprocess.Popen(
         [
@@ -109,6 +119,7 @@ def _boot(exchange, memory, timeout_s):
             "con0=null,fd:1",
             "panic=-1",
             "quiet",
+            *options,
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
