@@ -3,25 +3,26 @@
 No sockets of its own and no loop: the server calls in. Everything here can be called again at any time, and calling it
 twice is calling it once, because each call looks at the kernel and compares. What a resource should be is a function
 of the lab's record and the ledger; what it is comes from the kernel; the agent itself remembers nothing that matters.
+
+Cables are settled at once, what is inside nodes in lanes beside the loop. A request that has to wait for a lane is a
+generator that yields what it waits for; meanwhile others are served, so after each `yield` the ledger may be another.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from labctl.agent import clock, ledger, settlers
+from labctl.agent import clock, ledger, refusals, settlers
 from labctl.agent.cables import Cables
 from labctl.agent.codec import Lease, Owner
 from labctl.agent.guarded import Guarded
-from labctl.agent.inside import Inside
+from labctl.agent.lanes import Job
+from labctl.agent.nodes import Nodes
 from labctl.agent.reading import Reading
-from labctl.agent.saved import Saved
-from labctl.errors import LabctlError, did_you_mean
-from labctl.linux import proc
+from labctl.errors import LabctlError
 from labctl.model.effects import (
     BASE,
     Direction,
@@ -37,20 +38,34 @@ from labctl.model.effects import (
     settle,
 )
 from labctl.model.lab import NodeKind
-from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import LabDir, Record
 
 #: How soon a resource that could not be brought to its setting is tried again.
 RETRY_S = 1.0
 
+T = TypeVar("T")
+#: Something that is done when what it yields is done, and then goes on.
+Work: TypeAlias = Generator[Job[Resource, Reading], None, T]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A lease that somebody wants from now on."""
+    """A lease that somebody wants from now on. windows: from when to when each effect is there, in seconds from now."""
 
     id: str
     effects: tuple[Effect, ...]
     lease_s: float
+    windows: tuple[tuple[float, float], ...] = ()
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """leases: those that began, as they are in the ledger. refused: of each that did not take, why."""
+
+    readings: tuple[Reading, ...]
+    leases: tuple[Lease, ...]
+    refused: Mapping[str, str]
 
 
 class Agent:
@@ -60,16 +75,20 @@ class Agent:
         self.place = place
         self.since = clock.now()
         self.ledger = ledger.Ledger(place.ledger_file)
+        self.settings: Mapping[Resource, Setting] = {}
         self.cables = Cables(place)
+        self.nodes = Nodes(place, lambda: self.settings)
+        self.saved = self.nodes.saved
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.guarded = Guarded(place)
-        self.saved = Saved(place.saved_dir)
-        self._ticked = self.since.boot  # when `end_expired` last looked
+        self._ticked = self.since.boot  # when `tick` last looked at windows
         self._retry_at = self.since.boot  # what is off its setting
-        self._runtime: Runtime | None = None
+        self._hold_at = self.since.boot  # daemons that are to be dead
+        self._waiting: list[tuple[Job[Resource, Reading], Callable[[], None]]] = []
         self._load()
 
     def close(self) -> None:
+        self.nodes.close()
         self.cables.close()
         self.guarded.close()
         self.ledger.close()
@@ -78,9 +97,42 @@ class Agent:
         self.record: Record = self.place.need()
         lab = self.record.lab
         self._known = resources(lab)
-        self.settings: Mapping[Resource, Setting] = settle(lab, self.ledger.effects_at(clock.now().boot))
+        self._fold()
         self.cables.load(self.record)
+        self.nodes.load(self.record)
         self.guarded.watch(lab)
+
+    def _fold(self) -> None:
+        self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
+
+    # -- work that waits ---------------------------------------------------------------------------------------
+
+    def start(self, work: Work[T], done: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
+        """Do it as far as it goes now, the rest when `collect` says that it can go on."""
+
+        def go_on() -> None:
+            try:
+                while (job := next(work)).done:
+                    pass
+            except StopIteration as end:
+                done(end.value)
+            except (LabctlError, ValueError, OSError) as error:
+                failed(error)
+            else:
+                self._waiting.append((job, go_on))
+
+        go_on()
+
+    def collect(self) -> None:
+        """Things inside nodes have been looked at: note how they are, and go on with what waited for them."""
+        for reading in self.nodes.collect():
+            self._note(reading)
+        ready = [go_on for job, go_on in self._waiting if job.done]
+        self._waiting = [each for each in self._waiting if not each[0].done]
+        for go_on in ready:
+            go_on()
+
+    # -- the loop's part ---------------------------------------------------------------------------------------
 
     def refresh(self, nodes: Iterable[str], *, panel: bool) -> None:
         """Events are waiting in these namespaces: read again what changed and level what depends on it."""
@@ -88,127 +140,29 @@ class Agent:
         self.cables.light.level(among, self.settings)
         shut = [port for port in settlers.shut(self.settings) if port.port.node in changed]
         if shut:
-            self._settle(shut)  # somebody may have raised one
+            self._begin(shut)  # somebody may have raised one
 
-    # -- leases ------------------------------------------------------------------------------------------------
-
-    def add(
-        self,
-        lease_id: str,
-        effects: Sequence[Effect],
-        lease_s: float,
-        owner: Owner | None,
-        *,
-        windows: Sequence[tuple[float, float]] = (),
-        about: str = "",
-    ) -> list[Reading]:
-        """Apply the effects of one fault under a lease; an active lease of the same id is replaced.
-
-        windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
-        """
-        self._check(lease_id, effects, lease_s, owner)
-        self._check_impairments([lease_id], effects)
-        at = clock.now()
-        lease = Lease(
-            id=lease_id,
-            effects=tuple(effects),
-            deadline_boot=at.boot + lease_s,
-            deadline_wall=at.wall + lease_s,
-            owner=owner,
-            windows=tuple((at.boot + start, at.boot + end) for start, end in windows),
-            about=about,
+    def tick(self) -> None:
+        """End every lease whose time is over or whose owner is gone; try again what is off its setting."""
+        self._end(ledger.expired(self.ledger.active.values(), clock.now().boot), "lease")
+        self._end(
+            [i for i, each in self.ledger.active.items() if each.owner and not refusals.lives(each.owner)],
+            "owner",
         )
-        replaced = self.ledger.active.get(lease_id)
-        self.ledger.added(lease, at)
-        wanted = [effect.on for effect in effects]
-        stale = [effect.on for effect in replaced.effects if effect.on not in wanted] if replaced else []
-        self._settle(stale)
-        readings = self._settle(wanted)
-        refused = [reading for reading in readings if not reading.taken]
-        if refused:
-            said = "; ".join(f"{reading.on}: {reading.note}" for reading in refused)
-            self.ledger.failed(lease_id, said, clock.now())
-            self._settle(wanted)
-            dead = any(isinstance(reading.on, NodeRef) for reading in refused)
-            raise LabctlError(
-                "effect-not-taken",
-                f"fault {lease_id!r} did not take: {said}",
-                hint="`labctl inspect` says whether the node runs" if dead else None,
-            )
-        self.ledger.applied(lease_id, clock.now())
-        return readings
-
-    def change(
-        self, begin: Sequence[Asked], end: Collection[str], owner: Owner | None
-    ) -> tuple[list[Reading], dict[str, str]]:
-        """Begin and end leases at one instant; the readings, and of each lease that did not take, why.
-
-        All of it is on disk before the first touch, and the touches follow each other without a pause. A lease that
-        did not take is withdrawn; the others stay.
-        """
-        for each in begin:
-            self._check(each.id, each.effects, each.lease_s, owner)
-        ids = [*end, *(each.id for each in begin)]
-        self._check_impairments(ids, [effect for each in begin for effect in each.effects])
-        touched: list[Resource] = []
-        at = clock.now()
-        with self.ledger.together():
-            for lease_id in (*end, *(each.id for each in begin)):
-                if lease_id in self.ledger.active:
-                    touched += [effect.on for effect in self.ledger.active[lease_id].effects]
-            for lease_id in [each for each in dict.fromkeys(end) if each in self.ledger.active]:
-                self.ledger.cleared(lease_id, "request", at)
-            for each in begin:
-                touched += [effect.on for effect in each.effects]
-                lease = Lease(
-                    id=each.id,
-                    effects=each.effects,
-                    deadline_boot=at.boot + each.lease_s,
-                    deadline_wall=at.wall + each.lease_s,
-                    owner=owner,
-                )
-                self.ledger.added(lease, at)
-        readings = self._settle(touched)
-        refused = self._refused(begin, {r.on: r.note for r in readings if not r.taken})
-        at = clock.now()
-        with self.ledger.together():
-            for each in begin:
-                if each.id in refused:
-                    self.ledger.failed(each.id, refused[each.id], at)
-                else:
-                    self.ledger.applied(each.id, at)
-        self._settle([effect.on for each in begin if each.id in refused for effect in each.effects])
-        return readings, refused
-
-    @staticmethod
-    def _refused(begin: Sequence[Asked], wrong: Mapping[Resource, str]) -> dict[str, str]:
-        said = {
-            each.id: "; ".join(dict.fromkeys(f"{e.on}: {wrong[e.on]}" for e in each.effects if e.on in wrong))
-            for each in begin
-        }
-        return {lease_id: why for lease_id, why in said.items() if why}
-
-    def clear(self, ids: Collection[str], because: str) -> list[Reading]:
-        """End leases; ids that are not active are already ended, which is what was asked."""
-        ended = [self.ledger.active[each] for each in ids if each in self.ledger.active]
-        for lease in ended:
-            self.ledger.cleared(lease.id, because, clock.now())
-        return self._settle([effect.on for lease in ended for effect in lease.effects])
-
-    def end_expired(self) -> list[str]:
-        """Clear every lease whose time is over or whose owner is gone; try again what is off its setting."""
-        ids = ledger.expired(self.ledger.active.values(), clock.now().boot)
-        self.clear(ids, "lease")
-        orphans = tuple(i for i, each in self.ledger.active.items() if each.owner and not _lives(each.owner))
-        self.clear(orphans, "owner")
-        again = [*self._turned(), *settlers.held(self.settings)]
+        again = self._turned()
+        if self._ticked >= self._hold_at:
+            self._hold_at = self._ticked + settlers.HOLD_S
+            again += settlers.held(self.settings)
         if self.off_base and self._ticked >= self._retry_at:
             self._retry_at = self._ticked + RETRY_S
             again += self.off_base
-        if again:
-            self._settle(again)
+        self._begin(again)
         self.cables.impairs.reap()
-        return [*ids, *orphans]
+
+    def _end(self, ids: Collection[str], because: str) -> None:
+        """End leases that nobody asks about."""
+        if ids:
+            self.start(self.clear(ids, because), lambda _: None, _raise)
 
     def _turned(self) -> list[Resource]:
         """What an effect began or ceased to touch since the last look, by the windows of its lease."""
@@ -221,23 +175,87 @@ class Agent:
         ]
 
     def next_wake_s(self) -> float | None:
-        """Seconds until `end_expired` has something to do."""
+        """Seconds until `tick` has something to do."""
+        now = clock.now().boot
         deadline = ledger.next_deadline(self.ledger.active.values())
-        wakes = [] if deadline is None else [max(0.0, deadline - clock.now().boot)]
-        if self.off_base:
-            wakes.append(max(0.0, self._retry_at - clock.now().boot))
+        times = [] if deadline is None else [deadline]
+        times += [self._retry_at] if self.off_base else []
+        times += [
+            edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked
+        ]
+        times += [self._hold_at] if settlers.held(self.settings) else []
+        wakes = [max(0.0, at - now) for at in times]
         wakes += [RETRY_S] if self.guarded.wrong else []
-        edges = [edge for lease in self.ledger.active.values() for edge in lease.edges if edge > self._ticked]
-        wakes += [max(0.0, min(edges) - clock.now().boot)] if edges else []
-        wakes += [settlers.HOLD_S] if settlers.held(self.settings) else []
         if self.cables.impairs.next_wake_s is not None:
             wakes.append(self.cables.impairs.next_wake_s)
         return min(wakes, default=None)
 
-    def unplug(self, node: str, lease_s: float) -> list[Reading]:
+    def wire_died(self) -> None:
+        """The process that serves impairments in user space has ended: start another, and bring its lines back."""
+        self._begin(self.cables.impairs.worker_died())
+
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def add(self, asked: Asked, owner: Owner | None) -> Work[Changed]:
+        """Apply the effects of one fault under a lease; an active lease of the same id is replaced."""
+        changed = yield from self.change([asked], (), owner)
+        if asked.id in changed.refused:
+            wrong = {reading.on for reading in changed.readings if not reading.taken}
+            dead = any(isinstance(effect.on, NodeRef) and effect.on in wrong for effect in asked.effects)
+            raise LabctlError(
+                "effect-not-taken",
+                f"fault {asked.id!r} did not take: {changed.refused[asked.id]}",
+                hint="`labctl inspect` says whether the node runs" if dead else None,
+            )
+        return changed
+
+    def change(self, begin: Sequence[Asked], end: Collection[str], owner: Owner | None) -> Work[Changed]:
+        """Begin and end leases at one instant.
+
+        All of it is on disk before the first touch, and the touches follow each other without a pause. A lease that
+        did not take is withdrawn; the others stay.
+        """
+        for each in begin:
+            refusals.check(
+                self.record.lab, self._known, each.id, each.effects, lease_s=each.lease_s, owner=owner
+            )
+        ids = [*end, *(each.id for each in begin)]
+        self._check_impairments(ids, [effect for each in begin for effect in each.effects])
+        touched = [e.on for i in ids if i in self.ledger.active for e in self.ledger.active[i].effects]
+        touched += [effect.on for each in begin for effect in each.effects]
+        at = clock.now()
+        leases = {each.id: _lease(each, at, owner) for each in begin}
+        with self.ledger.together():
+            for lease_id in [each for each in dict.fromkeys(end) if each in self.ledger.active]:
+                self.ledger.cleared(lease_id, "request", at)
+            for lease in leases.values():
+                self.ledger.added(lease, at)
+        readings = yield from self._settle(touched)
+        refused = _refused(begin, {r.on: r.note for r in readings if not r.taken})
+        mine = [
+            i for i, lease in leases.items() if self.ledger.active.get(i) is lease
+        ]  # nobody ended it meanwhile
+        at = clock.now()
+        with self.ledger.together():
+            for lease_id in mine:
+                if lease_id in refused:
+                    self.ledger.failed(lease_id, refused[lease_id], at)
+                else:
+                    self.ledger.applied(lease_id, at)
+        yield from self._settle([effect.on for i in mine if i in refused for effect in leases[i].effects])
+        return Changed(readings=tuple(readings), leases=tuple(leases.values()), refused=refused)
+
+    def clear(self, ids: Collection[str], because: str) -> Work[list[Reading]]:
+        """End leases; ids that are not active are already ended, which is what was asked."""
+        ended = [self.ledger.active[each] for each in ids if each in self.ledger.active]
+        for lease in ended:
+            self.ledger.cleared(lease.id, because, clock.now())
+        return (yield from self._settle([effect.on for lease in ended for effect in lease.effects]))
+
+    def unplug(self, node: str, lease_s: float) -> Work[list[Reading]]:
         """Take the light from every cable of a node, as when it loses power."""
         if node not in {each.name for each in self.record.lab.nodes}:
-            raise self._no_resource(node)
+            raise refusals.no_resource(self.record.lab, node)
         halves = [
             HalfCable(cable.id, direction)
             for cable in self.record.lab.cables
@@ -247,91 +265,98 @@ class Agent:
         if not halves:
             return []
         lease_id = _unplugged(node)
-        return self.add(lease_id, [Effect(id=lease_id, on=h, change=Down()) for h in halves], lease_s, None)
+        effects = tuple(Effect(id=lease_id, on=half, change=Down()) for half in halves)
+        changed = yield from self.add(Asked(id=lease_id, effects=effects, lease_s=lease_s), None)
+        return list(changed.readings)
 
-    def replug(self, node: str) -> list[Reading]:
+    def replug(self, node: str) -> Work[list[Reading]]:
         """The node is back: look at its namespace and its cables anew and end `unplug`."""
-        self.sync()
+        yield from self.sync()
         broken = [
             on for on, wanted in self.settings.items() if settlers.node_of(on) == node and wanted != BASE
         ]
-        return [*self._settle(broken), *self.clear([_unplugged(node)], "request")]
-
-    # -- settling ----------------------------------------------------------------------------------------------
-
-    def sync(self) -> list[str]:
-        """Read the record and every namespace again and bring everything to its setting; what was changed."""
-        self._load()
-        self.cables.look_again()
-        return self.settle()
+        readings = yield from self._settle(broken)
+        return readings + (yield from self.clear([_unplugged(node)], "request"))
 
     def prepare(self, effects: Sequence[Effect]) -> None:
         """Do beforehand what takes time and touches nothing, so that these faults begin when their time has come."""
         self.cables.impairs.prepare([e.change.impairment for e in effects if isinstance(e.change, Impaired)])
-        for node in {node for e in effects if (node := settlers.node_of(e.on))}:
-            with contextlib.suppress(LabctlError, OSError):  # it is said when the fault's time has come
-                self.runtime.read(self.record.lab, NodeRef(node))
+        with contextlib.suppress(LabctlError, OSError):  # it is said when the fault's time has come
+            self.nodes.prepare({node for e in effects if (node := settlers.node_of(e.on))})
 
-    def wire_died(self) -> None:
-        """The process that serves impairments in user space has ended: start another, and bring its lines back."""
-        self._settle(self.cables.impairs.worker_died())
+    def sync(self) -> Work[list[str]]:
+        """Read the record and every namespace again and bring everything to its setting; what was changed."""
+        self._load()
+        self.cables.look_again()
+        return (yield from self.settle())
 
-    def settle(self, *, every_node: bool = False) -> list[str]:
+    def settle(self, *, every_node: bool = False) -> Work[list[str]]:
         """Bring everything to its setting; what was changed.
 
         Of nodes and impairments only those that a lease has ever named, unless the ledger cannot be trusted to know.
         """
-        changed = [
-            f"carrier of {port}" for port in self.cables.light.level(self.cables.light.sides, self.settings)
-        ]
+        light = self.cables.light
+        changed = [f"carrier of {port}" for port in light.level(light.sides, self.settings)]
         linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
         nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
         cables = {HalfCable(cable.id, d) for cable in self.record.lab.cables for d in Direction}
         halves = sorted(cables if every_node else cables.intersection(self.ledger.touched))
-        changed += [str(each.on) for each in self._settle(halves) if each.changed]
-        changed += [f"node {each.on}" for each in self._settle(nodes) if each.changed]
         inside = {on for on in (*self.ledger.touched, *self.saved.resources()) if settlers.inner(on)}
-        return changed + [str(each.on) for each in self._settle(sorted(inside, key=str)) if each.changed]
+        readings = yield from self._settle([*halves, *nodes, *sorted(inside, key=str)])
+        return changed + [
+            f"node {each.on}" if isinstance(each.on, NodeRef) else str(each.on)
+            for each in readings
+            if each.changed
+        ]
 
-    def heal(self, *, everything: bool) -> dict[str, Any]:
+    def heal(self, *, everything: bool) -> Work[dict[str, Any]]:
         """End what is over (or all of it) and put everything at its setting; what was put back."""
         before = set(self.ledger.active)
         if everything:
-            self.clear(tuple(before), "heal")
-        self.end_expired()
-        changed = self.sync()
+            yield from self.clear(tuple(before), "heal")
+        self.tick()
+        changed = yield from self.sync()
         if everything:
-            changed += self.settle(every_node=True)
+            changed += yield from self.settle(every_node=True)
         return {
             "cleared": sorted(before - set(self.ledger.active)),
             "put_back": changed,
-            "off_base": {str(on): why for on, why in self.off_base.items()}
-            | self.guarded.off_base()
-            | self.saved.damaged(),
+            "off_base": self.wrong(),
         }
 
-    def _settle(self, touched: Collection[Resource]) -> list[Reading]:
+    def wrong(self) -> dict[str, str]:
+        """What is not as it should be, and why."""
+        off_base = {str(on): why for on, why in self.off_base.items()}
+        return off_base | self.guarded.off_base() | self.saved.damaged()
+
+    # -- settling ----------------------------------------------------------------------------------------------
+
+    def _settle(self, touched: Collection[Resource]) -> Work[list[Reading]]:
         """Bring these resources to what the active effects make of them, and read each back."""
-        self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
-        readings = []
+        readings, job = self._begin(touched)
+        yield job
+        return readings + job.results
+
+    def _begin(self, touched: Collection[Resource]) -> tuple[list[Reading], Job[Resource, Reading]]:
+        """The same, without waiting: cables are read back, what is inside nodes will be."""
+        if not touched:
+            return [], Job(set())
+        self._fold()
         for on in touched:
             if not exists(on, self._known):
                 self.off_base.pop(on, None)  # went with a node or cable that was removed
-        there = sorted((on for on in dict.fromkeys(touched) if exists(on, self._known)), key=settlers.rank)
+        there = [on for on in dict.fromkeys(touched) if exists(on, self._known)]
         halves = [on for on in there if isinstance(on, HalfCable)]
         readings = self.cables.settle(halves, self.settings, self._until)
-        waiting: list[Resource] = [on for on in there if not isinstance(on, HalfCable)]
-        for on in waiting:
-            reading = self._settle_inside(on)
-            if isinstance(on, NodeRef) and reading.changed:  # what has just booted knows of no fault
-                waiting += [each for each in settlers.within(on, self.settings, BASE) if each not in waiting]
-            readings.append(reading)
         for reading in readings:
-            if reading.taken:
-                self.off_base.pop(reading.on, None)
-            else:
-                self.off_base[reading.on] = reading.note
-        return readings
+            self._note(reading)
+        return readings, self.nodes.submit(on for on in there if not isinstance(on, HalfCable))
+
+    def _note(self, reading: Reading) -> None:
+        if reading.taken:
+            self.off_base.pop(reading.on, None)
+        else:
+            self.off_base[reading.on] = reading.note
 
     def _until(self, half: HalfCable) -> float | None:
         """When the last lease that impairs the half-cable is over: what can end by itself then does."""
@@ -342,53 +367,6 @@ class Agent:
             if any(effect.on == half and isinstance(effect.change, Impaired) for effect in each.effects)
         ]
         return max(ends, default=None)
-
-    def _settle_inside(self, on: Resource) -> Reading:
-        wanted = self.settings.get(on, BASE)
-        inside = Inside(place=self.place, lab=self.record.lab, runtime=self.runtime, saved=self.saved)
-        asked = clock.now()
-        try:
-            changed = settlers.ensure(inside, on, wanted)
-            applied = clock.now()
-            note = settlers.disagrees(inside, on, wanted)
-        except (OSError, LabctlError) as error:
-            return Reading.failed(on, asked, error)
-        return Reading(
-            on=on,
-            asked=asked,
-            applied=applied,
-            read=clock.now(),
-            changed=changed,
-            taken=not note,
-            note=note,
-        )
-
-    @property
-    def runtime(self) -> Runtime:
-        """Imported at the first node effect: most agents never need it."""
-        if self._runtime is None:
-            self._runtime = RUNTIMES[self.record.runtime](self.place.instance)
-        return self._runtime
-
-    # -- what is refused ---------------------------------------------------------------------------------------
-
-    def _check(self, lease_id: str, effects: Sequence[Effect], lease_s: float, owner: Owner | None) -> None:
-        if not lease_id or len(lease_id) > 200:
-            raise LabctlError("bad-request", "a lease needs an id of 1 to 200 characters")
-        if not (math.isfinite(lease_s) and lease_s > 0):
-            raise LabctlError("bad-request", f"a lease of {lease_s} s is not a time to come")
-        if owner is not None and not _lives(owner):
-            raise LabctlError("bad-request", f"the owner of the lease, process {owner.pid}, is not running")
-        touched = {effect.on for effect in effects}
-        for on in touched:
-            if not exists(on, self._known):
-                raise self._no_resource(str(on.cable) if isinstance(on, HalfCable) else str(on))
-        bridges = {node.name for node in self.record.lab.nodes if node.kind is NodeKind.BRIDGE}
-        for on in touched:
-            if settlers.node_of(on) in bridges:
-                raise LabctlError(
-                    "effect-not-taken", f"{settlers.node_of(on)} is a bridge: nothing runs inside it"
-                )
 
     def _check_impairments(self, ending: Collection[str], effects: Sequence[Effect]) -> None:
         """What has no meaning together, or what nothing on this machine can do, is refused before it is on disk."""
@@ -401,19 +379,30 @@ class Agent:
             if isinstance(half, HalfCable):
                 self.cables.impairs.check(self.record, half, settings[half].impairment)
 
-    def _no_resource(self, name: str) -> LabctlError:
-        lab = self.record.lab
-        known = [str(cable.id) for cable in lab.cables] if ":" in name else [node.name for node in lab.nodes]
-        return LabctlError(
-            "unknown-resource", f"lab {lab.name!r} has no {name!r}", hint=did_you_mean(name, known)
-        )
+
+def _lease(asked: Asked, at: clock.Stamp, owner: Owner | None) -> Lease:
+    return Lease(
+        id=asked.id,
+        effects=asked.effects,
+        deadline_boot=at.boot + asked.lease_s,
+        deadline_wall=at.wall + asked.lease_s,
+        owner=owner,
+        windows=tuple((at.boot + start, at.boot + end) for start, end in asked.windows),
+        about=asked.about,
+    )
+
+
+def _refused(begin: Sequence[Asked], wrong: Mapping[Resource, str]) -> dict[str, str]:
+    said = {
+        each.id: "; ".join(dict.fromkeys(f"{e.on}: {wrong[e.on]}" for e in each.effects if e.on in wrong))
+        for each in begin
+    }
+    return {lease_id: why for lease_id, why in said.items() if why}
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _unplugged(node: str) -> str:
     return f"unplugged:{node}"
-
-
-def _lives(owner: Owner) -> bool:
-    with contextlib.suppress(OSError):
-        return proc.start_ticks(owner.pid) == owner.start_ticks
-    return False

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from labctl.agent import clock, codec, settlers
-from labctl.agent.inside import Inside
+from labctl.agent import clock, codec
 from labctl.errors import LabctlError
 from labctl.model import impairment_codec
 from labctl.model.effects import BASE, HalfCable, Resource, Setting
@@ -36,7 +35,11 @@ def look(agent: Agent, ids: Iterable[str]) -> list[dict[str, Any]]:
 def _resource(agent: Agent, on: Resource) -> dict[str, Any]:
     wanted = agent.settings.get(on, BASE)
     try:
-        said = _half(agent, on, wanted) if isinstance(on, HalfCable) else _inside(agent, on, wanted)
+        said = (
+            _half(agent, on, wanted)
+            if isinstance(on, HalfCable)
+            else {"note": agent.nodes.disagrees(on, wanted)}
+        )
     except (OSError, LabctlError) as error:
         said = {"note": f"it cannot be read: {error}"}
     return {"at": clock.now().to_json(), **said}
@@ -51,8 +54,3 @@ def _half(agent: Agent, half: HalfCable, wanted: Setting) -> dict[str, Any]:
         "note": wrong,
         "counts": counts,
     }
-
-
-def _inside(agent: Agent, on: Resource, wanted: Setting) -> dict[str, Any]:
-    inside = Inside(place=agent.place, lab=agent.record.lab, runtime=agent.runtime, saved=agent.saved)
-    return {"note": settlers.disagrees(inside, on, wanted)}

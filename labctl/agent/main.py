@@ -16,6 +16,8 @@ from labctl.linux import cgroup, priority
 from labctl.runtime.store import LabDir
 
 _LOCK_FD = "LABCTL_AGENT_LOCK_FD"
+#: The loop does not wait longer than this for a lane that has the interpreter.
+_SWITCH_S = 0.0005
 
 
 def main(argv: list[str]) -> int:
@@ -45,6 +47,7 @@ def main(argv: list[str]) -> int:
         _write_pid(place)
         _raise_descriptor_limit()
         priority.first()
+        sys.setswitchinterval(_SWITCH_S)
         try:
             agent = Agent(place)
         except LabctlError as error:  # no record, a damaged ledger: starting again would find the same

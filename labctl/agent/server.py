@@ -1,7 +1,9 @@
 """The agent's loop: one thread, one selector; links, requests, leases and owners all wake it.
 
 Between two wakes it sleeps; an idle lab costs no CPU. Link events come first in every round, so that a request is
-answered from what is, not from what was. A request that fails is answered with its error and changes nothing; an error
+answered from what is, not from what was. A request that waits for something inside a node is answered when that is done,
+and others meanwhile; those of one client one after the other. Nobody is answered before everything has been looked at once.
+A request that fails is answered with its error and changes nothing; an error
 that is nobody's request (the kernel refused something) ends the agent loudly, and the guard starts a new one that looks
 at everything afresh.
 """
@@ -12,12 +14,14 @@ import contextlib
 import os
 import selectors
 import socket
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.agent import clock, codec, guard, looking, protocol
 from labctl.agent.codec import Lease
-from labctl.agent.core import Agent, Asked
+from labctl.agent.core import Agent, Asked, Work
 from labctl.agent.ends import Ends
 from labctl.errors import LabctlError
 
@@ -36,13 +40,13 @@ class Server:
         self._guard_fd = guard_fd
         self._become_guard = become_guard
         self._selector = selectors.DefaultSelector()
-        self._inputs: dict[socket.socket, bytes] = {}
+        self._clients: dict[socket.socket, _Client] = {}
         self._owners: dict[str, int] = {}  # lease id -> pidfd
         self._wire: tuple[int, int] | None = None  # pid and pidfd of the wire's process
         self._generation = -1
         self._stopping = False
         self._listener = _listen(agent.place.agent_dir)
-        self._selector.register(self._listener, selectors.EVENT_READ, ("accept", ""))
+        self._selector.register(agent.nodes.fileno(), selectors.EVENT_READ, ("nodes", ""))
         self._selector.register(guard_fd, selectors.EVENT_READ, ("guard", ""))
         self._selector.register(agent.guarded.fileno(), selectors.EVENT_READ, ("guarded", ""))
         self._ends = Ends(agent.place)
@@ -52,8 +56,8 @@ class Server:
 
     def run(self) -> int:
         """Exit status of the agent's process."""
-        self._agent.end_expired()
-        self._agent.settle()
+        self._agent.tick()
+        self._agent.start(self._agent.settle(), lambda _: self._open(), _raise)
         while not self._stopping:
             self._register()
             self._watch_owners()
@@ -63,25 +67,29 @@ class Server:
             self._ends.refresh()  # what others have, who ask us next
             if ("guard", "") in ready:
                 return self._become_guard()
-            nodes = [
-                name for kind, name in ready if kind == "node" and name in self._agent.cables.light.watches
-            ]
-            self._agent.refresh(nodes, panel=("panel", "") in ready)
-            if ("ends", "") in ready:
-                self._ends.read()
-            if ("guarded", "") in ready or self._agent.guarded.wrong:
-                self._agent.guarded.refresh()
-            for kind, client in ready:
-                if kind == "accept":
-                    self._accept()
-                elif kind == "client":
-                    self._read(client)
-            if ("wire", "") in ready:
-                self._agent.wire_died()
-            self._agent.end_expired()
+            self._handle(ready)
+            self._agent.tick()
             if not os.path.exists(self._agent.place.record_file):
                 return guard.NOTHING_LEFT
         return guard.STOPPED
+
+    def _handle(self, ready: Sequence[tuple[str, Any]]) -> None:
+        """Everything that happened, in an order that answers nobody from what was."""
+        nodes = [name for kind, name in ready if kind == "node" and name in self._agent.cables.light.watches]
+        self._agent.refresh(nodes, panel=("panel", "") in ready)
+        if ("ends", "") in ready:
+            self._ends.read()
+        if ("guarded", "") in ready or self._agent.guarded.wrong:
+            self._agent.guarded.refresh()
+        if ("nodes", "") in ready:
+            self._agent.collect()
+        for kind, client in ready:
+            if kind == "accept":
+                self._accept()
+            elif kind == "client" and client in self._clients:
+                self._read(client)
+        if ("wire", "") in ready:
+            self._agent.wire_died()
 
     # -- what to wait for --------------------------------------------------------------------------------------
 
@@ -132,49 +140,87 @@ class Server:
 
     # -- requests ----------------------------------------------------------------------------------------------
 
+    def _open(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ, ("accept", ""))
+
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
             client, _ = self._listener.accept()
             client.settimeout(_PATIENCE_S)
-            self._inputs[client] = b""
+            self._clients[client] = _Client()
             self._selector.register(client, selectors.EVENT_READ, ("client", client))
 
     def _drop(self, client: socket.socket) -> None:
-        self._inputs.pop(client, None)
-        self._selector.unregister(client)
-        client.close()
+        if self._clients.pop(client, None) is not None:
+            self._selector.unregister(client)
+            client.close()
 
     def _read(self, client: socket.socket) -> None:
+        said = self._clients[client]
         try:
             data = client.recv(1 << 16)
         except OSError:
             data = b""
-        if not data or len(self._inputs[client]) > protocol.LIMIT:
+        if not data or len(said.rest) > protocol.LIMIT:
             self._drop(client)
             return
-        *lines, self._inputs[client] = (self._inputs[client] + data).split(b"\n")
-        for line in lines:
-            try:
-                reply = answer(self._agent, line)
-                self._stopping = self._stopping or reply.get("stopping") is True
-                client.sendall(protocol.encode(reply))
-            except OSError:
-                self._drop(client)
-                return
+        *lines, said.rest = (said.rest + data).split(b"\n")
+        said.lines += lines
+        self._serve(client)
+
+    def _serve(self, client: socket.socket) -> None:
+        """Answer the lines of a client, one after the other."""
+        said = self._clients.get(client)
+        if said is None or said.busy or not said.lines:
+            return
+        said.busy = True
+
+        def reply(message: Mapping[str, Any]) -> None:
+            said.busy = False
+            self._stopping = self._stopping or message.get("stopping") is True
+            if client in self._clients:
+                try:
+                    client.sendall(protocol.encode(message))
+                except OSError:
+                    self._drop(client)
+            self._serve(client)
+
+        answer(self._agent, said.lines.popleft(), reply)
 
 
-def answer(agent: Agent, line: bytes) -> dict[str, Any]:
-    """The reply to one line; an error is a reply as well."""
+@dataclass(slots=True)
+class _Client:
+    """What a client said: lines that wait, and the beginning of the next. busy: it waits for a reply."""
+
+    rest: bytes = b""
+    lines: deque[bytes] = field(default_factory=deque)
+    busy: bool = False
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def answer(agent: Agent, line: bytes, reply: Callable[[Mapping[str, Any]], None]) -> None:
+    """Do what a line asks for and reply to it, now or when it is done; an error is a reply as well."""
+
+    def failed(error: Exception) -> None:
+        if isinstance(error, ValueError):  # from the codec: the request is not well formed
+            error = LabctlError("bad-request", str(error))
+        elif isinstance(error, OSError):
+            error = LabctlError("effect-not-taken", f"the agent cannot do it: {error}")
+        assert isinstance(error, LabctlError)
+        reply(protocol.failure(error))
+
     try:
         request = protocol.decode(line)
         handler = _HANDLERS.get(str(request.get("op")))
         if handler is None:
             raise LabctlError("bad-request", f"unknown request {request.get('op')!r}")  # noqa: TRY301
-        return {"ok": True, **handler(agent, request)}
     except LabctlError as error:
-        return protocol.failure(error)
-    except ValueError as error:  # from the codec: the request is not well formed
-        return protocol.failure(LabctlError("bad-request", str(error)))
+        failed(error)
+        return
+    agent.start(handler(agent, request), lambda said: reply({"ok": True, **said}), failed)
 
 
 def _listen(directory: str) -> socket.socket:
@@ -187,6 +233,18 @@ def _listen(directory: str) -> socket.socket:
     return listener
 
 
+def _at_once(
+    do: Callable[[Agent, Mapping[str, Any]], dict[str, Any]],
+) -> Callable[[Agent, Mapping[str, Any]], Work[dict[str, Any]]]:
+    """A handler of a request that never waits."""
+
+    def work(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+        yield from ()
+        return do(agent, request)
+
+    return work
+
+
 def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
@@ -195,43 +253,36 @@ def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
         "active": len(agent.ledger.active),
         "watched": len(agent.cables.light.watches),
         "corrections": agent.cables.light.corrections,
-        "off_base": {str(on): why for on, why in agent.off_base.items()}
-        | agent.guarded.off_base()
-        | agent.saved.damaged(),
+        "off_base": agent.wrong(),
     }
 
 
-def _add(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
-    lease_id = request.get("id")
-    if not isinstance(lease_id, str):
-        raise ValueError("id is missing or not a text")  # noqa: TRY004  (one error type for all bad input)
-    effects = codec.parse_effects(lease_id, request.get("effects"))
-    readings = agent.add(
-        lease_id,
-        effects,
-        codec.number(request, "lease_s"),
-        codec.parse_owner(request.get("owner")),
-        windows=codec.parse_windows(request.get("windows"), len(effects)),
-        about=str(request.get("about") or ""),
-    )
-    return {"lease": _lease(agent.ledger.active[lease_id]), "readings": [r.to_json() for r in readings]}
+def _add(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    asked = _asked(request)
+    changed = yield from agent.add(asked, codec.parse_owner(request.get("owner")))
+    return {"lease": _lease(changed.leases[0]), "readings": [r.to_json() for r in changed.readings]}
 
 
-def _change(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+def _change(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
     begin, end = request.get("begin"), request.get("end")
     if not isinstance(begin, list) or not isinstance(end, list) or not all(isinstance(i, str) for i in end):
         raise ValueError("begin or end is not a list")
-    readings, refused = agent.change(
-        [_asked(each) for each in begin], end, codec.parse_owner(request.get("owner"))
-    )
-    return {"readings": [r.to_json() for r in readings], "refused": refused}
+    asked = [_asked(each) for each in begin]
+    changed = yield from agent.change(asked, end, codec.parse_owner(request.get("owner")))
+    return {"readings": [r.to_json() for r in changed.readings], "refused": dict(changed.refused)}
 
 
 def _asked(value: Any) -> Asked:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
-        raise ValueError("a lease to begin has no id")  # noqa: TRY004
+        raise ValueError("id is missing or not a text")  # noqa: TRY004  (one error type for all bad input)
     effects = codec.parse_effects(value["id"], value.get("effects"))
-    return Asked(id=value["id"], effects=effects, lease_s=codec.number(value, "lease_s"))
+    return Asked(
+        id=value["id"],
+        effects=effects,
+        lease_s=codec.number(value, "lease_s"),
+        windows=codec.parse_windows(value.get("windows"), len(effects)),
+        about=str(value.get("about") or ""),
+    )
 
 
 def _prepare(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,11 +297,11 @@ def _look(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"looks": looking.look(agent, ids)}
 
 
-def _clear(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
+def _clear(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
     lease_id = request.get("id")
     ids = list(agent.ledger.active) if lease_id is None else [str(lease_id)]
     found = [each for each in ids if each in agent.ledger.active]
-    readings = agent.clear(found, "request")
+    readings = yield from agent.clear(found, "request")
     return {"cleared": found, "readings": [r.to_json() for r in readings]}
 
 
@@ -262,38 +313,39 @@ def _lease(lease: Lease) -> dict[str, Any]:
     return codec.lease(lease) | {"remaining_s": round(max(0.0, lease.deadline_boot - clock.now().boot), 3)}
 
 
-def _sync(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
-    return {"put_back": agent.sync()}
+def _sync(agent: Agent, _: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    return {"put_back": (yield from agent.sync())}
 
 
-def _heal(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
-    return agent.heal(everything=request.get("all") is True)
+def _heal(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    return (yield from agent.heal(everything=request.get("all") is True))
 
 
-def _unplug(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
-    readings = agent.unplug(str(request.get("node")), codec.number(request, "lease_s"))
+def _unplug(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    readings = yield from agent.unplug(str(request.get("node")), codec.number(request, "lease_s"))
     return {"readings": [r.to_json() for r in readings]}
 
 
-def _replug(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
-    return {"readings": [r.to_json() for r in agent.replug(str(request.get("node")))]}
+def _replug(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    readings = yield from agent.replug(str(request.get("node")))
+    return {"readings": [r.to_json() for r in readings]}
 
 
 def _stop(_: Agent, __: Mapping[str, Any]) -> dict[str, Any]:
     return {"stopping": True}
 
 
-_HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], dict[str, Any]]] = {
-    "status": _status,
+_HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], Work[dict[str, Any]]]] = {
+    "status": _at_once(_status),
     "effects.add": _add,
     "effects.change": _change,
     "effects.clear": _clear,
-    "effects.list": _list,
-    "effects.look": _look,
-    "effects.prepare": _prepare,
+    "effects.list": _at_once(_list),
+    "effects.look": _at_once(_look),
+    "effects.prepare": _at_once(_prepare),
     "sync": _sync,
     "heal": _heal,
     "unplug": _unplug,
     "replug": _replug,
-    "stop": _stop,
+    "stop": _at_once(_stop),
 }

@@ -12,7 +12,7 @@ import stepkill
 from rig import Rig, ip, lab, rig, until
 
 from labctl.agent import client, ledger
-from labctl.agent.core import Agent
+from labctl.agent.core import Agent, Asked
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
 from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef
@@ -228,17 +228,29 @@ def test_when_both_are_killed_the_next_start_ends_what_is_over(pair):
     assert carriers(pair) == {R1: True, R2: True}
 
 
+def asked(name, directions):
+    return Asked(id=name, effects=tuple(cut(PAIR, directions=directions, name=name)), lease_s=600)
+
+
+def do(agent, work):
+    """To the end; cables make nobody wait."""
+    ends = []
+    agent.start(work, ends.append, ends.append)
+    assert len(ends) == 1
+    assert not isinstance(ends[0], Exception)
+
+
 def live(place, limit):
     """Some of an agent's life, in this process; it ends at the `limit`-th step. The number of steps without one."""
     counter = stepkill.arm(limit)
     try:
         agent = Agent(place)
-        agent.add("one", cut(PAIR, name="one"), 600, None)
-        agent.add("two", cut(PAIR, directions=(Direction.A_TO_Z,), name="two"), 600, None)
-        agent.clear(["one"], "request")
-        agent.add("two", cut(PAIR, directions=(Direction.Z_TO_A,), name="two"), 600, None)
-        agent.sync()
-        agent.clear(["two"], "request")
+        do(agent, agent.add(asked("one", tuple(Direction)), None))
+        do(agent, agent.add(asked("two", (Direction.A_TO_Z,)), None))
+        do(agent, agent.clear(["one"], "request"))
+        do(agent, agent.add(asked("two", (Direction.Z_TO_A,)), None))
+        do(agent, agent.sync())
+        do(agent, agent.clear(["two"], "request"))
         agent.close()
     finally:
         sys.setprofile(None)

@@ -5,9 +5,12 @@ by request, by its lease, by heal after the agent's death. (What `kill -9` in th
 test_revert.py. The lab: faultlab.py.)
 """
 
+import contextlib
 import os
 import random
 import re
+import signal
+import threading
 import time
 
 import pytest
@@ -15,7 +18,7 @@ from faultlab import CASES, OTHER, Lab, spec
 from labs import deployed, instance, nothing_left
 from rig import until
 
-from labctl.agent import client
+from labctl.agent import client, ledger
 from labctl.app import fault as verb
 from labctl.errors import LabctlError
 from labctl.faults.base import FAULTS
@@ -296,6 +299,84 @@ def test_an_agent_that_died_between_a_daemon_and_its_configuration(lab, base):
     lab.is_as_before(base)
 
 
+@contextlib.contextmanager
+def stuck(lab, name):
+    """A daemon stands still, and with it everything that has to ask it for its configuration; goes on in the end."""
+    pids = [each.handle.pid for each in lab.runtime.processes(lab.lab, "r1") if each.name == name]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def beside(work):
+    """It runs in a thread of its own; what it returns or raises is in `result` once it is done."""
+    thread = threading.Thread(target=lambda: result.append(outcome(work)))
+    result: list[object] = []
+    thread.result = result
+    thread.start()
+    return thread
+
+
+def outcome(work):
+    try:
+        return work()
+    except LabctlError as error:
+        return error
+
+
+def test_what_takes_its_time_in_one_node_holds_up_nothing_elsewhere(lab, base):
+    with stuck(lab, "bgpd"):
+        slow = beside(lambda: lab.add("node.config", "r1", lines=["interface eth1", "ip ospf cost 99"]))
+        until(lambda: client.leases(lab.place), "it is in the ledger")
+        lab.add("link.down", OTHER, for_="300ms")
+        assert slow.is_alive(), "it waits for the daemon's configuration"
+        until(lambda: len(client.leases(lab.place)) == 1, "the other lease is over")
+        until(lambda: lab.carrier("r1", "eth2"), "the light is back")
+        lab.add("node.slow", "r2", cpu="50%")
+        verb.clear(lab.place, "node.slow")
+        assert slow.is_alive(), "it waits for the daemon's configuration"
+    slow.join()
+    assert not isinstance(slow.result[0], LabctlError)
+    assert "cost 99" in lab.run("r1", "vtysh -c 'show running-config'")
+    verb.clear(lab.place, None)
+    lab.is_as_before(base)
+
+
+def test_a_fault_that_is_ended_while_it_begins_is_ended(lab, base):
+    with stuck(lab, "bgpd"):
+        slow = beside(lambda: lab.add("node.config", "r1", lines=["interface eth1", "ip ospf cost 99"]))
+        until(lambda: client.leases(lab.place), "it is in the ledger")
+        end = beside(lambda: verb.clear(lab.place, "node.config"))
+        until(lambda: not client.leases(lab.place), "it is over")
+        kill = beside(lambda: lab.add("node.daemon-kill", "r1", daemon="ospfd"))
+        until(lambda: client.leases(lab.place), "another begins in the same node")
+    for each in (slow, end, kill):
+        each.join()
+    assert not isinstance(kill.result[0], LabctlError)
+    assert "ospfd" not in lab.names("r1")
+    assert "cost 99" not in lab.run("r1", "vtysh -c 'show running-config'")
+    ledger.read(lab.place.ledger_file)
+    verb.clear(lab.place, None)
+    lab.is_as_before(base)
+
+
+def test_an_agent_that_is_killed_while_a_lane_is_at_work(lab, base):
+    with stuck(lab, "bgpd"):
+        slow = beside(lambda: lab.add("node.config", "r1", lines=["interface eth1", "ip ospf cost 99"]))
+        until(lambda: client.leases(lab.place), "it is in the ledger")
+        os.kill(client.ask(lab.place, "status")["pid"], signal.SIGKILL)
+        slow.join()
+        assert slow.result[0].code == "agent-unreachable"
+    until(lambda: client.alive(lab.place), "the guard starts another")
+    until(lambda: "cost 99" in lab.run("r1", "vtysh -c 'show running-config'"), "which goes on")
+    verb.clear(lab.place, None)
+    lab.is_as_before(base)
+
+
 def test_a_daemon_stays_dead_over_a_reboot(lab, base):
     lab.add("node.daemon-kill", "r1", daemon="ospfd")
     lab.add("node.reboot", "r1")
@@ -310,7 +391,7 @@ def test_a_daemon_stays_dead_over_a_reboot(lab, base):
 
 def test_what_restarts_a_dead_daemon_restarts_it_in_vain(lab, base):
     lab.add("node.daemon-kill", "r1", daemon="bgpd")
-    lab.run("r1", "/usr/lib/frr/bgpd -d -F traditional -A 127.0.0.1")
+    lab.run("r1", "/usr/lib/frr/bgpd -d -F traditional -A 127.0.0.1", code=None)  # it may not come so far
     until(lambda: "bgpd" not in lab.names("r1"), "it is killed again", 5)
     verb.clear(lab.place, None)
     lab.is_as_before(base)

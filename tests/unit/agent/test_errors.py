@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 
 import pytest
 from agent_labs import lab
@@ -34,11 +35,15 @@ def test_a_request_and_the_text_of_its_error(place, code):
     agent = Agent(place)
     try:
         with open(os.path.join(ERRORS, f"{code}.json"), "rb") as file:
-            reply = server.answer(agent, file.read())
+            replies = []
+            server.answer(agent, file.read(), replies.append)
+        while not replies:
+            select.select([agent.nodes], [], [])
+            agent.collect()
         assert agent.ledger.active == {}
     finally:
         agent.close()
-    error = protocol.raised(json.loads(json.dumps(reply)))
+    error = protocol.raised(json.loads(json.dumps(replies[0])))
     assert error.code == code
     assert render(error) + "\n" == golden(code)
 
