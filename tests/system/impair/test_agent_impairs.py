@@ -105,7 +105,7 @@ def test_a_fault_that_takes_the_place_of_another_only_has_to_fit_what_stays(cabl
 
 
 def test_a_lease_ends_by_itself(cable):
-    cable.add("short", Impairment(delay_s=0.01, drops=(Match(protocol=Protocol.LLDP),)), lease_s=0.5)
+    cable.add("short", Impairment(delay_s=0.01, drops=(Match(protocol=Protocol.LLDP),)), lease_s=2)
     assert len(flood(cable, 20, ("lldp",), pps=1000).numbers) == 0
     until(lambda: cable.found() == Impairment(), "the lease is over")
     assert len(flood(cable, 20, ("lldp",), pps=1000).numbers) == 20
