@@ -28,12 +28,14 @@ from labctl.model.routing import (
     BgpConfig,
     BgpFamily,
     BgpNeighbor,
+    Election,
     KeyToken,
     NeighborFamily,
     OspfArea,
     OspfConfig,
     OspfInterface,
     OspfNetworkType,
+    VirtualRouter,
 )
 
 
@@ -127,9 +129,24 @@ def _interface(draft: Draft, defaults: Defaults, name: str, found: InterfaceDraf
         ipv4=tuple(dict.fromkeys(found.ipv4)),
         ipv6=tuple(dict.fromkeys(found.ipv6)),
         ospf=ospf,
+        virtual_routers=tuple(_virtual_routers(found)),
         where=found.where,
         **stated,
     )
+
+
+#: VRRP and HSRP have the same defaults with every vendor.
+_VIRTUAL: dict[Election, Overrides] = {
+    Election.VRRP: {"priority": 100, "preempt": True, "advertise_ms": 1000},
+    Election.HSRP: {"priority": 100, "preempt": False, "advertise_ms": 3000},
+}
+
+
+def _virtual_routers(found: InterfaceDraft) -> Iterator[VirtualRouter]:
+    """Those that have an address: without one a group does nothing."""
+    for (election, group), stated in found.virtual.items():
+        if stated.get("addresses"):
+            yield VirtualRouter(group=group, election=election, **(_VIRTUAL[election] | stated))
 
 
 def _cleaned(draft: Draft, stated: Overrides) -> Overrides:

@@ -20,7 +20,7 @@ from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest.redact import Redactor
 from labctl.model.account import LineClass
 from labctl.model.config import FibPolicy, OutwardService, StaticRoute
-from labctl.model.filters import FilterEntry
+from labctl.model.filters import FilterEntry, NatRule
 from labctl.model.policy import (
     AccessEntry,
     Afi,
@@ -33,6 +33,7 @@ from labctl.model.policy import (
 from labctl.model.routing import (
     BgpAggregate,
     BgpNetwork,
+    Election,
     OspfDefault,
     OspfNetwork,
     OspfRange,
@@ -51,6 +52,10 @@ class InterfaceDraft:
     ipv6: list[str] = field(default_factory=list)
     ospf: Overrides = field(default_factory=dict)
     md5_keys: dict[int, int] = field(default_factory=dict)
+    virtual: dict[tuple[Election, int], Overrides] = field(default_factory=dict)
+
+    def virtual_router(self, group: int, election: Election = Election.VRRP) -> Overrides:
+        return self.virtual.setdefault((election, group), {})
 
 
 @dataclass(slots=True)
@@ -140,6 +145,8 @@ class Draft:
     fib_policies: list[FibPolicy] = field(default_factory=list)
     outward: list[OutwardService] = field(default_factory=list)
     filters: dict[str, list[FilterEntry]] = field(default_factory=dict)
+    nat: list[NatRule] = field(default_factory=list)
+    pools: dict[str, tuple[str, str]] = field(default_factory=dict)  # of NAT: first and last address
     verdicts: dict[Span, tuple[LineClass, str]] = field(
         default_factory=dict
     )  # lines whose class comes out later

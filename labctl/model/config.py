@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Span
-from labctl.model.filters import PacketFilter
+from labctl.model.filters import NatRule, PacketFilter
 from labctl.model.policy import (
     NOWHERE,
     AccessList,
@@ -25,7 +25,7 @@ from labctl.model.policy import (
     RouteMap,
     UndefinedPolicies,
 )
-from labctl.model.routing import BgpConfig, OspfConfig, OspfInterface
+from labctl.model.routing import BgpConfig, OspfConfig, OspfInterface, VirtualRouter
 
 
 class InterfaceKind(StrEnum):
@@ -47,7 +47,7 @@ class InterfaceConfig:
     nominal_bps: what a port of this type has if nobody knows better.
     ospf is set on every interface of a device that runs OSPF (defaults filled in) and None elsewhere.
     vrf: the routing table it belongs to, if that is not the device's own. switched: a port of a switch, without routing.
-    filter_in, filter_out: names of packet filters.
+    filter_in, filter_out: names of packet filters. nat: inside, outside, or no part of address translation.
     """
 
     name: str
@@ -68,6 +68,8 @@ class InterfaceConfig:
     switched: bool = False
     filter_in: str = ""
     filter_out: str = ""
+    nat: str = ""
+    virtual_routers: tuple[VirtualRouter, ...] = ()
     where: Span = field(default=NOWHERE, compare=False)
 
 
@@ -138,6 +140,7 @@ class DeviceConfig:
     community_lists: tuple[CommunityList, ...] = ()
     as_path_lists: tuple[AsPathList, ...] = ()
     packet_filters: tuple[PacketFilter, ...] = ()
+    nat: tuple[NatRule, ...] = ()
     fib_policies: tuple[FibPolicy, ...] = ()
     outward: tuple[OutwardService, ...] = field(default=(), compare=False)
     where: Span = field(default=NOWHERE, compare=False)

@@ -45,3 +45,22 @@ class PacketFilter:
     name: str
     entries: tuple[FilterEntry, ...]
     where: Span = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatRule:
+    """Translation of addresses between `inside` and `outside` interfaces (`InterfaceConfig.nat`).
+
+    With `inside`: that address is `outside_first` on the outside, both ways; with `protocol` only that port of it.
+    Without: sources that `filter` permits get the address of `interface` or one of `outside_first`..`outside_last`.
+    """
+
+    filter: str = ""
+    interface: str = ""
+    inside: str = ""
+    outside_first: str = ""
+    outside_last: str = ""
+    protocol: str = ""
+    inside_port: int | None = None
+    outside_port: int | None = None
+    where: Span = field(default=NOWHERE, compare=False)

@@ -58,6 +58,26 @@ class OspfInterface:
     md5_keys: tuple[tuple[int, KeyToken], ...] = ()
 
 
+class Election(StrEnum):
+    """How routers agree on who has a shared address."""
+
+    VRRP = "vrrp"
+    HSRP = "hsrp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualRouter:
+    """An IPv4 gateway address that several routers of a segment share; the one with the highest priority has it."""
+
+    group: int
+    addresses: tuple[str, ...]
+    priority: int
+    preempt: bool
+    advertise_ms: int
+    version: int = 2
+    election: Election = Election.VRRP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OspfNetwork:
     """Interfaces with an address inside `prefix` run OSPF in `area`."""

@@ -41,10 +41,11 @@ class Rendered:
 
     @property
     def routes(self) -> bool:
-        """Whether a routing daemon has something to do."""
+        """Whether it needs a router's image: a routing daemon or a packet filter has something to do."""
         config = self.config
         by_daemon = any(not route.kernel for route in config.static_routes)
-        return bool(config.ospf or config.bgp or config.fib_policies or by_daemon)
+        gateway = any(i.virtual_routers or i.filter_in or i.filter_out for i in config.interfaces)
+        return bool(config.ospf or config.bgp or config.fib_policies or by_daemon or gateway or config.nat)
 
     def interface(self, name: str) -> InterfaceConfig | None:
         return next((i for i in self.config.interfaces if i.name == name), None)

@@ -19,6 +19,7 @@ from labctl.model.routing import (
     OspfInterface,
     OspfNetworkType,
     Redistribution,
+    VirtualRouter,
 )
 from labctl.render.frr_bgp import bgp
 from labctl.render.frr_policy import ip, policies
@@ -47,7 +48,8 @@ def render_daemons(config: DeviceConfig) -> str:
     bfd = any(i.ospf and i.ospf.bfd for i in config.interfaces) or (
         config.bgp is not None and any(n.bfd for n in config.bgp.neighbors)
     )
-    wanted = {"bgpd": config.bgp is not None, "ospfd": config.ospf is not None, "bfdd": bfd}
+    vrrp = any(i.virtual_routers for i in config.interfaces)
+    wanted = {"bgpd": config.bgp is not None, "ospfd": config.ospf is not None, "bfdd": bfd, "vrrpd": vrrp}
     lines = [f"{daemon}={'yes' if on else 'no'}" for daemon, on in wanted.items()]
     options = ["zebra_options='-A 127.0.0.1 -s 90000000'"]
     options += [f"{daemon}_options='-A 127.0.0.1'" for daemon in ("staticd", *wanted)]
@@ -77,8 +79,20 @@ def _interface(interface: InterfaceConfig) -> Iterator[str]:
         yield f" bandwidth {max(1, interface.bandwidth_bps // 10**6)}"
     if interface.ospf:
         yield from (f" {line}" for line in _ospf_interface(interface.ospf))
+    for virtual in interface.virtual_routers:
+        yield from (f" {line}" for line in _virtual_router(virtual))
     yield f" {maybe_no(interface.shutdown, 'shutdown')}"
     yield "exit"
+
+
+def _virtual_router(virtual: VirtualRouter) -> Iterator[str]:
+    """FRR holds the address on a macvlan interface with the group's MAC, which `labctl.render.lab` makes."""
+    head = f"vrrp {virtual.group}"
+    yield f"{head} version {virtual.version}"
+    yield f"{head} priority {virtual.priority}"
+    yield f"{head} advertisement-interval {virtual.advertise_ms}"
+    yield maybe_no(virtual.preempt, f"{head} preempt")
+    yield from (f"{head} ip {address}" for address in virtual.addresses)
 
 
 def _ospf_interface(ospf: OspfInterface) -> Iterator[str]:

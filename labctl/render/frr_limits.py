@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.model.config import DeviceConfig
+from labctl.model.config import DeviceConfig, InterfaceConfig
 from labctl.model.policy import Action, OnMatch, RouteMapEntry
+from labctl.model.routing import Election, Redistribution
 from labctl.render.project import Note
 
 
 def frr_limits(config: DeviceConfig) -> Iterator[Note]:
+    for interface in config.interfaces:
+        for kind, text in _interface(interface):
+            yield Note(kind=kind, device=config.device, text=text, where=interface.where)
+    for source, text in _redistribution(config):
+        yield Note(kind="approximated", device=config.device, text=text, where=source.where)
     for route_map in config.route_maps:
         for entry in route_map.entries:
             for text in _entry(entry):
                 said = f"route-map {route_map.name} {entry.seq}: {text}"
                 yield Note(kind="unsupported", device=config.device, text=said, where=entry.where)
+
+
+def _interface(interface: InterfaceConfig) -> Iterator[tuple[str, str]]:
+    for virtual in interface.virtual_routers:
+        if virtual.election is Election.HSRP:
+            yield "approximated", f"{interface.name}: HSRP group {virtual.group} is VRRP with the same timers"
+        if not 1 <= virtual.group <= 255:
+            yield "unsupported", f"{interface.name}: VRRP has no group {virtual.group}"
+
+
+def _redistribution(config: DeviceConfig) -> Iterator[tuple[Redistribution, str]]:
+    for family in config.bgp.families if config.bgp else ():
+        for source in family.redistribute:
+            if source.ospf_types:
+                kinds = " and ".join(source.ospf_types)
+                yield source, f"redistribute ospf into BGP takes all routes, not only {kinds} ones"
 
 
 def _entry(entry: RouteMapEntry) -> Iterator[str]:

@@ -30,7 +30,9 @@ from labctl.render.allocation import AllocationTable, Ports, allocate
 from labctl.render.devices import Rendered, data_segments, ports_of, rendered_devices
 from labctl.render.frr import render_daemons, render_frr
 from labctl.render.frr_limits import frr_limits
+from labctl.render.packets import TARGET, render_packets
 from labctl.render.project import Note, Surroundings, project
+from labctl.render.words import virtual_device
 
 _MTU = 1500  # where no source says: every vendor's Ethernet default
 
@@ -248,11 +250,17 @@ class _Render:
         node = self._table.node(device.name)
         self._notes.extend(frr_limits(config))
         binds = []
-        for name, text in (("frr.conf", render_frr(config)), ("daemons", render_daemons(config))):
-            path = f"{self._options.name}/{node}/{name}"
+        for target, text in (
+            ("/etc/frr/frr.conf", render_frr(config)),
+            ("/etc/frr/daemons", render_daemons(config)),
+            (TARGET, render_packets(config)),
+        ):
+            if not text:
+                continue
+            path = f"{self._options.name}/{node}/{posixpath.basename(target)}"
             self._files[path] = text
             source = posixpath.join(self._options.directory, path)
-            binds.append(Bind(source=source, target=f"/etc/frr/{name}"))
+            binds.append(Bind(source=source, target=target))
         self._sources[f"{self._options.name}/{node}/frr.conf"] = device.name
         return tuple(binds)
 
@@ -268,6 +276,8 @@ class _Render:
         yield from self._mtus(device)
         if not device.routes:
             yield from _host_addresses(config)
+        for interface in config.interfaces:
+            yield from _virtual_routers(interface)
         for route in config.static_routes:
             if route.kernel or not device.routes:
                 yield _ip_route(route)
@@ -295,7 +305,10 @@ def _last(choices: Sequence[tuple[str, str]], names: Sequence[str]) -> str | Non
 
 def _sysctls(config: DeviceConfig) -> dict[str, str]:
     """Forwarding as production has it; no reverse-path filter, which production's routers do not have either."""
-    return {
+    shares = any(interface.virtual_routers for interface in config.interfaces)
+    # else a backup answers for the address that it would take over
+    own_addresses_only = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+    return (own_addresses_only if shares else {}) | {
         "net.ipv4.conf.all.rp_filter": "0",
         "net.ipv4.conf.default.rp_filter": "0",
         "net.ipv4.ip_forward": str(int(config.forwarding_v4)),
@@ -312,6 +325,17 @@ def _host_addresses(config: DeviceConfig) -> Iterator[str]:
                 yield f"ip address add {address} dev {interface.name}"
         if interface.shutdown and not loopback:
             yield f"ip link set dev {interface.name} down"
+
+
+def _virtual_routers(interface: InterfaceConfig) -> Iterator[str]:
+    """FRR's VRRP takes a macvlan with the group's MAC and addresses; that it is down on a backup is FRR's doing."""
+    for virtual in interface.virtual_routers:
+        name = virtual_device(virtual.group, interface.name)
+        yield f"ip link add {name} link {interface.name} type macvlan mode bridge"
+        yield f"ip link set dev {name} address 00:00:5e:00:01:{virtual.group & 0xFF:02x}"
+        for address in virtual.addresses:
+            yield f"ip address add {address}/32 dev {name}"
+        yield f"ip link set dev {name} up"
 
 
 def _ip_route(route: StaticRoute) -> str:

@@ -222,6 +222,10 @@ def _renamed(
             for r in config.static_routes
         ),
         bgp=_lab_bgp(config.bgp, lab) if config.bgp else None,
+        nat=tuple(
+            replace(n, interface=lab(n.interface, n.where, "address translation")) if n.interface else n
+            for n in config.nat
+        ),
         route_maps=tuple(
             replace(
                 m,
@@ -250,8 +254,8 @@ def _lab_interface(
 
 
 def _quiet(ospf: OspfInterface) -> OspfInterface:
-    """A loopback that is no loopback in the lab: no hellos, no election."""
-    return replace(ospf, network_type=OspfNetworkType.POINT_TO_POINT, passive=True)
+    """A loopback that is no loopback in the lab: no hellos. FRR announces no /32 of a point-to-point interface."""
+    return replace(ospf, network_type=OspfNetworkType.BROADCAST, passive=True)
 
 
 def _lab_bgp(bgp: BgpConfig, lab: Callable[[str, Span, str], str]) -> BgpConfig:

@@ -17,3 +17,8 @@ def key(token: KeyToken) -> str:
 def one_line(text: str) -> str:
     """Free text as it may stand in a configuration: no line break gets out of its line."""
     return " ".join(text.split())
+
+
+def virtual_device(group: int, interface: str) -> str:
+    """The macvlan interface that holds a shared gateway address; 15 bytes is what Linux allows."""
+    return f"vr{group}-{interface}"[:15]

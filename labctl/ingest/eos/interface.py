@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from labctl.ingest.commands import Commands, Unsupported
-from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
 from labctl.ingest.ios.interface import INTERFACE as IOS_INTERFACE
 from labctl.ingest.ios.interface import here
 from labctl.model.config import InterfaceKind
@@ -80,6 +80,22 @@ def _ospf_area(draft: Draft, match: re.Match[str]) -> None:
 @INTERFACE.on(r"ip ospf neighbor bfd")
 def _bfd(draft: Draft, _match: re.Match[str]) -> None:
     here(draft).ospf["bfd"] = True
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) ipv4 (?P<address>[\d.]+)( secondary)?")
+def _vrrp_address(draft: Draft, match: re.Match[str]) -> None:
+    found = here(draft).virtual_router(int(match["group"]))
+    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) priority-level (?P<value>\d+)")
+def _vrrp_priority(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).virtual_router(int(match["group"]))["priority"] = int(match["value"])
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) advertisement interval (?P<seconds>\d+)")
+def _vrrp_interval(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).virtual_router(int(match["group"]))["advertise_ms"] = int(match["seconds"]) * 1000
 
 
 INTERFACE.defaulted("interface-default", r"no (lldp|shutdown) .+", r"speed auto", r"ip proxy-arp")

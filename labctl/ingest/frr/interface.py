@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from labctl.ingest.commands import Commands
-from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 from labctl.model.routing import Auth, OspfNetworkType
@@ -128,6 +128,35 @@ def _md5_key(draft: Draft, match: re.Match[str]) -> None:
     _here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
 
 
+# --- VRRP; FRR counts its interval in milliseconds ---
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+)( version (?P<version>[23]))?")
+def _vrrp(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).virtual_router(int(match["group"]))["version"] = int(match["version"] or 3)
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) ip (?P<address>\S+)")
+def _vrrp_address(draft: Draft, match: re.Match[str]) -> None:
+    found = _here(draft).virtual_router(int(match["group"]))
+    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) priority (?P<value>\d+)")
+def _vrrp_priority(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).virtual_router(int(match["group"]))["priority"] = int(match["value"])
+
+
+@INTERFACE.on(r"(?P<no>no )?vrrp (?P<group>\d+) preempt")
+def _vrrp_preempt(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).virtual_router(int(match["group"]))["preempt"] = not match["no"]
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) advertisement-interval (?P<ms>\d+)")
+def _vrrp_interval(draft: Draft, match: re.Match[str]) -> None:
+    _here(draft).virtual_router(int(match["group"]))["advertise_ms"] = int(match["ms"])
+
+
 INTERFACE.irrelevant(
     "link-detection", r"(no )?link-detect", r"(no )?multicast( enable)?", r"(no )?ipv6 nd \S.*"
 )
@@ -137,7 +166,7 @@ INTERFACE.unsupported(
     r"ipv6 ospf6 .*",
     r"(no )?mpls .*",
     r"isis .*",
-    r"vrrp .*",
+    r"(no )?vrrp .*",
     r"bfd.*",
     r"link-params",
     r"evpn .*",

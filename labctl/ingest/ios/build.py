@@ -6,6 +6,7 @@ everything; an undefined list in a condition lets the condition hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Interface
 
@@ -13,8 +14,9 @@ from labctl.ingest.assemble import Defaults, assemble
 from labctl.ingest.draft import Draft, OspfDraft, Overrides
 from labctl.ingest.ios.interface import kind_of, nominal_bps
 from labctl.ingest.ios.routes import route_lists
+from labctl.model.account import LineClass
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
-from labctl.model.filters import PacketFilter
+from labctl.model.filters import NatRule, PacketFilter
 from labctl.model.policy import Action, UndefinedPolicies
 from labctl.model.routing import AreaKind, Auth, NextHopSelf, OspfConfig
 
@@ -160,8 +162,20 @@ def completed(
         for name, entries in draft.filters.items()
         if entries
     )
-    config = replace(config, packet_filters=filters)
+    config = replace(config, packet_filters=filters, nat=tuple(_nat(draft)))
     return replace(config, access_lists=(*config.access_lists, *route_lists(config, draft)))
+
+
+def _nat(draft: Draft) -> Iterator[NatRule]:
+    """Pools become addresses; a rule that names a pool which is nowhere defined translates nothing."""
+    for rule in draft.nat:
+        if rule.outside_first in draft.pools:
+            first, last = draft.pools[rule.outside_first]
+            yield replace(rule, outside_first=first, outside_last=last)
+        elif rule.interface or rule.inside:
+            yield rule
+        else:
+            draft.verdicts[rule.where] = (LineClass.UNSUPPORTED, "nat-pool-undefined")
 
 
 def _nominal_speeds(draft: Draft) -> None:

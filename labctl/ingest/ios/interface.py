@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labctl.ingest.commands import Commands, Unsupported
-from labctl.ingest.draft import Draft, InterfaceDraft, area, with_length
+from labctl.ingest.commands import Approximated, Commands, Unsupported
+from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, host, with_length
 from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
+from labctl.model.routing import Election
 
 INTERFACE = Commands("interface", base=FRR_INTERFACE)
 
@@ -129,6 +130,89 @@ def _md5_key(draft: Draft, match: re.Match[str]) -> None:
 @INTERFACE.on(r"ip access-group (?P<name>\S+) (?P<way>in|out)")
 def _filter(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set[f"filter_{match['way']}"] = match["name"]
+
+
+@INTERFACE.on(r"ip nat (?P<side>inside|outside)")
+def _nat(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["nat"] = match["side"]
+
+
+# --- VRRP and HSRP ---
+
+VRRP_FAMILY = Commands("vrrp")
+
+
+def _virtual(draft: Draft, match: re.Match[str]) -> Overrides:
+    hsrp = match["kind"] == "standby"
+    group = int(match["group"] or 0)
+    return here(draft).virtual_router(group, Election.HSRP if hsrp else Election.VRRP)
+
+
+def _done(match: re.Match[str]) -> None:
+    if match["kind"] == "standby":
+        raise Approximated("hsrp-as-vrrp")
+
+
+@INTERFACE.on(r"(?P<kind>vrrp|standby)( (?P<group>\d+))? ip (?P<address>[\d.]+)( secondary)?")
+def _virtual_address(draft: Draft, match: re.Match[str]) -> None:
+    found = _virtual(draft, match)
+    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+    _done(match)
+
+
+@INTERFACE.on(r"(?P<kind>vrrp|standby)( (?P<group>\d+))? priority (?P<value>\d+)")
+def _virtual_priority(draft: Draft, match: re.Match[str]) -> None:
+    _virtual(draft, match)["priority"] = int(match["value"])
+    _done(match)
+
+
+@INTERFACE.on(r"(?P<no>no )?(?P<kind>vrrp|standby)( (?P<group>\d+))? preempt(?P<delay> delay .+)?")
+def _virtual_preempt(draft: Draft, match: re.Match[str]) -> None:
+    _virtual(draft, match)["preempt"] = not match["no"]
+    if match["delay"]:
+        raise Approximated("preempt-delay")
+    _done(match)
+
+
+@INTERFACE.on(r"(?P<kind>vrrp)( (?P<group>\d+))? timers advertise (?P<msec>msec )?(?P<value>\d+)")
+@INTERFACE.on(r"(?P<kind>standby)( (?P<group>\d+))? timers (?P<msec>msec )?(?P<value>\d+) (msec )?\d+")
+def _virtual_timer(draft: Draft, match: re.Match[str]) -> None:
+    _virtual(draft, match)["advertise_ms"] = int(match["value"]) * (1 if match["msec"] else 1000)
+    _done(match)
+
+
+@INTERFACE.on(r"vrrp (?P<group>\d+) address-family ipv4")
+def _virtual_family(draft: Draft, match: re.Match[str]) -> Commands:
+    draft.entry = "vrrp", int(match["group"])
+    here(draft).virtual_router(draft.entry[1])["version"] = 3
+    return VRRP_FAMILY
+
+
+@VRRP_FAMILY.on(r"address (?P<address>[\d.]+)( primary| secondary)?")
+def _family_address(draft: Draft, match: re.Match[str]) -> None:
+    found = here(draft).virtual_router(draft.entry[1])
+    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+
+
+@VRRP_FAMILY.on(r"priority (?P<value>\d+)")
+def _family_priority(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).virtual_router(draft.entry[1])["priority"] = int(match["value"])
+
+
+@VRRP_FAMILY.on(r"(?P<no>no )?preempt")
+def _family_preempt(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).virtual_router(draft.entry[1])["preempt"] = not match["no"]
+
+
+@VRRP_FAMILY.on(r"timers advertise (?P<value>\d+)")
+def _family_timer(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).virtual_router(draft.entry[1])["advertise_ms"] = int(match["value"])
+
+
+VRRP_FAMILY.irrelevant("description", r"description .+")
+VRRP_FAMILY.unsupported("vrrp-option", r"(track|match-address|vrrpv2|vrrs|preempt|shutdown) ?.*")
+INTERFACE.irrelevant("description", r"(vrrp|standby)( \d+)? (description|name) .+")
+INTERFACE.irrelevant("wire-format", r"standby version [12]")
 
 
 @INTERFACE.on(r"switchport")

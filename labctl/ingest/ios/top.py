@@ -8,6 +8,7 @@ from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, host, prefix
 from labctl.ingest.ios import bgp, interface, ospf, policy
 from labctl.model.config import Discard, StaticRoute
+from labctl.model.filters import NatRule
 from labctl.model.policy import Afi
 
 TOP = Commands("top")
@@ -99,6 +100,53 @@ def _add_static(draft: Draft, found: str, match: re.Match[str], afi: Afi) -> Non
 
 
 policy.add_lists(TOP)
+
+
+# --- address translation ---
+
+
+@TOP.on(r"ip nat pool (?P<name>\S+) (?P<first>[\d.]+) (?P<last>[\d.]+) (netmask [\d.]+|prefix-length \d+)")
+def _pool(draft: Draft, match: re.Match[str]) -> None:
+    draft.pools[match["name"]] = (host(draft, match["first"], Afi.IPV4), host(draft, match["last"], Afi.IPV4))
+
+
+@TOP.on(
+    r"ip nat inside source list (?P<list>\S+) (interface (?P<interface>\S+)|pool (?P<pool>\S+))(?P<overload> overload)?"
+)
+def _nat_dynamic(draft: Draft, match: re.Match[str]) -> None:
+    draft.nat.append(
+        NatRule(
+            filter=match["list"],
+            interface=match["interface"] or "",
+            outside_first=match["pool"] or "",
+            where=draft.where,
+        )
+    )
+    if not match["overload"]:
+        raise Approximated("ports-are-translated-too")
+
+
+@TOP.on(
+    r"ip nat inside source static ((?P<protocol>tcp|udp) (?P<inside>[\d.]+) (?P<port>\d+) (?P<outside>[\d.]+) (?P<shown>\d+)|"
+    r"(?P<inside2>[\d.]+) (?P<outside2>[\d.]+))( extendable)?"
+)
+def _nat_static(draft: Draft, match: re.Match[str]) -> None:
+    draft.nat.append(
+        NatRule(
+            inside=host(draft, match["inside"] or match["inside2"], Afi.IPV4),
+            outside_first=host(draft, match["outside"] or match["outside2"], Afi.IPV4),
+            protocol=match["protocol"] or "",
+            inside_port=_port(match["port"]),
+            outside_port=_port(match["shown"]),
+            where=draft.where,
+        )
+    )
+
+
+def _port(word: str | None) -> int | None:
+    if word is not None and int(word) > 65535:
+        raise Unsupported("no-such-port")
+    return int(word) if word else None
 
 
 # --- what does not bear on forwarding ---

@@ -50,6 +50,7 @@ from labctl.model.routing import (
     OspfNetworkType,
     OspfRange,
     Redistribution,
+    VirtualRouter,
 )
 
 KEYS = {f"key{n}": n for n in range(1, 9)}
@@ -140,7 +141,19 @@ def interfaces(draw, name, *, ospf, by_interface):
         shutdown=draw(flags),
         bandwidth_bps=draw(opt(st.integers(1, 100000).map(lambda n: n * 10**6))),
         ospf=draw(ospf_interfaces(kind, by_interface=by_interface)) if ospf else None,
+        virtual_routers=draw(some(virtual_routers, size=2, key=lambda v: v.group)),
     )
+
+
+virtual_routers = st.builds(
+    VirtualRouter,
+    group=st.integers(1, 255),
+    addresses=st.tuples(v4),
+    priority=st.integers(1, 254),
+    preempt=flags,
+    advertise_ms=st.integers(1, 4095).map(lambda n: n * 10),
+    version=st.sampled_from((2, 3)),
+)
 
 
 @st.composite

@@ -54,6 +54,7 @@ def test_daemons_are_those_that_the_configuration_needs():
         "bgpd=no",
         "ospfd=yes",
         "bfdd=no",
+        "vrrpd=no",
         "watchfrr_enable=no",
         "vtysh_enable=yes",
     ]

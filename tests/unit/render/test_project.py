@@ -103,7 +103,7 @@ def test_a_second_loopback_stays_quiet_and_what_changes_is_said():
     found, notes = projected(config())
     lo, second = found.interfaces[:2]
     assert (lo.ospf.network_type, lo.ospf.passive) == ("loopback", False)
-    assert (second.ospf.network_type, second.ospf.passive) == ("point-to-point", True)
+    assert (second.ospf.network_type, second.ospf.passive) == ("broadcast", True)
     assert [n.text for n in notes if n.kind == "approximated"] == [
         "Loopback1: OSPF announces its subnet, not a host route"
     ]
