@@ -167,7 +167,7 @@ def _write(
         lab=name, files={path: _digest(text.encode()) for path, text in sorted(texts.items())}
     )
     for path, text in {**changed, manifest_path: files.dump(manifest)}.items():
-        _replace(os.path.join(directory, path), text)
+        whole.write(os.path.join(directory, path), text.encode())
     for path in stale:
         os.unlink(os.path.join(directory, path))
         _prune(os.path.join(directory, os.path.dirname(path)))
@@ -204,15 +204,6 @@ def _content(directory: str, path: str) -> bytes | None:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _replace(path: str, text: str) -> None:
-    """The whole file or none of it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def _prune(directory: str) -> None:

@@ -47,7 +47,7 @@ def read_directory(directory: str, *, redactor: Redactor, device: str = "") -> P
 
 def read_texts(texts: Mapping[str, str], *, place: str, redactor: Redactor, device: str = "") -> Parsed:
     """The same from texts that no file holds; `place` stands before their names in spans."""
-    hostname = texts.get("hostname", "").strip() or os.path.basename(place.rstrip("/"))
+    hostname = texts.get("hostname", "").strip() or os.path.basename(os.path.abspath(place))
     name = device or hostname
     interfaces = tuple(
         _interface(row, where)

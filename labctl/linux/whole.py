@@ -46,6 +46,8 @@ def check_directory(path: str) -> None:
 
 
 def _check(directory: str, asked: str) -> None:
+    if not asked:
+        raise LabctlError("cannot-write", "the name of what is to be written is empty")
     there = directory
     while not os.path.lexists(there):
         there = os.path.dirname(there)

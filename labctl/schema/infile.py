@@ -62,6 +62,8 @@ def text(path: str | os.PathLike[str], *, limit: int = LIMIT) -> str:
 
 def unreadable(name: str, error: OSError | ValueError) -> LabctlError:
     """ValueError: the name holds a NUL character."""
+    if not name:
+        return LabctlError("file-not-found", "the name of the file is empty")
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return LabctlError("file-not-found", f"cannot read the file: {reason}", where=Span(name))
 

@@ -143,3 +143,22 @@ def test_hosts_are_counted_and_drawn_on_request(here, capsys):
     assert "00-11-22" not in out
     _, out, _ = run(capsys, "macs.csv", "--dry-run", "--hosts")
     assert "00-11-22-33-44-55:nic" in out
+
+
+def test_a_box_in_this_directory_is_called_like_the_directory(tmp_path, monkeypatch, capsys):
+    (tmp_path / "web1").mkdir()
+    (tmp_path / "web1" / "ip-addr.json").write_text("[]")
+    monkeypatch.chdir(tmp_path / "web1")
+    with pytest.raises(SystemExit):
+        main.run(["discover", ".", "--dry-run", "-f", "json"])
+    assert [d["name"] for d in json.loads(capsys.readouterr().out)["devices"]] == ["web1"]
+
+
+def test_a_lab_that_cannot_be_written_is_no_bug(tmp_path, capsys):
+    (tmp_path / "dc1.yml").write_text(
+        "kind: snapshot\nversion: 1\ntopology: {name: dc1, devices: [{id: a, name: a, polled: true}]}\n"
+    )
+    with pytest.raises(SystemExit) as stop:
+        main.run(["render", "dc1.yml", "-o", "/proc/labctl-test"])
+    assert stop.value.code == 6
+    assert "error: cannot-write" in capsys.readouterr().err

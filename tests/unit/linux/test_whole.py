@@ -35,3 +35,9 @@ def test_at_most_one_directory_is_made_on_the_way(tmp_path):
     with pytest.raises(LabctlError, match="file is not a directory"):
         whole.check(str(tmp_path / "file" / "new" / "file"))
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_empty_name_is_said_to_be_one():
+    for check in (whole.check, whole.check_directory):
+        with pytest.raises(LabctlError, match="is empty"):
+            check("")

@@ -52,3 +52,8 @@ def test_what_cannot_be_opened(tmp_path):
 def test_a_mark_of_byte_order_is_no_text(tmp_path):
     (tmp_path / "a.conf").write_bytes(b"\xef\xbb\xbfhostname r1\xff\n")
     assert infile.text(tmp_path / "a.conf") == "hostname r1\N{REPLACEMENT CHARACTER}\n"
+
+
+def test_an_empty_name_is_said_to_be_one():
+    with pytest.raises(LabctlError, match="the name of the file is empty"):
+        infile.read("")
