@@ -8,6 +8,7 @@ reference is a small JSON file beside them, so `resolve` needs no tool and takes
     <images>/<digest>/rootfs                  unpacked; appears whole, by rename, or not at all
     <images>/work/                            buildah's (`runtime.buildah`): storage, temporary files, logs
     <images>/lock                             flock; held by whoever builds, and by the buildah it started
+    <images>/use                              flock; shared by nodes that start, alone by who prunes (`runtime.prune`)
 
 `LABCTL_IMAGES` moves the image directory out of the state root, so that several state roots share one.
 A Docker engine has its own image store; the docker runtime asks that one and needs nothing of this module.
@@ -30,6 +31,7 @@ from urllib.parse import quote, unquote
 
 from labctl.errors import LabctlError, Span
 from labctl.model.event import Emit, Event, ignore
+from labctl.runtime import prune
 from labctl.runtime.buildah import Buildah, write_whole
 from labctl.runtime.store import Instance
 
@@ -204,7 +206,30 @@ class ImageStore:
         record = {"version": 1, "key": key, "image": asdict(image)}
         write_whole(self._ref_path(ref), json.dumps(record, indent=1))
         emit(Event(kind="image-ready", text=f"image {ref} is ready", subject=ref))
+        self._prune(buildah, ref, emit)
         return image
+
+    def _prune(self, buildah: Buildah, ref: str, emit: Emit) -> None:
+        """Older builds that nothing names or uses. The new image is there already, so what fails here is only told."""
+        try:
+            removed = prune.prune(self.root, self._named(), self._path("work"))
+            buildah.call(ref, "rmi", "--prune")
+        except (LabctlError, OSError) as error:
+            emit(Event(kind="warning", text=f"warning: old images are not removed: {error}"))
+        else:
+            for digest in removed:
+                text = f"removed an older image ({digest[:12]}) that nothing uses"
+                emit(Event(kind="image-pruned", text=text, subject=digest))
+
+    def _named(self) -> set[str]:
+        """The digest of every reference, also of one whose root file system is missing."""
+        files = (os.path.join(self._path("refs"), name) for name in os.listdir(self._path("refs")))
+        records = (_read(path) for path in files if path.endswith(".json"))
+        return {str(record["image"]["digest"]) for record in records if record}
+
+    def standing(self) -> contextlib.AbstractContextManager[None]:
+        """While this is open no image is removed: from looking one up until it is mounted."""
+        return prune.standing(self.root)
 
     def _current(self, context_dir: str, tag: str, starts_from: Sequence[str]) -> Image | None:
         known = self._record(tag)

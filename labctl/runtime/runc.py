@@ -52,12 +52,13 @@ class RuncRuntime:
         """Everything that would make the lab fail half-way, found before anything is touched."""
         _check_machine()
         problems = Problems()
-        for node in lab.nodes:
-            try:
-                self._check_node(node)
-            except LabctlError as error:
-                for each in error.each:
-                    problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
+        with self.images.standing():
+            for node in lab.nodes:
+                try:
+                    self._check_node(node)
+                except LabctlError as error:
+                    for each in error.each:
+                        problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
         for wrong in sysctls.wrong(lab):
             problems.extend(wrong)
         if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
@@ -268,10 +269,11 @@ class RuncRuntime:
         if self._process(place, node.name) is not None:
             return
         self.stop(lab, [node.name])  # what a crash may have left
-        image = self._image(node)
         home = place.node_dir(node.name)
         rootfs = os.path.join(home, "rootfs")
-        self._root_filesystem(lab, node, image, home, rootfs)
+        with self.images.standing():
+            image = self._image(node)
+            self._root_filesystem(lab, node, image, home, rootfs)
         spec = bundle.config(
             lab,
             node,

@@ -1,5 +1,6 @@
 """Images built by the real buildah: once, whole or not at all, whoever builds and whenever it is killed."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 
 import pytest
+from rig import until
 
 from labctl.errors import LabctlError, render
 from labctl.linux import mounts
@@ -66,7 +68,99 @@ def test_built_once_and_described(store, context):
     (context / "hello").write_bytes(b"another")
     changed = store.build(str(context), "test/hello")
     assert changed.digest != image.digest
-    assert os.path.isdir(image.rootfs), "labs may still stand on the old one"
+
+
+def digests(store):
+    return {name for name in os.listdir(store.root) if len(name) == 64}
+
+
+def storage(store):
+    """Images that buildah keeps, also those without a name."""
+    work = os.path.join(store.root, "work")
+    places = ["--root", f"{work}/storage", "--runroot", f"{work}/run"]
+    environment = os.environ | {"CONTAINERS_STORAGE_CONF": f"{work}/storage.conf"}
+    argv = ["buildah", *places, "images", "--quiet", "--no-trunc"]
+    return len(
+        subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.split()
+    )
+
+
+def rebuild(store, context, seen=None):
+    (context / "hello").write_bytes(os.urandom(100))
+    (context / "hello").chmod(0o755)
+    return store.build(str(context), "test/hello", seen.append if seen is not None else lambda _: None)
+
+
+def test_a_newer_build_removes_the_older_one(store, context, tmp_path):
+    child = tmp_path / "child"
+    child.mkdir()
+    (child / "Dockerfile").write_text("FROM test/hello\nCOPY more /more\n")
+    (child / "more").write_text("more")
+    first = store.build(str(context), "test/hello")
+    on_first = store.build(str(child), "test/child")
+    seen = []
+    second = rebuild(store, context, seen)
+    assert digests(store) == {second.digest, on_first.digest}, "the child is a whole image of its own"
+    assert [event.subject for event in seen if event.kind == "image-pruned"] == [first.digest]
+    assert store.resolve("test/child").digest == on_first.digest
+    on_second = store.build(str(child), "test/child")
+    assert digests(store) == {second.digest, on_second.digest}
+    assert storage(store) == 2, "buildah keeps none without a name"
+    assert [event.text for event in seen if event.kind == "warning"] == []
+    assert not [name for name in os.listdir(os.path.join(store.root, "work")) if name.startswith("unpack")]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["this mount namespace", "another"])
+def test_an_image_that_somebody_stands_on_stays(store, context, tmp_path, elsewhere):
+    first = store.build(str(context), "test/hello")
+    target = tmp_path / "node"
+    for name in ("upper", "work", "root"):
+        (target / name).mkdir(parents=True)
+    layers = f"lowerdir={first.rootfs},upperdir={target}/upper,workdir={target}/work"
+    with tmpfs(target, layers, elsewhere):
+        second = rebuild(store, context)
+        assert digests(store) == {first.digest, second.digest}
+        third = rebuild(store, context)
+        assert digests(store) == {first.digest, third.digest}, "the second is free, the first is not"
+    fourth = rebuild(store, context)
+    assert digests(store) == {fourth.digest}
+
+
+@contextlib.contextmanager
+def tmpfs(target, layers, elsewhere):
+    """An overlay with these layers, here or in a mount namespace that only its own process has."""
+    mounts.mount("tmpfs", str(target), "tmpfs")
+    for name in ("upper", "work", "root"):
+        (target / name).mkdir(exist_ok=True)
+    try:
+        if elsewhere:
+            script = f"mount -t overlay overlay -o {layers} {target}/root && echo mounted && exec sleep 300"
+            argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script]
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+                try:
+                    assert process.stdout.readline() == "mounted\n"
+                    yield
+                finally:
+                    process.kill()
+        else:
+            mounts.mount("overlay", f"{target}/root", "overlay", data=layers)
+            yield
+    finally:
+        mounts.unmount_below(str(target))
+
+
+def test_nothing_is_removed_while_a_node_starts(store, context):
+    first = store.build(str(context), "test/hello")
+    (context / "hello").write_bytes(b"another")
+    with store.standing():
+        builder = start(store, context)
+        until(lambda: store.resolve("test/hello").digest != first.digest, "the newer one is there", 60)
+        assert os.path.isdir(first.rootfs)
+        assert builder.poll() is None, "it waits to remove the older one"
+    output = builder.communicate(timeout=60)[0]
+    assert builder.returncode == 0
+    assert "image-pruned" in output.split()
+    assert not os.path.exists(first.rootfs)
 
 
 def test_two_builders_make_one_image(store, context):
