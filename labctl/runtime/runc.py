@@ -8,30 +8,26 @@ lab is destroyed, also over a restart.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
-import re
 import shlex
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from resource import RLIMIT_NOFILE, getrlimit
 
-from labctl.errors import LabctlError, Problems
+from labctl.errors import LabctlError
 from labctl.linux import cgroup, enter, mounts, proc
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
-from labctl.runtime import bundle, ended, mgmt, sysctls
+from labctl.runtime import bundle, ended, launch, runc_check
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
-from labctl.runtime.images import Image, ImageStore
+from labctl.runtime.images import ImageStore
 from labctl.runtime.panel import allow_many_files
 from labctl.runtime.store import Instance, LabDir
 
-RUNC = "runc"
 WORKERS = 4  # 36 containers/s with one, 65/s with four on two cores; more does not help
 LOCAL = "local"
 
@@ -50,24 +46,7 @@ class RuncRuntime:
 
     def check(self, lab: LabSpec) -> None:
         """Everything that would make the lab fail half-way, found before anything is touched."""
-        _check_machine()
-        problems = Problems()
-        with self.images.standing():
-            for node in lab.nodes:
-                try:
-                    self._check_node(node)
-                except LabctlError as error:
-                    for each in error.each:
-                        problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
-        for wrong in sysctls.wrong(lab):
-            problems.extend(wrong)
-        if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
-            problems.add(
-                "unsupported",
-                f"{len(mgmt.nodes(lab))} nodes have a management interface; one bridge holds {mgmt.MOST_PORTS}",
-                hint="set `network-mode: none` where none is needed",
-            )
-        problems.stop()
+        runc_check.check(lab, self.images)
 
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Start these nodes, a few at a time; those that run already stay as they are."""
@@ -219,51 +198,6 @@ class RuncRuntime:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _check_node(self, node: NodeSpec) -> None:
-        if node.kind is NodeKind.HOST:
-            raise LabctlError(
-                "unsupported",
-                f"node {node.name!r} has kind `host`: links to the machine itself are not built yet",
-                hint="remove the node and its links",
-            )
-        if node.kind is NodeKind.BRIDGE:
-            return
-        if node.network_mode not in (None, "none"):
-            raise LabctlError(
-                "unsupported",
-                f"node {node.name!r}: network-mode {node.network_mode!r} is not supported by the runc runtime",
-                hint="`none` is, and so is leaving it out",
-            )
-        image = self._image(node)
-        if not bundle.argv(node, image):
-            raise LabctlError(
-                "bad-value",
-                f"node {node.name!r}: image {node.image!r} has no command",
-                hint="give the node a `cmd`",
-            )
-        self._user(node, image)
-        for bind in node.binds:
-            if not os.path.exists(bind.source):
-                raise LabctlError(
-                    "file-not-found",
-                    f"node {node.name!r}: bind source {bind.source} does not exist",
-                    where=bind.where,
-                )
-
-    def _image(self, node: NodeSpec) -> Image:
-        if node.image is None:
-            raise LabctlError("bad-value", f"node {node.name!r} has no image", hint="give it an `image`")
-        return self.images.resolve(node.image)
-
-    def _user(self, node: NodeSpec, image: Image) -> bundle.User:
-        wanted = node.user if node.user is not None else image.user
-        try:
-            return bundle.user(wanted, image.rootfs)
-        except KeyError as missing:
-            raise LabctlError(
-                "bad-value", f"node {node.name!r}: image {image.ref!r} has no user or group {missing}"
-            ) from None
-
     def _start_one(self, lab: LabSpec, node: NodeSpec) -> None:
         place = self.instance.lab(lab.name)
         if self._process(place, node.name) is not None:
@@ -272,92 +206,34 @@ class RuncRuntime:
         home = place.node_dir(node.name)
         rootfs = os.path.join(home, "rootfs")
         with self.images.standing():
-            image = self._image(node)
-            self._root_filesystem(lab, node, image, home, rootfs)
+            image = runc_check.image_of(node, self.images)
+            launch.root_filesystem(lab, node, image, home, rootfs)
         spec = bundle.config(
             lab,
             node,
             image,
-            who=self._user(node, image),
+            who=runc_check.user_of(node, image),
             rootfs=rootfs,
             netns=place.node_ns(node.name),
             cgroup=place.node_cgroup(node.name),
-            nofile=_most_files(),
+            nofile=getrlimit(RLIMIT_NOFILE)[1],
             tun=os.path.exists("/dev/net/tun"),
             held=proc.bounding_set(),
         )
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)
-        self._run(place, node.name, home)
+        launch.run(place, node.name, home, keep=self._keep)
 
     def _end(self, place: LabDir, node: str) -> None:
         cgroup.destroy(place.node_cgroup(node))
-        shutil.rmtree(self._state_dir(place, node), ignore_errors=True)
+        shutil.rmtree(launch.state_dir(place, node), ignore_errors=True)
 
     def _start_again(self, place: LabDir, node: str) -> None:
         """Start a node from the bundle and the files it had; one that never ran has none."""
         home = place.node_dir(node)
         if os.path.exists(os.path.join(home, "config.json")):
             self._end(place, node)  # what a crash may have left
-            self._run(place, node, home)
-
-    def _root_filesystem(self, lab: LabSpec, node: NodeSpec, image: Image, home: str, rootfs: str) -> None:
-        if os.path.isdir(home) and rootfs in mounts.below(home):
-            return
-        upper, work = os.path.join(home, "upper"), os.path.join(home, "work")
-        for directory in (home, rootfs, work):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-        if not os.path.isdir(upper):
-            _fresh_upper(upper, lab, node)
-        mounts.overlay(rootfs, lower=image.rootfs, upper=upper, work=work)
-
-    def _run(self, place: LabDir, node: str, home: str) -> None:
-        log, pid_file = os.path.join(home, "log"), os.path.join(home, "pid")
-        runc_log = os.path.join(home, "runc.log")
-        for stale in (pid_file, runc_log):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(stale)
-        fifo = os.path.join(home, "stdin")
-        if not os.path.exists(fifo):
-            os.mkfifo(fifo, 0o600)
-        # Opened for reading and writing, so a shell that is the node's command waits for input and never sees its end.
-        stdin = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            code = proc.run_logged(
-                [
-                    *self._runc(place),
-                    "--log",
-                    runc_log,
-                    "run",
-                    "--detach",
-                    "--bundle",
-                    home,
-                    "--pid-file",
-                    pid_file,
-                    container_id(place, node),
-                ],
-                log=log,
-                stdin=stdin,
-                keep=self._keep,
-            )
-        finally:
-            os.close(stdin)
-        who = _read_pid(pid_file)
-        if code or who is None:
-            raise LabctlError(
-                "node-not-started",
-                f"node {node!r} did not start: {_last_words(runc_log, log)}",
-                hint="check its `image`, `cmd` and `binds`",
-            )
-        with open(os.path.join(home, "init.json"), "w", encoding="utf-8") as file:
-            json.dump({"pid": who.pid, "start_ticks": who.start_ticks}, file)
-        ended.touch(place)
-
-    def _runc(self, place: LabDir) -> list[str]:
-        return [RUNC, "--root", place.runc_dir]
-
-    def _state_dir(self, place: LabDir, node: str) -> str:
-        return os.path.join(place.runc_dir, container_id(place, node))
+            launch.run(place, node, home, keep=self._keep)
 
     def _process(self, place: LabDir, node: str) -> proc.Identity | None:
         """The node's first process, if it runs."""
@@ -376,7 +252,7 @@ class RuncRuntime:
         return NodeStatus(
             node=node.name,
             container=lab.container(node.name),
-            container_id=container_id(place, node.name),
+            container_id=launch.container_id(place, node.name),
             image=node.image or "",
             state=state,
             pid=who.pid if who else None,
@@ -414,73 +290,6 @@ class RuncRuntime:
             groups=tuple(user["additionalGids"]),
             drop_capabilities=bundle.DROPPED,
         )
-
-
-def container_id(place: LabDir, node: str) -> str:
-    """12 hex digits like Docker's short ids; node names may hold characters that runc refuses."""
-    text = f"{place.instance.tag}\0{place.name}\0{node}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _check_machine() -> None:
-    if os.geteuid() != 0:
-        raise LabctlError(
-            "no-root",
-            "labs on the runc runtime need root: they make network namespaces, mounts and control groups",
-            hint="run the same command with sudo",
-        )
-    if shutil.which(RUNC) is None:
-        raise LabctlError("tool-missing", "runc is not installed", hint="apt-get install runc")
-    with open("/proc/filesystems", encoding="ascii") as file:
-        if "overlay" not in file.read().split():
-            raise LabctlError("kernel-missing", "this kernel has no overlayfs", hint="modprobe overlay")
-
-
-def _fresh_upper(upper: str, lab: LabSpec, node: NodeSpec) -> None:
-    """The node's own layer with the files that make it itself; whole or not at all, also after a crash."""
-    making = upper + ".new"
-    shutil.rmtree(making, ignore_errors=True)
-    os.makedirs(os.path.join(making, "etc"), mode=0o755)
-    os.chmod(making, 0o755)  # noqa: S103  (it becomes the node's /)
-    files: Mapping[str, str] = {
-        "hostname": (node.hostname or node.name) + "\n",
-        "hosts": bundle.hosts(lab, node),
-        "resolv.conf": bundle.RESOLV_CONF,
-    }
-    for name, content in files.items():
-        path = os.path.join(making, "etc", name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(content)
-        os.chmod(path, 0o644)
-    os.rename(making, upper)
-
-
-def _read_pid(path: str) -> proc.Identity | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            pid = int(file.read())
-        return proc.identity(pid) or proc.Identity(pid, 0)  # 0: it has ended already
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _last_words(*logs: str) -> str:
-    for log in logs:
-        with contextlib.suppress(OSError), open(log, encoding="utf-8", errors="replace") as file:
-            lines = file.read().strip().splitlines()
-            if lines:
-                return _message(lines[-1].strip())
-    return "it ended at once"
-
-
-def _message(line: str) -> str:
-    """runc's `time="…" level=error msg="…"` without the time."""
-    found = re.fullmatch(r'time="[^"]*" level=\w+ msg="(.*)"', line)
-    return found[1].replace('\\"', '"') if found else line
-
-
-def _most_files() -> int:
-    return getrlimit(RLIMIT_NOFILE)[1]
 
 
 def _not_run(argv: Sequence[str], error: OSError) -> Completed:

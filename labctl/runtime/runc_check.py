@@ -1,0 +1,101 @@
+"""What would make a lab fail half-way on runc, found before anything is touched.
+
+All of it is told at once. What the machine lacks comes first and alone: without it nothing else can be judged.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from labctl.errors import LabctlError, Problems
+from labctl.model.lab import LabSpec, NodeKind, NodeSpec
+from labctl.runtime import bundle, mgmt, sysctls
+from labctl.runtime.images import Image, ImageStore
+from labctl.runtime.launch import RUNC
+
+
+def check(lab: LabSpec, images: ImageStore) -> None:
+    """Raise everything that is wrong with the lab on this machine."""
+    _check_machine()
+    problems = Problems()
+    with images.standing():
+        for node in lab.nodes:
+            try:
+                _check_node(node, images)
+            except LabctlError as error:
+                for each in error.each:
+                    problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
+    for wrong in sysctls.wrong(lab):
+        problems.extend(wrong)
+    if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
+        problems.add(
+            "unsupported",
+            f"{len(mgmt.nodes(lab))} nodes have a management interface; one bridge holds {mgmt.MOST_PORTS}",
+            hint="set `network-mode: none` where none is needed",
+        )
+    problems.stop()
+
+
+def image_of(node: NodeSpec, images: ImageStore) -> Image:
+    """The image that the node runs."""
+    if node.image is None:
+        raise LabctlError("bad-value", f"node {node.name!r} has no image", hint="give it an `image`")
+    return images.resolve(node.image)
+
+
+def user_of(node: NodeSpec, image: Image) -> bundle.User:
+    """Who the node's first process is."""
+    wanted = node.user if node.user is not None else image.user
+    try:
+        return bundle.user(wanted, image.rootfs)
+    except KeyError as missing:
+        raise LabctlError(
+            "bad-value", f"node {node.name!r}: image {image.ref!r} has no user or group {missing}"
+        ) from None
+
+
+def _check_node(node: NodeSpec, images: ImageStore) -> None:
+    if node.kind is NodeKind.HOST:
+        raise LabctlError(
+            "unsupported",
+            f"node {node.name!r} has kind `host`: links to the machine itself are not built yet",
+            hint="remove the node and its links",
+        )
+    if node.kind is NodeKind.BRIDGE:
+        return
+    if node.network_mode not in (None, "none"):
+        raise LabctlError(
+            "unsupported",
+            f"node {node.name!r}: network-mode {node.network_mode!r} is not supported by the runc runtime",
+            hint="`none` is, and so is leaving it out",
+        )
+    image = image_of(node, images)
+    if not bundle.argv(node, image):
+        raise LabctlError(
+            "bad-value",
+            f"node {node.name!r}: image {node.image!r} has no command",
+            hint="give the node a `cmd`",
+        )
+    user_of(node, image)
+    for bind in node.binds:
+        if not os.path.exists(bind.source):
+            raise LabctlError(
+                "file-not-found",
+                f"node {node.name!r}: bind source {bind.source} does not exist",
+                where=bind.where,
+            )
+
+
+def _check_machine() -> None:
+    if os.geteuid() != 0:
+        raise LabctlError(
+            "no-root",
+            "labs on the runc runtime need root: they make network namespaces, mounts and control groups",
+            hint="run the same command with sudo",
+        )
+    if shutil.which(RUNC) is None:
+        raise LabctlError("tool-missing", "runc is not installed", hint="apt-get install runc")
+    with open("/proc/filesystems", encoding="ascii") as file:
+        if "overlay" not in file.read().split():
+            raise LabctlError("kernel-missing", "this kernel has no overlayfs", hint="modprobe overlay")
