@@ -10,7 +10,7 @@ topology:
 LAB
 labctl deploy dc1.clab.yml > /dev/null 2>&1
 for _ in $(seq 100); do
-  labctl inspect -f json | grep -q '"state": "exited"' && break
+  labctl inspect -f json 2> /dev/null | grep -q '"state": "exited"' && break
   sleep 0.1
 done
 labctl exec r1 -- true
