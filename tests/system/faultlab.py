@@ -31,7 +31,7 @@ interface eth1
 exit
 !
 interface eth2
- ip address 10.0.1.{me}/30
+ ip address 10.0.1.{me}/29
 exit
 !
 interface lo
@@ -57,6 +57,11 @@ exit
 LINK, OTHER = "r1:eth1--r2:eth1", "r1:eth2--r2:eth2"
 
 
+def _once_there(command):
+    """FRR gives the ports their addresses some time after the node's start; without them there is no such route."""
+    return f"sh -c 'for n in $(seq 200); do {command} && exit; sleep 0.1; done; exit 1'"
+
+
 def spec(directory):
     """The lab; `directory` gets the routers' files."""
     nodes = [node("h1", exec=("ip address add 10.0.2.2/24 dev eth1",))]
@@ -74,9 +79,9 @@ def spec(directory):
                 image="labctl/frr",
                 binds=tuple(binds),
                 exec=(
-                    "ip -6 route add 2001:db8:99::/48 via 2001:db8::ff dev eth1",
-                    "ip route add 203.0.113.0/24 via 10.0.1.3 dev eth2 metric 77",
-                    "ip neighbor add 10.0.1.3 lladdr 02:00:00:00:00:99 dev eth2 nud permanent",
+                    _once_there("ip -6 route replace 2001:db8:99::/48 via 2001:db8::ff dev eth1"),
+                    _once_there("ip route replace 203.0.113.0/24 via 10.0.1.3 dev eth2 metric 77"),
+                    "ip neighbor replace 10.0.1.3 lladdr 02:00:00:00:00:99 dev eth2 nud permanent",
                 ),
             )
         )

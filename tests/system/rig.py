@@ -5,11 +5,13 @@ about containers use `deploy`.
 """
 
 import contextlib
+import functools
+import select
 import subprocess
 import time
 
 from labctl.agent import client
-from labctl.linux import cgroup, mounts
+from labctl.linux import cgroup, exits, mounts
 from labctl.linux.netlink import Netlink
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
@@ -109,6 +111,17 @@ def until(condition, what, timeout_s=20.0):
         if time.monotonic() > deadline:
             raise AssertionError(f"never: {what}")
         time.sleep(0.005)
+
+
+@functools.cache
+def hears_exits():
+    """Whether this kernel tells how processes end (CONFIG_PROC_EVENTS). Without, listening is possible all the same."""
+    try:
+        with exits.Exits() as listener:
+            subprocess.run(["true"], check=True)
+            return bool(select.select([listener], [], [], 2)[0])
+    except OSError:
+        return False
 
 
 def ip(place, node, *argv):

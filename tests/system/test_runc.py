@@ -9,12 +9,12 @@ import pytest
 from labs import deployed, instance, line, node, nothing_left
 from leftovers import of as leftovers
 from leftovers import read
-from rig import until
+from rig import hears_exits, until
 
 from labctl.agent import client
 from labctl.app import inspect
 from labctl.errors import LabctlError, Span
-from labctl.linux import cgroup, exits, netns, proc
+from labctl.linux import cgroup, netns, proc
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.lab import Bind, LabSpec, Limits, NodeKind, NodeSpec
@@ -358,10 +358,8 @@ def inspected(place):
 
 @pytest.fixture
 def sees_exits():
-    try:
-        exits.Exits().close()
-    except OSError as error:
-        pytest.skip(f"this kernel does not tell how processes end: {error}")
+    if not hears_exits():
+        pytest.skip("this kernel does not tell how processes end")
 
 
 def shell(name, script):
