@@ -14,9 +14,12 @@ five messages, not one.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Exit(enum.IntEnum):
@@ -103,6 +106,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.UNKNOWN,
         "A fault was applied and reading back showed that it did not take; it was withdrawn.",
     ),
+    "empty-pool": (
+        Exit.NOTHING,
+        "The constraints of a campaign leave nothing that could be drawn on this lab.",
+    ),
     "empty-target": (Exit.BAD_INPUT, "A target query selects nothing, or less than is to be picked."),
     "endpoint-twice": (Exit.BAD_INPUT, "An interface is the end of two links."),
     "exec-timeout": (Exit.UNKNOWN, "A command inside a node did not end in time; it was killed."),
@@ -166,6 +173,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "unknown-schema": (Exit.USAGE, "There is no schema of this name."),
     "unknown-source": (Exit.BAD_INPUT, "A path holds nothing that discovery can read."),
     "unknown-target": (Exit.BAD_INPUT, "A step names a target that the scenario does not define."),
+    "unknown-trial": (Exit.USAGE, "No campaign that was played has a trial of this name."),
     "unsupported": (Exit.BAD_INPUT, "The file asks for something that labctl does not emulate."),
     "walk-incomplete": (
         Exit.UNKNOWN,
@@ -253,6 +261,14 @@ class Problems:
 
     def extend(self, error: LabctlError) -> None:
         self._errors.extend(error.each)
+
+    def attempt(self, work: Callable[[], T]) -> T | None:
+        """What `work` returns; None if it raised a `LabctlError`, which is collected."""
+        try:
+            return work()
+        except LabctlError as error:
+            self.extend(error)
+            return None
 
     def __len__(self) -> int:
         return len(self._errors)

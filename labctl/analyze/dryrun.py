@@ -175,17 +175,18 @@ def _blast_radius(plan: Plan) -> Iterator[str]:
     yield f"  touches {plural(len(found.nodes), 'node')}" + _listed(found.nodes)
     if not found.lost:
         yield "  no two running nodes lose each other"
-    for lost in found.lost:
-        yield f"  {_lost(lost)}"
+    for each in found.lost:
+        yield f"  {lost(each)}"
     for said in found.unknown:
         yield f"  not known: {said}"
 
 
-def _lost(lost: Lost) -> str:
-    apart = " | ".join(_few(part) for part in lost.parts)
-    pairs = plural(lost.pairs, "pair loses", "pairs lose")
-    when = f"{format_duration(_tidy(lost.start_s))} to {format_duration(_tidy(lost.end_s))}"
-    return f"{when}: {pairs} each other by {', '.join(lost.faults)}: {apart}"
+def lost(each: Lost) -> str:
+    """`10s to 20s: 4 pairs lose each other by cut: r1 | r2, h2`."""
+    apart = " | ".join(_few(part) for part in each.parts)
+    pairs = plural(each.pairs, "pair loses", "pairs lose")
+    when = f"{format_duration(_tidy(each.start_s))} to {format_duration(_tidy(each.end_s))}"
+    return f"{when}: {pairs} each other by {', '.join(each.faults)}: {apart}"
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -17,6 +17,8 @@ from labctl.model.routes import Convergence
 from labctl.model.scenario import Expectation
 from labctl.model.verdict import Act, Finding, Report, Verdict, worst
 
+#: What the findings about the steady state after everything begin with.
+AGAIN = "steady again"
 LIMITS = (
     "Timing is that of routing daemons in containers on this machine; ASICs, line cards and vendors' own software are "
     "not reproduced."
@@ -168,7 +170,7 @@ def _after(run: Played) -> Iterable[Finding]:
             window = Window(start=run.faults_end + each.within_s, end=window.end)
         yield _judge_over(each, seen, window, "after")
     for each in run.steady:
-        yield _judge_over(each, seen, run.after, "steady again")
+        yield _judge_over(each, seen, run.after, AGAIN)
 
 
 def _left(run: Played) -> Iterable[Finding]:

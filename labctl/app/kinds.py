@@ -1,6 +1,6 @@
 """What a file or directory is, by its content, and which verb is for it: the one place that knows.
 
-`topology:` makes a lab file, `timeline:` a scenario, `devices:` an inventory, `kind:` one of labctl's own files; walks
+`topology:` makes a lab file, `timeline:` a scenario, `pool:` a campaign, `devices:` an inventory, `kind:` one of labctl's own files; walks
 and device configurations are told by the sources of discovery, the directory of a run by its journal. `need` is what a
 verb says of its argument: given another kind of file, the answer names the verb that takes it. Of a file that is of no
 kind nothing is said here: the reader of the verb knows better what is wrong with it.
@@ -21,7 +21,11 @@ class Kind(StrEnum):
     """The values of labctl's own kinds are what stands behind `kind:` in the file."""
 
     ALLOCATION = "allocation-table"
+    CAMPAIGN = "campaign"
+    CAMPAIGN_REPORT = "campaign-report"
+    CAMPAIGN_RUN = "campaign-run"
     CONFIG = "configuration"
+    COVERAGE = "coverage"
     DIRECTORY = "directory"
     INVENTORY = "inventory"
     LAB = "lab"
@@ -41,6 +45,16 @@ class Kind(StrEnum):
 #: What it is called, and what to do with it.
 _SAID: Mapping[Kind, tuple[str, str]] = {
     Kind.ALLOCATION: ("the table of names of a rendered lab", "the lab file beside it is what is deployed"),
+    Kind.CAMPAIGN: ("a campaign", "`labctl campaign {file}` plays it on a lab"),
+    Kind.CAMPAIGN_REPORT: (
+        "the record of a campaign",
+        "`labctl report {directory}` writes its report again",
+    ),
+    Kind.CAMPAIGN_RUN: ("the directory of a campaign", "`labctl report {file}` writes its report again"),
+    Kind.COVERAGE: (
+        "what a campaign has failed so far",
+        "`labctl campaign --coverage {file}` goes on with it",
+    ),
     Kind.CONFIG: ("a device configuration", "`labctl discover {file}` makes a snapshot of it"),
     Kind.DIRECTORY: ("a directory", "name a file in it"),
     Kind.INVENTORY: ("an inventory", "`labctl discover {file}` asks its devices and makes a snapshot"),
@@ -61,6 +75,8 @@ _SAID: Mapping[Kind, tuple[str, str]] = {
     Kind.WALK: ("an SNMP walk", "`labctl discover {file}` makes a snapshot of it"),
 }
 _MANY: Mapping[Kind, str] = {
+    Kind.CAMPAIGN: "campaigns",
+    Kind.CAMPAIGN_RUN: "directories of campaigns",
     Kind.CONFIG: "device configurations",
     Kind.INVENTORY: "inventories",
     Kind.LAB: "lab files",
@@ -74,7 +90,17 @@ _MANY: Mapping[Kind, str] = {
     Kind.WALK: "SNMP walks",
 }
 _HEADED = frozenset(
-    {Kind.ALLOCATION, Kind.MANIFEST, Kind.PLAN, Kind.REPORT, Kind.ROUTES, Kind.SNAPSHOT, Kind.TOPOLOGY}
+    {
+        Kind.ALLOCATION,
+        Kind.CAMPAIGN_REPORT,
+        Kind.COVERAGE,
+        Kind.MANIFEST,
+        Kind.PLAN,
+        Kind.REPORT,
+        Kind.ROUTES,
+        Kind.SNAPSHOT,
+        Kind.TOPOLOGY,
+    }
 )
 #: Sources of discovery that are told by a file's beginning.
 _SOURCES: Mapping[str, Kind] = {
@@ -90,8 +116,9 @@ _SOURCES: Mapping[str, Kind] = {
 }
 _KEY = re.compile(r"^([A-Za-z_-]+)[ \t]*:(?:[ \t]+['\"]?([a-z-]+))?", re.MULTILINE)
 _JSON = re.compile(r'\s*\{(?:\s*"version"\s*:\s*\d+\s*,)?\s*"kind"\s*:\s*"([a-z-]+)"')
-_TELLING = frozenset({"kind", "topology", "devices", "timeline"})
+_TELLING = frozenset({"kind", "topology", "devices", "timeline", "pool"})
 _JOURNAL = "journal.jsonl"
+_RECORD = "campaign.json"
 _OF_A_RUN = frozenset({_JOURNAL, "samples.jsonl", "report.html", "report.txt", "report.json", "junit.xml"})
 _SMALL = 1 << 20  # larger files are told by their lines and not parsed
 
@@ -126,7 +153,9 @@ def what(path: str) -> Kind | None:
 
 def _what(path: str) -> Kind | None:
     if os.path.isdir(path):
-        return Kind.RUN if os.path.exists(os.path.join(path, _JOURNAL)) else Kind.DIRECTORY
+        if os.path.exists(os.path.join(path, _JOURNAL)):
+            return Kind.RUN
+        return Kind.CAMPAIGN_RUN if os.path.exists(os.path.join(path, _RECORD)) else Kind.DIRECTORY
     if os.path.basename(path) in _OF_A_RUN and os.path.exists(os.path.join(os.path.dirname(path), _JOURNAL)):
         return Kind.RUN_FILE
     data = infile.read(path)
@@ -150,6 +179,8 @@ def of_text(text: str, path: str) -> Kind | None:
         return Kind.LAB
     if "timeline" in keys:
         return Kind.SCENARIO
+    if "pool" in keys:
+        return Kind.CAMPAIGN
     return Kind.INVENTORY if "devices" in keys else None
 
 

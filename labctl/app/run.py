@@ -15,8 +15,9 @@ from datetime import datetime
 
 from labctl.app import kinds
 from labctl.app.kinds import Kind
-from labctl.errors import LabctlError, Span, did_you_mean
+from labctl.errors import Problems, Span, did_you_mean
 from labctl.faults import plan as planning
+from labctl.faults import reduce
 from labctl.linux import priority, whole
 from labctl.model.effects import exists, resources
 from labctl.model.event import Emit, Event, ignore
@@ -32,6 +33,7 @@ from labctl.runtime.store import Instance, LabDir
 from labctl.schema import plan_file
 from labctl.schema import scenario as scenarios
 from labctl.topo.graph import of_lab
+from labctl.topo.query_graph import Graph
 
 MOST_SEED = 2**31
 
@@ -49,13 +51,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """left: what is not at its base state although everything was ended."""
+    """left: what is not at its base state although everything was ended. steady: False if nothing was broken, because
+    the steady state did not hold. altered: what the network did not put back by itself (routes, sessions).
+    """
 
     report: Report
     directory: str
     files: dict[str, str]
     left: tuple[str, ...]
     interrupted: bool
+    steady: bool
+    altered: tuple[str, ...]
 
 
 def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
@@ -64,7 +70,7 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
         kinds.need(request.plan, "run --plan", Kind.PLAN)
         plan = plan_file.load(request.plan)
         place = instance.find(request.lab or plan.lab)
-        _check(plan, place.need().lab, request.plan)
+        fits(plan, place.need().lab, request.plan)
         return place, plan
     assert request.scenario is not None
     kinds.need(request.scenario, "run", Kind.SCENARIO)
@@ -125,20 +131,25 @@ def finish(directory: str, outcome: engine.Outcome) -> Result:
     """Judge what was written, and write the report."""
     report, files = rundir.report(directory)
     return Result(
-        report=report, directory=directory, files=files, left=outcome.left, interrupted=outcome.interrupted
+        report=report,
+        directory=directory,
+        files=files,
+        left=outcome.left,
+        interrupted=outcome.interrupted,
+        steady=outcome.steady,
+        altered=outcome.altered,
     )
 
 
-def _check(plan: Plan, lab: LabSpec, file: str) -> None:
-    """Whether the lab has everything that a saved plan touches."""
+def fits(plan: Plan, lab: LabSpec, file: str) -> None:
+    """Whether the lab has everything that a saved plan touches and measures; else all that it has not."""
+    problems = Problems()
     known = resources(lab)
     names = sorted({str(on) for on in known})
-    for fault in engine.faults(plan.root):
-        for span in fault.spans:
-            if not exists(span.effect.on, known):
-                raise LabctlError(
-                    "unknown-resource",
-                    f"the plan touches {span.effect.on}, which lab {lab.name!r} does not have",
-                    where=Span(file),
-                    hint=did_you_mean(str(span.effect.on), names),
-                )
+    touched = {span.effect.on for fault in reduce.faults(plan.root) for span in fault.spans}
+    for name, on in sorted((str(on), on) for on in touched):
+        if not exists(on, known):
+            said = f"the plan touches {name}, which lab {lab.name!r} does not have"
+            problems.add("unknown-resource", said, where=Span(file), hint=did_you_mean(name, names))
+    planning.check_probes(plan.probes, Graph(lab), problems)
+    problems.stop()

@@ -1,7 +1,8 @@
 """`labctl validate`: read files as the other verbs would, and say everything that is wrong with them.
 
-What a file is comes from its content (`app.kinds`). Nothing outside the files is looked at: whether images and bind sources exist is for `deploy`.
-Given a lab or its file, scenarios are also planned on that lab, which is everything a run does before it touches anything.
+What a file is comes from its content (`app.kinds`). Nothing outside the files is looked at, but for the scenarios that a
+campaign names: whether images and bind sources exist is for `deploy`. Given a lab or its file, scenarios are also planned on
+that lab, campaigns drawn and saved plans compared with it: everything that a run does before it touches anything.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def validate(
     paths: Sequence[str], *, lenient: bool = False, lab: str | None = None, emit: Emit = ignore
 ) -> tuple[Validated, ...]:
     """Every file, in the order given. lab: the lab, or lab file, on which scenarios are planned."""
-    on = cache(lambda: _lab_of(lab, lenient)) if lab else None
+    on = cache(lambda: lab_of(lab, lenient)) if lab else None
     found = []
     for done, path in enumerate(paths, start=1):
         found.append(_validate(path, lenient, on))
@@ -83,9 +84,8 @@ def _validate(path: str, lenient: bool, lab: Callable[[], LabSpec] | None) -> Va
     kind: Kind | None = None
     try:
         kind = _kind_of(path)
-        summary = (
-            _scenario(path, lab) if kind is Kind.SCENARIO else _READERS[kind](path, lenient, notices.append)
-        )
+        on_lab = _ON_A_LAB.get(kind)
+        summary = on_lab(path, lab) if on_lab else _READERS[kind](path, lenient, notices.append)
     except LabctlError as error:
         return Validated(file=path, kind=kind or "", notices=tuple(notices), errors=error.each)
     return Validated(file=path, kind=kind, summary=summary, notices=tuple(notices))
@@ -93,16 +93,17 @@ def _validate(path: str, lenient: bool, lab: Callable[[], LabSpec] | None) -> Va
 
 def _kind_of(path: str) -> Kind:
     found = kinds.what(path)
-    if found is Kind.SCENARIO or (found is not None and found in _READERS):
+    if found is not None and (found in _ON_A_LAB or found in _READERS):
         return found
     text = "" if found else yaml.read_text(path)
-    kinds.need(path, "validate", Kind.LAB, Kind.SCENARIO, Kind.SNAPSHOT, Kind.INVENTORY)
+    kinds.need(path, "validate", Kind.LAB, Kind.SCENARIO, Kind.CAMPAIGN, Kind.SNAPSHOT, Kind.INVENTORY)
     yaml.parse(text, file=path)
     raise LabctlError(
         "bad-value",
         "this is no file that labctl knows",
         where=Span(path),
-        hint="a lab file has `topology:`, a scenario `timeline:`, an inventory `devices:`, a snapshot `kind: snapshot`",
+        hint="a lab file has `topology:`, a scenario `timeline:`, a campaign `pool:`, "
+        "an inventory `devices:`, a snapshot `kind: snapshot`",
     )
 
 
@@ -111,7 +112,7 @@ def _lab(path: str, lenient: bool, notify: Notify) -> str:
     return f"lab {lab.name}: {_count(len(lab.nodes), 'node')}, {_count(len(lab.cables), 'link')}"
 
 
-def _lab_of(name_or_file: str, lenient: bool) -> LabSpec:
+def lab_of(name_or_file: str, lenient: bool) -> LabSpec:
     """A lab file, or what a running lab was made from."""
     if os.path.exists(name_or_file) or name_or_file.endswith((".yml", ".yaml")):
         kinds.need(name_or_file, "validate --lab", Kind.LAB)
@@ -133,6 +134,29 @@ def _scenario(path: str, on: Callable[[], LabSpec] | None) -> str:
     links, nodes = len(planned.predicted.links), len(planned.predicted.nodes)
     touched = f"{_count(links, 'link')} and {_count(nodes, 'node')}"
     return f"scenario {found.name}: touches {touched} of lab {lab.name}"
+
+
+def _campaign(path: str, on: Callable[[], LabSpec] | None) -> str:
+    from labctl.faults import campaign as drawing
+    from labctl.schema import campaign
+
+    found = campaign.load(path)
+    if on is None:
+        return f"campaign {found.name}: {_count(len(found.pool), 'pool entry', 'pool entries')}"
+    lab = on()
+    next(drawing.trials(found, lab, found.seed or 0))
+    elements = len(drawing.reach(found, lab))
+    return f"campaign {found.name}: reaches {_count(elements, 'element')} of lab {lab.name}"
+
+
+def _plan(path: str, on: Callable[[], LabSpec] | None) -> str:
+    from labctl.app.run import fits
+    from labctl.schema import plan_file
+
+    found = plan_file.load(path)
+    if on is not None:
+        fits(found, on(), path)
+    return f"plan of {found.scenario} for lab {found.lab}, seed {found.seed}"
 
 
 def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:
@@ -157,15 +181,8 @@ def _inventory(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"inventory: {_count(len(inventory.load(path, keys=False)), 'device')}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _plan(path: str, _lenient: bool, _notify: Notify) -> str:
-    from labctl.schema import plan_file
-
-    found = plan_file.load(path)
-    return f"plan of {found.scenario} for lab {found.lab}, seed {found.seed}"
+def _count(number: int, noun: str, many: str = "") -> str:
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
@@ -190,8 +207,14 @@ _READERS: Mapping[Kind, Callable[[str, bool, Notify], str]] = {
     Kind.ALLOCATION: _allocation_table,
     Kind.INVENTORY: _inventory,
     Kind.LAB: _lab,
-    Kind.PLAN: _plan,
     Kind.ROUTES: _tables,
     Kind.SNAPSHOT: _snapshot,
     Kind.TOPOLOGY: _topology,
+}
+
+#: What may also be laid on a lab.
+_ON_A_LAB: Mapping[Kind, Callable[[str, Callable[[], LabSpec] | None], str]] = {
+    Kind.CAMPAIGN: _campaign,
+    Kind.PLAN: _plan,
+    Kind.SCENARIO: _scenario,
 }

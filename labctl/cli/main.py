@@ -35,6 +35,7 @@ VERBS: tuple[str, ...] = (
     "fault",
     "heal",
     "run",
+    "campaign",
     "report",
     "validate",
     "demo",

@@ -6,8 +6,12 @@ plan made again from the same seed is the same plan on any machine.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
+
+from labctl.errors import Span
 
 _SPAN = 2**64
 
@@ -38,3 +42,22 @@ class Draw:
             raw = part.encode("utf-8", "surrogatepass")
             digest.update(len(raw).to_bytes(8, "big") + raw)
         return int.from_bytes(digest.digest(), "big")
+
+
+def fingerprint(value: Any) -> str:
+    """What draws hang on where nothing has a name: a hash of what a value says, wherever it stands in its file."""
+    return blake2b(repr(_content(value)).encode(), digest_size=8).hexdigest()
+
+
+def _content(value: Any) -> Any:
+    """A value as nested tuples, without its places in the file."""
+    if isinstance(value, Span):
+        return None
+    if isinstance(value, Mapping):
+        return tuple((key, _content(value[key])) for key in sorted(value))
+    if isinstance(value, tuple):
+        return tuple(_content(each) for each in value)
+    if hasattr(value, "__dataclass_fields__"):
+        inner = tuple((name, _content(getattr(value, name))) for name in value.__dataclass_fields__)
+        return (type(value).__name__, *inner)
+    return value

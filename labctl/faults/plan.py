@@ -11,15 +11,13 @@ defined by name is drawn once for the whole run, one that is written at a step e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Any, cast
 
-from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.errors import LabctlError, Problems, did_you_mean
 from labctl.faults import limits, overlap
-from labctl.faults.draw import Draw
+from labctl.faults.draw import Draw, fingerprint
 from labctl.faults.phases import course
 from labctl.faults.predict import predict
 from labctl.model.lab import LabSpec
@@ -52,12 +50,13 @@ from labctl.topo.query_graph import Graph
 MOST_FAULTS = 10_000
 
 
-def plan(scenario: Scenario, lab: LabSpec, seed: int) -> Plan:
-    """The scenario resolved for this lab, or all its errors at once."""
-    planner = _Planner(scenario=scenario, graph=Graph(lab), draw=Draw(seed=seed, path=(scenario.name,)))
+def plan(scenario: Scenario, lab: LabSpec, seed: int, graph: Graph | None = None) -> Plan:
+    """The scenario resolved for this lab, or all its errors at once. graph: the lab's, if somebody has it."""
+    graph = Graph(lab) if graph is None else graph
+    planner = _Planner(scenario=scenario, graph=graph, draw=Draw(seed=seed, path=(scenario.name,)))
     root = planner.step(scenario.timeline, ())
     problems = planner.problems
-    _check_probes(scenario.probes, planner.graph, problems)
+    check_probes(scenario.probes, planner.graph, problems)
     problems.stop()
     run = course(root)
     overlap.check(run.phases, lab, planner.faults, problems)
@@ -161,8 +160,10 @@ class _Planner:
                 return step
         return next(step for weight, step in reversed(choose.options) if weight > 0)
 
-    def _targets(self, target: Query | str, draw: Draw) -> Targets | None:
+    def _targets(self, target: Query | Targets | str, draw: Draw) -> Targets | None:
         """None: there is a problem, and it is noted."""
+        if isinstance(target, Targets):
+            return target
         if isinstance(target, Query):
             return self._select(target, draw)
         if target not in self._named:
@@ -178,7 +179,7 @@ class _Planner:
             return None
 
 
-def _check_probes(probes: tuple[ProbeSpec, ...], graph: Graph, problems: Problems) -> None:
+def check_probes(probes: tuple[ProbeSpec, ...], graph: Graph, problems: Problems) -> None:
     """That the nodes exist which probes ask from and to."""
     for probe in probes:
         for setting in PROBE_KINDS[probe.kind].values():
@@ -238,18 +239,4 @@ def _key(step: Step) -> str:
     """What a step's draws hang on: its id if somebody gave it one, else what it says."""
     if isinstance(step, FaultStep) and step.id != step.fault.kind:
         return f"id {step.id}"
-    return blake2b(repr(_content(step)).encode(), digest_size=8).hexdigest()
-
-
-def _content(value: Any) -> Any:
-    """A step as nested tuples, without its places in the file."""
-    if isinstance(value, Span):
-        return None
-    if isinstance(value, Mapping):
-        return tuple((key, _content(value[key])) for key in sorted(value))
-    if isinstance(value, tuple):
-        return tuple(_content(each) for each in value)
-    if hasattr(value, "__dataclass_fields__"):
-        inner = tuple((name, _content(getattr(value, name))) for name in value.__dataclass_fields__)
-        return (type(value).__name__, *inner)
-    return value
+    return fingerprint(step)

@@ -48,13 +48,13 @@ def predict(phases: Sequence[Phase], graph: Graph) -> Predicted:
     effects: set[Effect] = set()
     for phase in phases:
         effects |= phase.active
-        broken = _broken(phase.active, cables)
+        broken = broken_by(phase.active, cables)
         if broken not in known:
             known[broken] = _parts(broken, graph)
         parts, pairs = known[broken]
         if not pairs:
             continue
-        faults = tuple(sorted({e.id for e in phase.active if _broken((e,), cables) != _NOTHING}))
+        faults = tuple(sorted({e.id for e in phase.active if broken_by((e,), cables) != _NOTHING}))
         before = seen.get((faults, parts))
         start = phase.start_s if before is None else min(before.start_s, phase.start_s)
         end = phase.end_s if before is None else max(before.end_s, phase.end_s)
@@ -94,7 +94,8 @@ def cables_of_ports(graph: Graph) -> dict[PortId, CableId]:
 _NOTHING = Break(cables=frozenset(), nodes=frozenset())
 
 
-def _broken(active: Iterable[Effect], cables: Mapping[PortId, CableId]) -> Break:
+def broken_by(active: Iterable[Effect], cables: Mapping[PortId, CableId]) -> Break:
+    """What effects that are active together take from the graph."""
     gone: set[CableId] = set()
     nodes: set[str] = set()
     for effect in active:

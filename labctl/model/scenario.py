@@ -156,7 +156,7 @@ class FaultStep:
 
     id: str
     fault: Fault
-    target: Query | str  # a query, or the name of one under `targets`
+    target: Query | Targets | str  # a query, what one has come to, or the name of one under `targets`
     for_s: float
     ramp: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     where: Span | None = field(default=None, compare=False)

@@ -27,7 +27,7 @@ def write(report: Report) -> bytes:
     }
     root = ET.Element("testsuites", numbers | {"name": "labctl"})
     suite = ET.SubElement(
-        root, "testsuite", numbers | {"name": _text(report.run.title), "timestamp": report.run.started[:19]}
+        root, "testsuite", numbers | {"name": clean(report.run.title), "timestamp": report.run.started[:19]}
     )
     properties = ET.SubElement(suite, "properties")
     for name, value in (
@@ -37,10 +37,10 @@ def write(report: Report) -> bytes:
         ("kernel", report.run.kernel),
         ("seed", "" if report.run.seed is None else str(report.run.seed)),
     ):
-        ET.SubElement(properties, "property", name=name, value=_text(value))
+        ET.SubElement(properties, "property", name=name, value=clean(value))
     for finding in report.findings:
         _case(suite, report, finding)
-    ET.SubElement(suite, "system-out").text = _text(report.headline)
+    ET.SubElement(suite, "system-out").text = clean(report.headline)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
@@ -52,16 +52,17 @@ def _case(suite: ET.Element, report: Report, finding: Finding) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
-        classname=_text(report.run.title),
-        name=_text(finding.subject),
+        classname=clean(report.run.title),
+        name=clean(finding.subject),
         time=f"{took or 0.0:.3f}",
     )
     if finding.verdict in _TAGS:
-        child = ET.SubElement(case, _TAGS[finding.verdict], message=_text(finding.summary))
-        child.text = _text("\n".join(finding.seen))
+        child = ET.SubElement(case, _TAGS[finding.verdict], message=clean(finding.summary))
+        child.text = clean("\n".join(finding.seen))
     else:
-        ET.SubElement(case, "system-out").text = _text("\n".join((finding.summary, *finding.seen)))
+        ET.SubElement(case, "system-out").text = clean("\n".join((finding.summary, *finding.seen)))
 
 
-def _text(value: str) -> str:
+def clean(value: str) -> str:
+    """Without what XML 1.0 cannot hold."""
     return _FORBIDDEN.sub("\ufffd", value)

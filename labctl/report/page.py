@@ -36,6 +36,7 @@ def write(report: Report) -> bytes:
     text = _template().render(
         report=report,
         version=labctl.__version__,
+        style=style(),
         headline=report.headline.replace(" → ", "\u00a0→\u00a0"),
         facts=list(_facts(report)),
         picture=Markup(picture),  # noqa: S704  (drawn and escaped by svg)
@@ -63,8 +64,17 @@ def _template() -> jinja2.Template:
     environment.filters.update(
         seconds=seconds, since=_since, maybe=_maybe, way=_way, longest=_longest, share=share, pace=_pace
     )
-    source = resources.files("labctl.report").joinpath("templates/report.html.j2").read_text("utf-8")
-    return environment.from_string(source)
+    return environment.from_string(source("report.html.j2"))
+
+
+def source(name: str) -> str:
+    """A file of `templates/`."""
+    return resources.files("labctl.report").joinpath(f"templates/{name}").read_text("utf-8")
+
+
+def style() -> Markup:
+    """What all pages look like: in light, in dark and on paper."""
+    return Markup(source("style.css"))  # noqa: S704  (ours)
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from labctl.agent import codec
 from labctl.analyze import expect
 from labctl.analyze.words import plural, seconds
 from labctl.errors import LabctlError
+from labctl.faults.reduce import faults
 from labctl.model.effects import Effect, HalfCable
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.measure import Track, Window
@@ -76,11 +77,15 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is not in the journal: the samples. left: what was not at its base at the end."""
+    """What is not in the journal: the samples. left: what was not at its base at the end. steady: False if the steady
+    state did not hold before, so that nothing was broken. altered: what the network did not put back by itself, in words.
+    """
 
     tracks: Mapping[str, Track]
     left: tuple[str, ...]
     interrupted: bool
+    steady: bool = True
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -112,10 +117,11 @@ def play(
     raised, after everything was put back.
     """
     run = _Run(plan, world, clock, journal, emit=emit, times=times)
-    interrupted = False
+    interrupted, steady = False, True
     try:
         run.begin()
-        if run.is_steady():
+        steady = run.is_steady()
+        if steady:
             run.play_timeline()
             run.recover()
     except KeyboardInterrupt:
@@ -129,7 +135,9 @@ def play(
     finally:
         with undisturbed():
             tracks, left = run.finish()
-    return Outcome(tracks=tracks, left=left, interrupted=interrupted)
+    return Outcome(
+        tracks=tracks, left=left, interrupted=interrupted, steady=steady, altered=tuple(run.altered)
+    )
 
 
 class _Run:
@@ -151,6 +159,7 @@ class _Run:
         self.last_change = self.began  # of an effect
         self.last_ended: tuple[str, ...] = ()  # faults
         self.ended_early = ""
+        self.altered: list[str] = []
         settings = [probe.settings for probe in plan.probes]
         self.late_s = max((_number(each, "late_s") for each in settings), default=0.0)
         self.pace_s = max((_number(each, "every_s") for each in settings), default=0.0)
@@ -229,6 +238,10 @@ class _Run:
             left = self.world.left()
         finally:
             after = self.world.after() if self.remembered else None
+            if after is not None and after.changed:
+                self.altered.append(f"{plural(len(after.changed), 'route')} not as before")
+            if after is not None and after.lost_sessions:
+                self.altered.append(f"{plural(len(after.lost_sessions), 'session')} not up again")
             routes, sessions = self.world.changes(self.began)
             tracks = self.world.stop()
             self.note(
@@ -533,18 +546,6 @@ def _entry(due: _Due) -> dict[str, Any]:
 def _number(settings: Mapping[str, object], name: str) -> float:
     value = settings.get(name, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def faults(step: PlanStep) -> Iterator[PlannedFault]:
-    """All faults of a plan, in the order of the file."""
-    match step:
-        case PlannedFault():
-            yield step
-        case PlannedSequence() | PlannedParallel():
-            for each in step.steps:
-                yield from faults(each)
-        case _:
-            pass
 
 
 def told(plan: Plan) -> str:

@@ -58,6 +58,11 @@ def settings(fault: type[Fault]) -> tuple[SettingSpec, ...]:
     return _settings(fault)
 
 
+def is_setting(fault: type[Fault], key: str) -> bool:
+    """Whether the fault has a setting of this key."""
+    return any(spec.key == _key(key) for spec in settings(fault))
+
+
 def read(fault: type[Fault], given: Map, problems: Problems, *, also: Iterable[str] = ()) -> Fault | None:
     """The fault with these settings; None if a problem was added. also: keys that may stand beside them, for hints."""
     before = len(problems)

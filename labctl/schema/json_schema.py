@@ -146,7 +146,92 @@ def _scenario() -> Schema:
     return scenario_schema.scenario()
 
 
+def _campaign() -> Schema:
+    from labctl.schema import campaign_schema
+
+    return campaign_schema.campaign()
+
+
 # ---- outputs
+
+
+def _coverage_of() -> Schema:
+    return _object({"now": _list(_TEXT), "before": _list(_TEXT), "never": _list(_TEXT)})
+
+
+def _campaign_report() -> Schema:
+    verdict: Schema = {"enum": ["PASS", "FAIL", "UNKNOWN"]}
+    answer: Schema = {"enum": ["fails", "passes", "unresolved"]}
+    rerun = _object(
+        {"name": _TEXT, "faults": _list(_TEXT), "answer": answer, "why": _TEXT, "directory": _TEXT}
+    )
+    shrunk = _object(
+        {
+            "faults": _list(_TEXT),
+            "said": _list(_TEXT),
+            "proven": _BOOL,
+            "note": _TEXT,
+            "plan": _TEXT,
+            "reruns": _list(rerun),
+        }
+    )
+    trial = _object(
+        {
+            "name": _TEXT,
+            "verdict": verdict,
+            "headline": _TEXT,
+            "faults": _list(_TEXT),
+            "elements": _list(_TEXT),
+            "directory": _TEXT,
+            "took_s": {"type": "number"},
+            "failed": _list(_TEXT),
+            "unknown": _list(_TEXT),
+            "shrunk": {"anyOf": [shrunk, {"type": "null"}]},
+        }
+    )
+    return _versioned(
+        {
+            "kind": {"const": "campaign-report"},
+            "campaign": _TEXT,
+            "lab": _TEXT,
+            "runtime": _TEXT,
+            "seed": {"type": "integer"},
+            "started": _TEXT,
+            "duration_s": {"type": "number"},
+            "verdict": verdict,
+            "headline": _TEXT,
+            "trials": _list(trial),
+            "coverage": _coverage_of(),
+            "stopped": _TEXT,
+            "ended": _BOOL,
+            "command": _TEXT,
+        },
+        extra=True,  # printed, it has `directory` and `left` besides
+    )
+
+
+def _campaign_trials() -> Schema:
+    refused = _object({"drawn": _TEXT, "rule": _TEXT, "why": _TEXT})
+    trial = _object(
+        {
+            "name": _TEXT,
+            "start_s": {"type": "number"},
+            "faults": _list(_TEXT),
+            "predicted": _list(_TEXT),
+            "elements": _list(_TEXT),
+            "refused": _list(refused),
+            "plan": {"type": "object"},
+        }
+    )
+    return _versioned(
+        {
+            "campaign": _TEXT,
+            "lab": _TEXT,
+            "seed": {"type": "integer"},
+            "trials": _list(trial),
+            "coverage": _coverage_of(),
+        }
+    )
 
 
 def _compare() -> Schema:
@@ -395,7 +480,17 @@ def _validate() -> Schema:
         {
             "file": _TEXT,
             "kind": {
-                "enum": ["", "allocation-table", "inventory", "lab", "route-tables", "scenario", "snapshot"]
+                "enum": [
+                    "",
+                    "allocation-table",
+                    "campaign",
+                    "inventory",
+                    "lab",
+                    "plan",
+                    "route-tables",
+                    "scenario",
+                    "snapshot",
+                ]
             },
             "summary": _TEXT,
             "errors": _list(error),
@@ -424,6 +519,15 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
         "an allocation table (<lab>.alloc.yml, written by `labctl render`)",
         _allocation_table,
     ),
+    "campaign": (
+        "a campaign (scenarios/campaigns/*.yml): what is drawn, and what a draw may never do",
+        _campaign,
+    ),
+    "campaign-report": (
+        "campaign.json, and what `labctl campaign --format json` prints",
+        _campaign_report,
+    ),
+    "campaign-trials": ("what `labctl campaign --dry-run --format json` prints", _campaign_trials),
     "compare": ("what `labctl compare --format json` prints", _compare),
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),

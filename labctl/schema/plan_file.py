@@ -19,7 +19,12 @@ KIND, VERSION = "plan", 1
 
 def dump(plan: Plan) -> str:
     """The same plan gives the same text."""
-    return json.dumps({"kind": KIND, "version": VERSION} | tagged.encode(plan, Plan), indent=1) + "\n"
+    return json.dumps(plain(plan), indent=1) + "\n"
+
+
+def plain(plan: Plan) -> dict[str, Any]:
+    """What the file holds."""
+    return {"kind": KIND, "version": VERSION, **tagged.encode(plan, Plan)}
 
 
 def load(path: str | os.PathLike[str]) -> Plan:

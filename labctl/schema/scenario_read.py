@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from labctl import units
-from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.errors import Problems, Span, did_you_mean
 from labctl.model.scenario import Kind, Query
 from labctl.schema import fields
 from labctl.schema.yaml import Map, Scalar, Seq, Value
@@ -35,11 +35,7 @@ class Reading:
 
     def try_(self, read: Callable[[], T]) -> T | None:
         """What `read` returns; None if it raised, which is noted."""
-        try:
-            return read()
-        except LabctlError as error:
-            self.problems.extend(error)
-            return None
+        return self.problems.attempt(read)
 
     def mapping(self, value: Value | None, what: str, known: Iterable[str]) -> Map | None:
         """A map whose keys are all known."""
@@ -120,6 +116,15 @@ def read_query(value: Value, what: str, reading: Reading) -> Query | None:
     made = Query(
         kind=kinds[0], expression=expression, pick=pick, allow_empty=bool(allow), where=_start(given)
     )
+    return made if reading.try_(lambda: query.check(made)) is not None else None
+
+
+def read_expression(value: Value | None, kind: Kind, what: str, reading: Reading) -> Query | None:
+    """A query whose kind is known from where it stands: `from: "client*"`."""
+    expression = reading.text(value, what)
+    if value is None or not expression:
+        return None
+    made = Query(kind=kind, expression=expression, where=_start(value))
     return made if reading.try_(lambda: query.check(made)) is not None else None
 
 

@@ -16,8 +16,8 @@ from labctl.schema.scenario_expect import LIMIT_OPERATORS
 
 Schema: TypeAlias = dict[str, Any]
 
-_TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER = r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 
 
@@ -33,101 +33,112 @@ _PATTERNS: Mapping[str, str] = {
 }
 
 
+def judged() -> Schema:
+    """What a scenario and a campaign say alike: what is measured, and what must hold."""
+    probes = {"type": "object", "additionalProperties": {"anyOf": [_probe(kind) for kind in PROBE_KINDS]}}
+    expectations = {"type": "array", "items": ref("expectation")}
+    stop = object_({"unless": ref("expectation"), "window": written("duration")})
+    return {
+        "probes": probes,
+        "steady": expectations,
+        "expect": object_({"during": expectations, "after": expectations}, required=()),
+        "stop_when": {"type": "array", "items": stop},
+    }
+
+
 def scenario() -> Schema:
     """The whole file, without `$schema` and title."""
-    queries = {"type": "object", "additionalProperties": _ref("query")}
-    probes = {"type": "object", "additionalProperties": {"anyOf": [_probe(kind) for kind in PROBE_KINDS]}}
-    expectations = {"type": "array", "items": _ref("expectation")}
-    stop = _object({"unless": _ref("expectation"), "window": _written("duration")})
-    blast = _object(
+    queries = {"type": "object", "additionalProperties": ref("query")}
+    blast = object_(
         {
-            "max_links": _COUNT,
-            "max_nodes": _COUNT,
-            "max_unreachable_pairs": _COUNT,
-            "forbid": {"type": "array", "items": _ref("query")},
+            "max_links": COUNT,
+            "max_nodes": COUNT,
+            "max_unreachable_pairs": COUNT,
+            "forbid": {"type": "array", "items": ref("query")},
         },
         required=(),
     )
-    found = _object(
+    found = object_(
         {
-            "name": _TEXT,
-            "description": _TEXT,
-            "seed": _COUNT,
+            "name": TEXT,
+            "description": TEXT,
+            "seed": COUNT,
             "targets": queries,
-            "probes": probes,
-            "steady": expectations,
-            "timeline": _ref("steps"),
-            "expect": _object({"during": expectations, "after": expectations}, required=()),
-            "stop_when": {"type": "array", "items": stop},
+            "timeline": ref("steps"),
+            **judged(),
             "blast_radius": blast,
         },
         required=("name", "timeline"),
     )
-    steps = {"type": "array", "items": _ref("step"), "minItems": 1}
-    parts = {"query": _query(), "expectation": _expectation(), "steps": steps, "step": {"anyOf": _steps()}}
-    return found | {"$defs": parts}
+    steps = {"type": "array", "items": ref("step"), "minItems": 1}
+    return found | {"$defs": {**parts(), "steps": steps, "step": {"anyOf": _steps()}}}
+
+
+def parts() -> Schema:
+    """Definitions that `ref` names, for scenarios and campaigns."""
+    return {"query": _query(), "expectation": _expectation()}
 
 
 def _steps() -> list[Schema]:
     weighted = _verbs({"weight": {"type": "number", "minimum": 0}})
-    options = {"type": "array", "items": {"anyOf": [*weighted, _ref("step")]}, "minItems": 1}
-    return [*_verbs({}), _object({"choose": options})]
+    options = {"type": "array", "items": {"anyOf": [*weighted, ref("step")]}, "minItems": 1}
+    return [*_verbs({}), object_({"choose": options})]
 
 
 def _verbs(beside: Mapping[str, Schema]) -> list[Schema]:
     """Every step but `choose`, which would otherwise stand inside itself here."""
-    length = _written("duration")
-    until = _object({"until": {"const": "settled"}, "timeout": length})
+    length = written("duration")
+    until = object_({"until": {"const": "settled"}, "timeout": length})
     shapes: list[tuple[Schema, tuple[str, ...]]] = [
-        ({"wait": {"anyOf": [length, until, _object({"for": length})]}}, ("wait",)),
-        ({"check": _ref("expectation")}, ("check",)),
-        ({"sequence": _ref("steps")}, ("sequence",)),
-        ({"parallel": _ref("steps")}, ("parallel",)),
-        ({"repeat": _COUNT | {"minimum": 1}, "steps": _ref("steps")}, ("repeat", "steps")),
+        ({"wait": {"anyOf": [length, until, object_({"for": length})]}}, ("wait",)),
+        ({"check": ref("expectation")}, ("check",)),
+        ({"sequence": ref("steps")}, ("sequence",)),
+        ({"parallel": ref("steps")}, ("parallel",)),
+        ({"repeat": COUNT | {"minimum": 1}, "steps": ref("steps")}, ("repeat", "steps")),
         # what a fault needs besides may also come from its ramp
         *((_fault(FAULTS[kind]), ("fault", "target", "for")) for kind in FAULTS),
     ]
-    return [_object({**shape, **beside}, required=required) for shape, required in shapes]
+    return [object_({**shape, **beside}, required=required) for shape, required in shapes]
 
 
 def _fault(fault: type[Fault]) -> Schema:
-    settings = {spec.key: _setting(spec) for spec in faults.settings(fault)}
+    settings = {spec.key: setting(spec) for spec in faults.settings(fault)}
     ramped = {key: {"type": "array", "items": each, "minItems": 2} for key, each in settings.items()}
     return {
         "fault": {"const": fault.kind, "description": (fault.__doc__ or "").strip().split("\n")[0]},
-        "id": _TEXT,
-        "target": {"anyOf": [_TEXT, _ref("query")]},
-        "for": _written("duration"),
-        "ramp": _object(ramped, required=()),
+        "id": TEXT,
+        "target": {"anyOf": [TEXT, ref("query")]},
+        "for": written("duration"),
+        "ramp": object_(ramped, required=()),
         **settings,
     }
 
 
-def _setting(spec: faults.SettingSpec) -> Schema:
+def setting(spec: faults.SettingSpec) -> Schema:
     if spec.unit in _PATTERNS:
-        found = _written(spec.unit)
+        found = written(spec.unit)
     elif spec.unit == "count":
-        found = dict(_COUNT)
+        found = dict(COUNT)
     elif spec.unit == "yes or no":
         found = {"type": "boolean"}
     elif spec.unit == "words":
-        found = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+        found = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
     else:
-        found = {"enum": list(spec.choices)} if spec.choices else dict(_TEXT)
+        found = {"enum": list(spec.choices)} if spec.choices else dict(TEXT)
     said = spec.help + (f" (default {spec.default_text})" if spec.default_text else "")
     return found | ({"description": said} if said else {})
 
 
 def _query() -> Schema:
-    more = {"pick": _COUNT | {"minimum": 1}, "allow_empty": {"type": "boolean"}}
-    return {"anyOf": [_object({kind.value: _TEXT, **more}, required=(kind.value,)) for kind in Kind]}
+    more = {"pick": COUNT | {"minimum": 1}, "allow_empty": {"type": "boolean"}}
+    return {"anyOf": [object_({kind.value: TEXT, **more}, required=(kind.value,)) for kind in Kind]}
 
 
 def _probe(kind: str) -> Schema:
     settings = PROBE_KINDS[kind]
     shapes = {key: _of_unit(each.unit) | {"description": each.about} for key, each in settings.items()}
     required = [key for key, each in settings.items() if each.default is None]
-    return _object({"kind": {"const": kind}, **shapes}, required=("kind", *required))
+    return object_({"kind": {"const": kind}, **shapes}, required=("kind", *required))
 
 
 def _expectation() -> Schema:
@@ -139,29 +150,29 @@ def _measured(key: str, measure: Measure) -> Schema:
     if measure.unit is Unit.WORD:
         limit: Schema = {"enum": list(measure.words)}
     elif measure.unit is Unit.COUNT:
-        limit = {"anyOf": [_COUNT, {"type": "string", "pattern": rf"^({LIMIT_OPERATORS})? *[0-9]+$"}]}
+        limit = {"anyOf": [COUNT, {"type": "string", "pattern": rf"^({LIMIT_OPERATORS})? *[0-9]+$"}]}
     else:
         limit = {"type": "string", "pattern": rf"^({LIMIT_OPERATORS})? *{_PATTERNS[measure.unit]}$"}
-    shape = {key: limit | about, "within": _written("duration"), "why": _TEXT}
-    probe: Schema = {"probe": _TEXT} if measure.probe else {}
-    return _object({**probe, **shape}, required=(*probe, key))
+    shape = {key: limit | about, "within": written("duration"), "why": TEXT}
+    probe: Schema = {"probe": TEXT} if measure.probe else {}
+    return object_({**probe, **shape}, required=(*probe, key))
 
 
 def _of_unit(unit: Unit) -> Schema:
     if unit in _PATTERNS:
-        return _written(unit)
-    return dict(_COUNT) if unit is Unit.COUNT else dict(_TEXT)
+        return written(unit)
+    return dict(COUNT) if unit is Unit.COUNT else dict(TEXT)
 
 
-def _written(unit: str) -> Schema:
+def written(unit: str) -> Schema:
     return {"type": "string", "pattern": f"^{_PATTERNS[unit]}$"}
 
 
-def _ref(name: str) -> Schema:
+def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _object(properties: Mapping[str, Schema], *, required: tuple[str, ...] | None = None) -> Schema:
+def object_(properties: Mapping[str, Schema], *, required: tuple[str, ...] | None = None) -> Schema:
     return {
         "type": "object",
         "properties": dict(properties),

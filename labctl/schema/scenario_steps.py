@@ -162,13 +162,8 @@ def _choose(_: Map, value: Value, reading: Reading) -> Choose | None:
 
 
 def _fault(given: Map, at: Value, reading: Reading) -> FaultStep | None:
-    kind = reading.text(at, "fault")
+    kind = read_kind(at, reading)
     if kind is None:
-        if isinstance(at, Scalar):
-            reading.add("missing-key", "a step names no fault", at.span, "`labctl fault kinds` lists them")
-        return None
-    if kind not in FAULTS:
-        reading.add("unknown-fault", f"there is no fault {kind!r}", at.span, did_you_mean(kind, FAULTS))
         return None
     own = {"fault", "weight", *VERBS["fault"]}
     settings = Map({e.key: e for e in given if e.key not in own}, given.span)
@@ -178,14 +173,27 @@ def _fault(given: Map, at: Value, reading: Reading) -> FaultStep | None:
     fault = fault_settings.read(fault_type, full, reading.problems)
     hint = "every fault ends by itself: `for: 60s`"
     for_s = reading.duration(reading.required(given, "for", f"fault {kind}", hint), "for")
-    target = _target(given, fault_type, reading)
-    fault_id = _id(given, kind, reading)
+    target = read_target(given, fault_type, reading)
+    fault_id = read_id(given, kind, reading)
     if fault is None or for_s is None or target is None or ramp is None:
         return None
     return FaultStep(id=fault_id, fault=fault, target=target, for_s=for_s, ramp=ramp, where=given.span)
 
 
-def _id(given: Map, kind: str, reading: Reading) -> str:
+def read_kind(at: Value, reading: Reading) -> str | None:
+    """The name of a fault that there is."""
+    kind = reading.text(at, "fault")
+    if kind is None:
+        if isinstance(at, Scalar):
+            reading.add("missing-key", "a step names no fault", at.span, "`labctl fault kinds` lists them")
+        return None
+    if kind not in FAULTS:
+        reading.add("unknown-fault", f"there is no fault {kind!r}", at.span, did_you_mean(kind, FAULTS))
+        return None
+    return kind
+
+
+def read_id(given: Map, kind: str, reading: Reading) -> str:
     at = given.get("id")
     said = reading.text(at, "id")
     if at is None or not said:
@@ -201,7 +209,7 @@ def _id(given: Map, kind: str, reading: Reading) -> str:
     return said
 
 
-def _target(given: Map, fault: type[Fault], reading: Reading) -> Query | str | None:
+def read_target(given: Map, fault: type[Fault], reading: Reading) -> Query | str | None:
     what = f"fault {fault.kind}"
     hint = f"write it like `target: {{{fault.on}: …}}`, or name one of `targets`"
     at = reading.required(given, "target", what, hint)

@@ -1,0 +1,1 @@
+labctl campaign nightly.yml --for 20
