@@ -124,7 +124,7 @@ def parse(content: str, *, file: str, env: Mapping[str, str], keys: bool = True)
     root = mapping(yaml.parse(content, file=file), "the inventory", problems)
     problems.stop()
     assert root is not None
-    reader = _Reader(problems, os.path.dirname(os.path.abspath(file)), env, keys)
+    reader = FieldReader(problems, os.path.dirname(os.path.abspath(file)), env, keys)
     targets = reader.inventory(root)
     problems.stop()
     return targets
@@ -135,7 +135,7 @@ def is_inventory(content: str) -> bool:
     return re.search(r"^devices\s*:", content, re.MULTILINE) is not None
 
 
-class _Reader:
+class FieldReader:
     """Reads fields into access records; `merged` maps hold a device's own keys before the defaults'."""
 
     def __init__(self, problems: Problems, directory: str, env: Mapping[str, str], keys: bool) -> None:
@@ -247,12 +247,12 @@ class _Reader:
             self._need(entry, "snmp", given, ("auth",))
         return SnmpAccess(
             version=version,
-            community=self._secret(given, "community"),
+            community=self.secret(given, "community"),
             user=self._text(given, "user"),
             auth=self._choice(given, "auth", AUTH),
-            auth_key=self._secret(given, "auth_key", at_least=8),
+            auth_key=self.secret(given, "auth_key", at_least=8),
             priv=self._choice(given, "priv", PRIV),
-            priv_key=self._secret(given, "priv_key", at_least=8),
+            priv_key=self.secret(given, "priv_key", at_least=8),
             context=self._text(given, "context"),
             port=self._integer(given, "port", 1, 65535, 161),
             timeout_s=self._seconds(given, "timeout", 2.0),
@@ -273,9 +273,9 @@ class _Reader:
             known = self._path(given, "known_hosts") or known
         return SshAccess(
             user=self._text(given, "user"),
-            password=self._secret(given, "password"),
+            password=self.secret(given, "password"),
             key_file=key_file,
-            key_passphrase=self._secret(given, "key_passphrase"),
+            key_passphrase=self.secret(given, "key_passphrase"),
             port=self._integer(given, "port", 1, 65535, 22),
             known_hosts=known,
             timeout_s=self._seconds(given, "timeout", 15.0),
@@ -332,7 +332,7 @@ class _Reader:
             )
         return path
 
-    def _secret(self, given: dict[str, yaml.Entry], key: str, *, at_least: int = 1) -> Secret | None:
+    def secret(self, given: dict[str, yaml.Entry], key: str, *, at_least: int = 1) -> Secret | None:
         said = self._text(given, key)
         if not said:
             return None

@@ -87,6 +87,8 @@ SOURCES: Registry[Source] = Registry(
         "layer1": "labctl.ingest.layer1:LAYER1",
         "linux": "labctl.ingest.files:LINUX",
         "lldpcli": "labctl.ingest.lldpcli:LLDPCLI",
+        "netbox": "labctl.ingest.netbox_rest:NETBOX_REST",
+        "netbox-csv": "labctl.ingest.netbox_csv:NETBOX_CSV",
         "snmprec": "labctl.ingest.files:SNMPREC",
         "snmpwalk": "labctl.ingest.files:SNMPWALK",
         "suzieq": "labctl.ingest.suzieq:SUZIEQ",
@@ -96,7 +98,7 @@ SOURCES: Registry[Source] = Registry(
 #: Asked first and in this order; sources from elsewhere after them.
 _ORDER: Final = (
     *("linux", "suzieq", "snmprec", "snmpwalk", "inventory", "clab"),
-    *("layer1", "lldpcli", "csv", "json", "cumulus", "frr", "eos", "ios"),
+    *("netbox", "netbox-csv", "layer1", "lldpcli", "csv", "json", "cumulus", "frr", "eos", "ios"),
 )
 #: What lies beside the `configs` of a snapshot and is not input: recorded answers, and what made them.
 _BESIDE_CONFIGS: Final = frozenset({"show", "source", "validation"})

@@ -146,7 +146,7 @@ class Tables:
     def _cable(self, row: Mapping[str, str], line: int) -> str:
         missing = [name for name in ("a_device", "a_port", "z_device", "z_port") if not row.get(name)]
         if missing:
-            return f"a cable without {' and '.join(missing)}"
+            return f"a cable without {' and '.join(missing)}".replace("z_", "b_")
         self.cables.append(
             CableRow(
                 source="cables",
@@ -251,7 +251,7 @@ def _interface(device: _Device, row: Mapping[str, str], port: str, where: str) -
     if row.get("aggregate"):
         device.members.append((index, device.index(row["aggregate"], where)))
     said = row.get("address", "")
-    found = list(_with_length(said))
+    found = list(with_length(said))
     device.addresses += [AddressRow(if_index=index, address=ip_interface(a), where=where) for a in found]
     return "" if found or said.strip("[]-\"' ") in ("", "unassigned") else f"no IP address: {said[:40]!r}"
 
@@ -284,7 +284,7 @@ _TAKERS: Final[Mapping[str, Callable[[_Device, Mapping[str, str], str, str], str
 }
 
 
-def _with_length(said: str) -> Iterator[str]:
+def with_length(said: str) -> Iterator[str]:
     """The addresses in a cell, as they stand there: with their prefix lengths."""
     for each in re.split(r"[\s,;\[\]\"']+", said):
         try:
@@ -296,7 +296,7 @@ def _with_length(said: str) -> Iterator[str]:
 
 def addresses(said: str) -> Iterator[str]:
     """The addresses in a cell, without their prefix lengths."""
-    return (each.partition("/")[0] for each in _with_length(said))
+    return (each.partition("/")[0] for each in with_length(said))
 
 
 def _number(said: str | None) -> int | None:

@@ -115,7 +115,7 @@ def test_a_port_with_two_cables_of_a_list_is_on_a_segment(tmp_path):
         ("arp.csv", "device,port,ip,mac\nr1,e1,300.1.1.1,00:00:00:00:00:01\n", "arp.csv:2  no IP address"),
         ("macs.csv", "device,port,mac\nr1,e1,zz\n", "macs.csv:2  not a MAC address: 'zz'"),
         ("interfaces.csv", "device,port,mtu\nr1,e1,big\n", "interfaces.csv:2  the MTU of e1 is no number"),
-        ("cables.csv", "a_device,a_port,b_device,b_port\nr1,e1,,e1\n", "cables.csv:2  a cable without z_dev"),
+        ("cables.csv", "a_device,a_port,b_device,b_port\nr1,e1,,e1\n", "cables.csv:2  a cable without b_dev"),
         (
             "x.json",
             '{"neighbours": [\n{"port": "e1", "neighbour": "b"},\n{"port": 7}]}',
