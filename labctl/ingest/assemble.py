@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.errors import Span
-from labctl.ingest.draft import BgpDraft, Draft, InterfaceDraft, OspfDraft, Overrides, PeerDraft
+from labctl.ingest.draft import BgpDraft, Draft, InterfaceDraft, IsisDraft, OspfDraft, Overrides, PeerDraft
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
+from labctl.model.isis import IsisConfig, IsisInterface, IsisLevel
 from labctl.model.policy import (
     NOWHERE,
     AccessList,
@@ -70,6 +71,7 @@ def assemble(draft: Draft, defaults: Defaults) -> DeviceConfig:
         ),
         static_routes=tuple(draft.statics),
         ospf=_ospf(draft, defaults, draft.ospf) if draft.ospf else None,
+        isis=_isis(draft.isis) if draft.isis else None,
         bgp=_bgp(draft, defaults, draft.bgp) if draft.bgp else None,
         fib_policies=tuple(draft.fib_policies),
         outward=tuple(draft.outward),
@@ -129,6 +131,7 @@ def _interface(draft: Draft, defaults: Defaults, name: str, found: InterfaceDraf
         ipv4=tuple(dict.fromkeys(found.ipv4)),
         ipv6=tuple(dict.fromkeys(found.ipv6)),
         ospf=ospf,
+        isis=_isis_interface(found, draft.isis) if draft.isis else None,
         virtual_routers=tuple(_virtual_routers(found)),
         where=found.where,
         **stated,
@@ -190,6 +193,36 @@ def _ospf(draft: Draft, defaults: Defaults, found: OspfDraft) -> OspfConfig:
         where=found.where,
         **values,
     )
+
+
+# --- IS-IS; all vendors here have the standard's values, and narrow metrics unless told ---
+
+_ISIS_INTERFACE: Overrides = {
+    "ipv4": False,
+    "ipv6": False,
+    "metric_1": 10,
+    "metric_2": 10,
+    "point_to_point": False,
+    "hello_s": 10,
+    "hello_multiplier": 3,
+    "priority": 64,
+}
+
+
+def _isis(found: IsisDraft) -> IsisConfig:
+    values: Overrides = {"level": IsisLevel.BOTH, "wide": False, "overload": False}
+    return IsisConfig(tag=found.tag, net=tuple(found.net), where=found.where, **(values | found.set))
+
+
+def _isis_interface(found: InterfaceDraft, process: IsisDraft) -> IsisInterface | None:
+    """An interface is in the levels that both it and the process are in."""
+    if not (found.isis.get("ipv4") or found.isis.get("ipv6")):
+        return None
+    whole: IsisLevel = process.set.get("level", IsisLevel.BOTH)
+    own: IsisLevel = found.isis.get("level", IsisLevel.BOTH)
+    level = own if whole is IsisLevel.BOTH else whole
+    values = _ISIS_INTERFACE | {"passive": process.passive_default} | found.isis | {"level": level}
+    return IsisInterface(**values)
 
 
 # --- BGP ---

@@ -52,6 +52,7 @@ class InterfaceDraft:
     ipv6: list[str] = field(default_factory=list)
     ospf: Overrides = field(default_factory=dict)
     md5_keys: dict[int, int] = field(default_factory=dict)
+    isis: Overrides = field(default_factory=dict)
     virtual: dict[tuple[Election, int], Overrides] = field(default_factory=dict)
 
     def virtual_router(self, group: int, election: Election = Election.VRRP) -> Overrides:
@@ -77,6 +78,15 @@ class OspfDraft:
     passive: dict[str, bool] = field(default_factory=dict)
     summaries: dict[str, OspfRange] = field(default_factory=dict)
     wildcards: list[tuple[int, int, str]] = field(default_factory=list)  # address, inverse mask, area
+
+
+@dataclass(slots=True)
+class IsisDraft:
+    where: Span
+    tag: str
+    net: list[str] = field(default_factory=list)
+    set: Overrides = field(default_factory=dict)
+    passive_default: bool = False
 
 
 @dataclass(slots=True)
@@ -135,6 +145,7 @@ class Draft:
     interfaces: dict[str, InterfaceDraft] = field(default_factory=dict)
     statics: list[StaticRoute] = field(default_factory=list)
     ospf: OspfDraft | None = None
+    isis: IsisDraft | None = None
     bgp: BgpDraft | None = None
     route_maps: dict[str, dict[int, RouteMapEntry]] = field(default_factory=dict)
     prefix_lists: dict[tuple[Afi, str], list[PrefixEntry]] = field(default_factory=dict)

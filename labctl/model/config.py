@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from labctl.errors import Span
 from labctl.model.filters import NatRule, PacketFilter
+from labctl.model.isis import IsisConfig, IsisInterface
 from labctl.model.policy import (
     NOWHERE,
     AccessList,
@@ -45,7 +46,8 @@ class InterfaceConfig:
 
     bandwidth_bps is what the configuration claims for metrics, speed_bps the line rate; either may be unknown.
     nominal_bps: what a port of this type has if nobody knows better.
-    ospf is set on every interface of a device that runs OSPF (defaults filled in) and None elsewhere.
+    ospf is set on every interface of a device that runs OSPF (defaults filled in) and None elsewhere; isis only on
+    those that take part.
     vrf: the routing table it belongs to, if that is not the device's own. switched: a port of a switch, without routing.
     filter_in, filter_out: names of packet filters. nat: inside, outside, or no part of address translation.
     """
@@ -61,6 +63,7 @@ class InterfaceConfig:
     speed_bps: int | None = None
     mgmt: bool = False
     ospf: OspfInterface | None = None
+    isis: IsisInterface | None = None
     nominal_bps: int | None = None
     vlan: int | None = None
     lag: str = ""
@@ -133,6 +136,7 @@ class DeviceConfig:
     interfaces: tuple[InterfaceConfig, ...] = ()
     static_routes: tuple[StaticRoute, ...] = ()
     ospf: OspfConfig | None = None
+    isis: IsisConfig | None = None
     bgp: BgpConfig | None = None
     route_maps: tuple[RouteMap, ...] = ()
     prefix_lists: tuple[PrefixList, ...] = ()

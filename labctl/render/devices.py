@@ -45,7 +45,15 @@ class Rendered:
         config = self.config
         by_daemon = any(not route.kernel for route in config.static_routes)
         gateway = any(i.virtual_routers or i.filter_in or i.filter_out for i in config.interfaces)
-        return bool(config.ospf or config.bgp or config.fib_policies or by_daemon or gateway or config.nat)
+        return bool(
+            config.ospf
+            or config.isis
+            or config.bgp
+            or config.fib_policies
+            or by_daemon
+            or gateway
+            or config.nat
+        )
 
     def interface(self, name: str) -> InterfaceConfig | None:
         return next((i for i in self.config.interfaces if i.name == name), None)

@@ -22,6 +22,7 @@ from labctl.model.routing import (
     VirtualRouter,
 )
 from labctl.render.frr_bgp import bgp
+from labctl.render.frr_isis import isis, isis_interface
 from labctl.render.frr_policy import ip, policies
 from labctl.render.words import key, maybe_no, one_line
 
@@ -30,10 +31,11 @@ def render_frr(config: DeviceConfig) -> str:
     """frr.conf. The same model always gives the same bytes."""
     sections = [
         _head(config),
-        *(_interface(each) for each in config.interfaces),
+        *(_interface(each, config) for each in config.interfaces),
         (_static(route) for route in config.static_routes if not route.kernel),
         policies(config),
         _ospf(config.ospf) if config.ospf else (),
+        isis(config.isis) if config.isis else (),
         bgp(config.bgp) if config.bgp else (),
     ]
     texts = ("\n".join(lines) for lines in sections)
@@ -49,7 +51,13 @@ def render_daemons(config: DeviceConfig) -> str:
         config.bgp is not None and any(n.bfd for n in config.bgp.neighbors)
     )
     vrrp = any(i.virtual_routers for i in config.interfaces)
-    wanted = {"bgpd": config.bgp is not None, "ospfd": config.ospf is not None, "bfdd": bfd, "vrrpd": vrrp}
+    wanted = {
+        "bgpd": config.bgp is not None,
+        "ospfd": config.ospf is not None,
+        "isisd": config.isis is not None,
+        "bfdd": bfd,
+        "vrrpd": vrrp,
+    }
     lines = [f"{daemon}={'yes' if on else 'no'}" for daemon, on in wanted.items()]
     options = ["zebra_options='-A 127.0.0.1 -s 90000000'"]
     options += [f"{daemon}_options='-A 127.0.0.1'" for daemon in ("staticd", *wanted)]
@@ -67,7 +75,7 @@ def _head(config: DeviceConfig) -> Iterator[str]:
     yield maybe_no(config.forwarding_v6, "ipv6 forwarding")
 
 
-def _interface(interface: InterfaceConfig) -> Iterator[str]:
+def _interface(interface: InterfaceConfig, config: DeviceConfig) -> Iterator[str]:
     yield f"interface {interface.name}"
     if interface.description:
         yield f" description {one_line(interface.description)}"
@@ -79,6 +87,8 @@ def _interface(interface: InterfaceConfig) -> Iterator[str]:
         yield f" bandwidth {max(1, interface.bandwidth_bps // 10**6)}"
     if interface.ospf:
         yield from (f" {line}" for line in _ospf_interface(interface.ospf))
+    if interface.isis and config.isis:
+        yield from (f" {line}" for line in isis_interface(interface.isis, config.isis))
     for virtual in interface.virtual_routers:
         yield from (f" {line}" for line in _virtual_router(virtual))
     yield f" {maybe_no(interface.shutdown, 'shutdown')}"

@@ -80,6 +80,12 @@ def _name(draft: Draft, match: re.Match[str]) -> None:
     draft.hostname = match[0]
 
 
+@TOP.on(r"hostname (?P<name>\S+)")
+def _hostname(draft: Draft, match: re.Match[str]) -> None:
+    """FRR may call itself something else; the switch's own name counts."""
+    draft.hostname = draft.hostname or match["name"]
+
+
 TOP.defaulted("ifupdown", r"auto \S+", r"allow-hotplug \S+")
 TOP.irrelevant("ifupdown", r"source /etc/network/interfaces\.d/\S+")
 IFACE.irrelevant("ifupdown", r"link-(speed|duplex|autoneg) \S+")

@@ -7,6 +7,7 @@ from typing import Any
 
 from labctl.ingest.commands import Commands
 from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
+from labctl.ingest.frr import isis
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 from labctl.model.routing import Auth, OspfNetworkType
@@ -157,6 +158,7 @@ def _vrrp_interval(draft: Draft, match: re.Match[str]) -> None:
     _here(draft).virtual_router(int(match["group"]))["advertise_ms"] = int(match["ms"])
 
 
+isis.add_interface(INTERFACE)
 INTERFACE.irrelevant(
     "link-detection", r"(no )?link-detect", r"(no )?multicast( enable)?", r"(no )?ipv6 nd \S.*"
 )

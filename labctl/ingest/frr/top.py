@@ -6,7 +6,7 @@ import re
 
 from labctl.ingest.commands import Commands, Unsupported
 from labctl.ingest.draft import Draft, host, prefix
-from labctl.ingest.frr import bgp, interface, ospf, policy
+from labctl.ingest.frr import bgp, interface, isis, ospf, policy
 from labctl.model.account import LineClass
 from labctl.model.config import Discard, FibPolicy, StaticRoute
 from labctl.model.policy import Afi
@@ -47,6 +47,13 @@ def _interface(draft: Draft, match: re.Match[str]) -> Commands:
 @TOP.on(r"router ospf")
 def _ospf(draft: Draft, _match: re.Match[str]) -> Commands:
     return ospf.open_ospf(draft)
+
+
+@TOP.on(r"router isis (?P<tag>\S+)")
+def _isis(draft: Draft, match: re.Match[str]) -> Commands:
+    if draft.isis and draft.isis.tag != match["tag"]:
+        raise Unsupported("second-isis-process")
+    return isis.open_isis(draft, match["tag"])
 
 
 @TOP.on(r"router bgp (?P<asn>\d+)")

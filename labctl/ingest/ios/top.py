@@ -6,6 +6,7 @@ import re
 
 from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, host, prefix
+from labctl.ingest.frr import isis
 from labctl.ingest.ios import bgp, interface, ospf, policy
 from labctl.model.config import Discard, StaticRoute
 from labctl.model.filters import NatRule
@@ -45,6 +46,15 @@ def _ospf(draft: Draft, match: re.Match[str]) -> Commands:
         raise Unsupported("second-ospf-process")
     draft.ospf_process = match["process"]
     return ospf.open_ospf(draft)
+
+
+@TOP.on(r"router isis( (?P<tag>\S+))?")
+def _isis(draft: Draft, match: re.Match[str]) -> Commands:
+    """A process without a name is called `1` in the lab, where it needs one."""
+    tag = match["tag"] or "1"
+    if draft.isis and draft.isis.tag != tag:
+        raise Unsupported("second-isis-process")
+    return isis.open_isis(draft, tag)
 
 
 @TOP.on(r"router bgp (?P<asn>\d+)")
@@ -315,7 +325,7 @@ TOP.defaulted("platform-default", r"domain default", r"spanning-tree extend syst
 
 # --- what is understood and not emulated ---
 
-_EIGRP = r"router (eigrp|rip|odr|mobile|lisp|isis|ospfv3) ?.*"
+_EIGRP = r"router (eigrp|rip|odr|mobile|lisp|ospfv3) ?.*"
 TOP.unsupported(
     "protocol",
     _EIGRP,

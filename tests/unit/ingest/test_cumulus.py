@@ -56,7 +56,7 @@ def test_addresses_and_routing_come_together():
     lo, eth0, swp1 = found.config.interfaces
     assert (lo.ipv4, eth0.mgmt, swp1.ipv4, swp1.mtu) == (("10.255.0.1/32",), True, ("10.0.1.1/30",), 9000)
     assert swp1.ospf.area == "0.0.0.0"
-    assert found.config.hostname == "leaf1"
+    assert found.config.hostname == "leaf"
     assert [line.text for line in found.account.of(LineClass.UNSUPPORTED)] == ["bridge-vids 10"]
     assert found.account.of(LineClass.UNKNOWN) == ()
 

@@ -309,7 +309,7 @@ def test_a_context_ends_where_its_parent_takes_the_line_even_without_indentation
 
 
 def test_a_section_that_is_not_emulated_swallows_its_lines():
-    text = "router isis CORE\n net 49.0001.0000.0000.0001.00\n is-type level-2-only\ninterface eth1\n ip address 10.0.0.1/24\n"
+    text = "router eigrp 1\n network 10.0.0.0/8\n timers active-time 3\ninterface eth1\n ip address 10.0.0.1/24\n"
     assert [(cls, rule) for _, cls, rule in classes(text)] == [
         ("unsupported", "protocol"),
         ("unsupported", "protocol"),

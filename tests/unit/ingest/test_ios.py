@@ -15,6 +15,7 @@ from labctl.ingest.sources import recognise
 from labctl.model.account import LineClass
 from labctl.model.config import Discard, InterfaceKind
 from labctl.model.filters import Wildcard
+from labctl.model.isis import IsisLevel
 from labctl.model.policy import Action, Afi, MatchKind
 from labctl.model.routing import (
     AddPath,
@@ -279,6 +280,31 @@ def test_vrrp_and_hsrp_have_their_defaults():
     assert (hsrp.election, hsrp.preempt, hsrp.advertise_ms) == (Election.HSRP, False, 3000)
     assert (third.version, third.priority) == (3, 90)
     assert [line.rule for line in found.account.of(LineClass.APPROXIMATED)] == ["hsrp-as-vrrp"] * 2
+
+
+# --- IS-IS ---
+
+
+def test_isis():
+    found = config(
+        "interface Loopback0\n ip address 10.255.0.1 255.255.255.255\n"
+        "interface GigabitEthernet0/0\n ip router isis CORE\n isis metric 25\n isis network point-to-point\n"
+        "interface GigabitEthernet0/1\n ip router isis CORE\n isis circuit-type level-1\n"
+        "interface GigabitEthernet0/2\n"
+        "router isis CORE\n net 49.0001.0100.0000.0001.00\n is-type level-2-only\n metric-style wide\n"
+        " passive-interface Loopback0\n"
+    )
+    assert (found.isis.net, found.isis.level, found.isis.wide) == (
+        ("49.0001.0100.0000.0001.00",),
+        IsisLevel.TWO,
+        True,
+    )
+    loopback, first, second, off = (i.isis for i in found.interfaces)
+    assert off is None
+    assert (loopback.passive, first.passive, first.metric_2, first.point_to_point) == (True, False, 25, True)
+    assert second.level is IsisLevel.TWO  # the process is in no other
+    plain = config("interface Ethernet0\n ip router isis\nrouter isis\n net 49.0001.0000.0000.0001.00\n")
+    assert (plain.isis.tag, plain.isis.wide, plain.interfaces[0].isis.level) == ("1", False, IsisLevel.BOTH)
 
 
 # --- the account ---

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from labctl.ingest.frr.build import FRR_UNDEFINED
 from labctl.ingest.frr.interface import kind_of
 from labctl.model.config import DeviceConfig, Discard, FibPolicy, InterfaceConfig, InterfaceKind, StaticRoute
+from labctl.model.isis import IsisConfig, IsisInterface, IsisLevel
 from labctl.model.policy import (
     AccessEntry,
     AccessList,
@@ -142,6 +143,35 @@ def interfaces(draw, name, *, ospf, by_interface):
         bandwidth_bps=draw(opt(st.integers(1, 100000).map(lambda n: n * 10**6))),
         ospf=draw(ospf_interfaces(kind, by_interface=by_interface)) if ospf else None,
         virtual_routers=draw(some(virtual_routers, size=2, key=lambda v: v.group)),
+    )
+
+
+isis_processes = st.builds(
+    IsisConfig,
+    tag=names,
+    net=st.integers(1, 9999).map(lambda n: (f"49.0001.0000.0000.{n:04d}.00",)),
+    level=st.sampled_from(IsisLevel),
+    wide=flags,
+    overload=flags,
+)
+
+
+@st.composite
+def isis_interfaces(draw, whole):
+    level = draw(st.sampled_from(IsisLevel)) if whole is IsisLevel.BOTH else whole
+    metric = st.integers(1, 63)
+    v4_too, v6_too = draw(st.sampled_from(((True, False), (False, True), (True, True))))
+    return IsisInterface(
+        ipv4=v4_too,
+        ipv6=v6_too,
+        level=level,
+        metric_1=10 if level is IsisLevel.TWO else draw(metric),
+        metric_2=10 if level is IsisLevel.ONE else draw(metric),
+        point_to_point=draw(flags),
+        passive=draw(flags),
+        hello_s=draw(st.integers(1, 600)),
+        hello_multiplier=draw(st.integers(2, 100)),
+        priority=draw(st.integers(0, 127)),
     )
 
 
@@ -578,6 +608,8 @@ def configs(draw):
     ospf, bgp = draw(flags), draw(flags)
     by_interface = draw(flags)
     ports = draw(st.lists(st.sampled_from(PORTS), unique=True))
+    isis = draw(opt(isis_processes))
+    ports_isis = [draw(opt(isis_interfaces(isis.level))) if isis else None for _ in ports]
     return DeviceConfig(
         device="d",
         hostname=draw(st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)),
@@ -585,7 +617,11 @@ def configs(draw):
         undefined=FRR_UNDEFINED,
         forwarding_v4=draw(flags),
         forwarding_v6=draw(flags),
-        interfaces=tuple(draw(interfaces(port, ospf=ospf, by_interface=by_interface)) for port in ports),
+        interfaces=tuple(
+            replace(draw(interfaces(port, ospf=ospf, by_interface=by_interface)), isis=found)
+            for port, found in zip(ports, ports_isis, strict=True)
+        ),
+        isis=isis,
         static_routes=draw(some(statics(), key=lambda r: r.prefix)),
         ospf=draw(ospf_processes(by_interface=by_interface)) if ospf else None,
         bgp=draw(bgp_processes()) if bgp else None,

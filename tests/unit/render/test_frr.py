@@ -53,6 +53,7 @@ def test_daemons_are_those_that_the_configuration_needs():
     assert [line for line in text.splitlines() if "_options" not in line] == [
         "bgpd=no",
         "ospfd=yes",
+        "isisd=no",
         "bfdd=no",
         "vrrpd=no",
         "watchfrr_enable=no",
