@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from frames import frame, port
-from rig import lab, rig, until
+from rig import lab, mac, rig, until
 
 from labctl.agent import mirror
 from labctl.errors import LabctlError
@@ -18,7 +18,7 @@ from labctl.runtime import panel
 
 pytestmark = pytest.mark.root
 
-A, B = "02:00:5e:00:00:00", "02:00:5e:00:00:01"
+A, B = mac(0), mac(1)
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 LLC = b"\x42\x42\x03"
 FRAMES = {
