@@ -104,10 +104,14 @@ class Result:
     failed: LabctlError | None
 
 
-def draw(request: Request, lab: LabSpec) -> Drawn:
+def load(file: str) -> Campaign:
+    """The campaign of a file."""
+    kinds.need(file, "campaign", Kind.CAMPAIGN)
+    return campaigns.load(file)
+
+
+def draw(request: Request, campaign: Campaign, lab: LabSpec) -> Drawn:
     """Everything that is known before a campaign begins. Touches nothing."""
-    kinds.need(request.file, "campaign", Kind.CAMPAIGN)
-    campaign = campaigns.load(request.file)
     seed = request.seed if request.seed is not None else campaign.seed
     seed = secrets.randbelow(runs.MOST_SEED) if seed is None else seed
     file = request.coverage or os.path.join(request.out, f"{campaign.name}.{COVERAGE}")
@@ -131,8 +135,9 @@ def draw(request: Request, lab: LabSpec) -> Drawn:
 
 def dry_run(request: Request, instance: Instance) -> DryRun:
     """The trials of the budget; of a budget in time, as many as may begin in it at the earliest."""
+    campaign = load(request.file)
     lab = _lab(request.lab, instance)
-    drawn = draw(request, lab)
+    drawn = draw(request, campaign, lab)
     budget = drawn.budget
     found = (
         drawn.trials
@@ -152,10 +157,11 @@ def dry_run(request: Request, instance: Instance) -> DryRun:
 
 def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     """Play it. On Ctrl-C the trial that goes on is put back and judged as far as it got."""
+    campaign = load(request.file)
     whole.check_directory(request.out)
     heal.implicit(instance, emit)
     place = instance.find(request.lab)
-    drawn = draw(request, place.need().lab)
+    drawn = draw(request, campaign, place.need().lab)
     if request.coverage:
         whole.check(request.coverage)
     directory = rundir.create(request.out, drawn.campaign.name)
@@ -288,7 +294,7 @@ def saved_plan(request: Request, trial: str) -> str:
     """The plan of a trial (or of a rerun) by its name: `nightly-003`, or `003`; of the latest campaign of that name, or
     of the directory that stands before the name.
     """
-    name = campaigns.load(request.file).name
+    name = load(request.file).name
     parent, _, wanted = trial.rpartition("/")
     directory = _directory(request.out, name, parent)
     played = _read(directory).trials

@@ -90,6 +90,14 @@ def test_a_command_line_that_says_too_little_or_too_much(here, argv):
     assert not (here / "reports").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"], ["--replay", "1"]])
+def test_the_file_is_looked_at_before_anything_else(here, capsys, more):
+    (here / "one.yml").write_text("name: one\ntimeline:\n  - wait: 1s\n")
+    for file, said in (("no.yml", "error: file-not-found"), ("one.yml", "`labctl campaign` takes campaigns")):
+        assert status("campaign", file, *more) == 3
+        assert said in capsys.readouterr().err
+
+
 def test_flags_come_before_the_file_and_the_file_before_chance(here, capsys):
     found = dry(capsys)
     assert (found["seed"], len(found["trials"])) == (4, 10)
