@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
 from labs import deployed, instance, nothing_left
+from rig import until
 from triangle import CUT, triangle
 
 from labctl.agent import client
@@ -147,6 +151,33 @@ def test_a_failure_that_no_graph_knows_is_shrunk_to_the_two_that_make_it(lab, di
     (again,) = (directory / "reports").glob("night-002-*/")
     assert (again / "plan.json").read_bytes() == before
     whole(lab)
+
+
+@pytest.mark.soak
+def test_an_interrupt_in_the_middle_of_a_trial_ends_it_whole_and_written(lab, directory):
+    (directory / "night.yml").write_text(HOLE.replace("for: 2s", "for: 60s"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "labctl", "campaign", "night.yml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        until(lambda: client.leases(lab), "the fault", 60)
+        process.send_signal(signal.SIGINT)
+        said, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, said.splitlines()[-1]) == (130, "UNKNOWN"), (said, told)
+    whole(lab)
+    where, record = played(directory)
+    assert (record["stopped"], record["ended"]) == ("interrupted", True)
+    (trial,) = record["trials"]
+    assert (trial["verdict"], trial["shrunk"]) == ("UNKNOWN", None)
+    seen = json.loads((directory / "reports" / "night.coverage.json").read_text())["failed"]
+    assert seen.keys() == set(trial["elements"])
+    assert json.loads((where / "001" / "report.json").read_text())["verdict"] == "UNKNOWN"
 
 
 @pytest.mark.soak
