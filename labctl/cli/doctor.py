@@ -21,7 +21,9 @@ def doctor(
 
     from labctl.app.doctor import Check
     from labctl.app.doctor import doctor as examine
+    from labctl.app.doctor_faults import ways
     from labctl.runtime.base import RUNTIMES
+    from labctl.runtime.impair import figures
     from labctl.runtime.store import Instance
 
     if runtime not in RUNTIMES:
@@ -29,6 +31,7 @@ def doctor(
             "unknown-plugin", f"no runtime is called {runtime!r}", hint=did_you_mean(runtime, RUNTIMES)
         )
     checkup = examine(Instance.here(), runtime)
+    found = ways({check.name: check.ok for check in checkup.checks})
     if output is out.Format.JSON:
         out.print_json(
             {
@@ -36,6 +39,8 @@ def doctor(
                 "runtime": checkup.runtime,
                 "ok": checkup.ok,
                 "checks": [asdict(check) for check in checkup.checks],
+                "faults": [asdict(way) for way in found],
+                "figures": figures.SOURCE,
             }
         )
     else:
@@ -51,6 +56,9 @@ def doctor(
 
         rows = [(mark(check), check.name, check.said, check.fix) for check in checkup.checks]
         out.print_table(("", "WHAT", "SEEN", "FIX"), rows)
+        said = [(w.fault, w.setting, w.backend or "-", w.known_error if w.ok else w.why) for w in found]
+        out.print_table(("FAULT", "SETTING", "DONE BY", "KNOWN ERROR"), said)
+        out.say(f"Known errors: {figures.SOURCE}.")
         verdict = "can" if checkup.ok else "cannot yet"
         out.say(f"This machine {verdict} run labs with {checkup.runtime}.")
     if not checkup.ok:

@@ -511,7 +511,19 @@ def _doctor() -> Schema:
             "fix": _TEXT_OR_NULL,
         }
     )
-    return _versioned({"runtime": _TEXT, "ok": _BOOL, "checks": _list(check)})
+    way = _object(
+        {
+            "fault": _TEXT,
+            "setting": _TEXT,
+            "backend": _TEXT,
+            "ok": {"type": ["boolean", "null"]},
+            "known_error": _TEXT,
+            "why": _TEXT,
+        }
+    )
+    return _versioned(
+        {"runtime": _TEXT, "ok": _BOOL, "checks": _list(check), "faults": _list(way), "figures": _TEXT}
+    )
 
 
 _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {

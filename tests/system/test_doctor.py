@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from labctl.app.doctor import doctor as examine
+from labctl.faults.base import FAULTS
 from labctl.linux import mounts
 from labctl.runtime.store import Instance
 
@@ -64,6 +65,14 @@ def test_this_machine_is_fit_and_nothing_is_left(tmp_path):
     assert appeared & {"a0", "a1", "b0", "b1", "q0", "q1", "eth1", "p0"} == set(), (
         "in the machine's own network"
     )
+
+
+def test_every_fault_has_its_backend_and_known_error(tmp_path):
+    document = json.loads(doctor("--format", "json", LABCTL_STATE=str(tmp_path)).stdout)
+    assert {way["fault"] for way in document["faults"]} == set(FAULTS)
+    assert all(way["backend"] and way["known_error"] for way in document["faults"] if way["ok"])
+    assert [way for way in document["faults"] if not way["ok"] and not way["fault"].startswith("node.")] == []
+    assert "conformance suite" in document["figures"]
 
 
 def test_each_thing_that_is_missing_has_a_command(tmp_path):
