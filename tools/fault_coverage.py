@@ -148,7 +148,7 @@ MECHANISM: dict[str, str] = {
     "node.config": "vtysh",
     "node.crash-loop": "signals, timed by the agent",
     "node.daemon-hang": "SIGSTOP",
-    "node.daemon-kill": "SIGKILL; `watchfrr ignore` where watchfrr runs",
+    "node.daemon-kill": "SIGKILL; watchfrr, where it runs, stands still meanwhile",
     "node.degrade": "levels of panel sides, impairment `rate`, CPU quota of the control group",
     "node.hang": "freezer of the control group",
     "node.linecard": "levels of panel sides",

@@ -2,7 +2,7 @@
 
 Before the first is killed, what starts them again is written down: command lines, and for a daemon of FRR its part of the
 running configuration, which its own files may not hold. A supervisor that starts a killed daemon again is met twice:
-watchfrr is told to ignore it, and whatever else starts one finds it killed at the agent's next look.
+watchfrr stands still meanwhile, and what anything else starts is killed at the agent's next look.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from labctl.agent import vty
+from labctl.agent import supervisor, vty
 from labctl.agent.inside import Inside, wait
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.effects import ProcessRef, Setting
@@ -37,20 +37,29 @@ def ensure(inside: Inside, ref: ProcessRef, wanted: Setting) -> bool:
     inside.need_awake(ref.node)
     if saved is None and not found:
         raise _nothing_to_break(inside, ref)
-    changed = False
     saved = saved or {}
     if wanted.killed:
+        if saved.get("watched"):
+            supervisor.hush(inside, ref.node)
         return _kill(inside, ref, wanted, found, saved) if found else False
+    return _give_back(inside, ref, wanted, found, saved)
+
+
+def _give_back(
+    inside: Inside, ref: ProcessRef, wanted: Setting, found: Sequence[Process], saved: dict[str, Any]
+) -> bool:
+    """It runs: again, if it was killed, and stopped if it is to be; what stays to be put back stays written down."""
+    changed = False
     if "commands" in saved:
         _start(inside, ref, saved, found)
         if ref.name == "zebra":
             _restart_the_others(inside, ref)
-        saved = {
-            key: value for key, value in saved.items() if key == "stopped"
-        }  # (what stays to be put back)
+        saved = {key: value for key, value in saved.items() if key in ("stopped", "watched")}
         changed = True
     changed = _stop(inside, ref, saved, stop=wanted.stopped) or changed
     if not wanted.stopped:
+        if saved.get("watched"):
+            supervisor.wake(inside, ref)
         inside.saved.remove(ref)
     return changed
 
@@ -83,11 +92,11 @@ def _kill(
         saved |= {
             "commands": [_command(each, wanted.restart) for each in found if each.leads],
             "config": vty.of_daemon(inside, ref.node, ref.name),
-            "watched": vty.ignore(inside, ref.node, ref.name, True, only_try=True),
+            "watched": supervisor.watches(inside, ref),
         }
         inside.saved.write(ref, saved)
     if saved["watched"]:
-        vty.ignore(inside, ref.node, ref.name, True)
+        supervisor.hush(inside, ref.node)
     for each in found:
         inside.runtime.signal(each.handle, signal.SIGKILL)
     wait(lambda: not _found(inside, ref), SOON_S)
@@ -95,7 +104,7 @@ def _kill(
 
 
 def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any], found: Sequence[Process]) -> None:
-    """Start what was killed, give it its configuration back, and hand it to its supervisor again.
+    """Start what was killed and give it its configuration back.
 
     One that runs already may have been started by an agent that died before it came to the rest.
     """
@@ -105,8 +114,6 @@ def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any], found: Sequen
         raise LabctlError("node-not-running", f"{ref.name} does not start again: {saved['commands']}")
     if saved["config"] is not None:
         vty.give_back(inside, ref.node, ref.name, saved["config"])
-    if saved["watched"]:
-        vty.ignore(inside, ref.node, ref.name, False)
 
 
 def _restart_the_others(inside: Inside, ref: ProcessRef) -> None:
@@ -124,10 +131,16 @@ def _restart_the_others(inside: Inside, ref: ProcessRef) -> None:
 
 def _stop(inside: Inside, ref: ProcessRef, saved: dict[str, Any], *, stop: bool) -> bool:
     wrong = [each for each in _found(inside, ref) if each.stopped != stop]
-    if wrong and stop:
-        inside.saved.write(ref, saved | {"stopped": True})
+    kept = ref.name == supervisor.NAME and supervisor.needed(inside, ref.node, but=ref)
+    if stop and (wrong or (kept and not saved.get("stopped"))):
+        saved |= {"stopped": True, "watched": saved.get("watched") or supervisor.watches(inside, ref)}
+        inside.saved.write(ref, saved)
+    if stop and saved.get("watched"):
+        supervisor.hush(inside, ref.node)
     if not stop and not saved.get("stopped"):
         return False
+    if not stop and kept:
+        return False  # it goes on with the last daemon that it would mend
     for each in wrong:
         inside.runtime.signal(each.handle, signal.SIGSTOP if stop else signal.SIGCONT)
     wait(lambda: all(each.stopped == stop for each in _found(inside, ref)), SOON_S)

@@ -73,15 +73,3 @@ def give_back(inside: Inside, node: str, daemon: str, config: str) -> None:
         raise LabctlError(
             "effect-not-taken", f"{daemon} of {node!r} runs again with another configuration than before"
         )
-
-
-def ignore(inside: Inside, node: str, daemon: str, wanted: bool, *, only_try: bool = False) -> bool:
-    """Tell watchfrr to leave a daemon alone, or to look after it again; False where no watchfrr runs."""
-    names = {each.name for each in inside.runtime.processes(inside.lab, node)}
-    if "watchfrr" not in names or daemon not in DAEMONS:
-        return False
-    if not only_try:
-        inside.run(
-            node, [VTYSH, "-d", "watchfrr", "-c", f"{'' if wanted else 'no '}watchfrr ignore {daemon}"]
-        )
-    return True

@@ -18,6 +18,10 @@ def test_a_sample():
     run(["agent", "heal", "restart"], "-k", SAMPLE)
 
 
+def test_power_freezer_and_quota():
+    run(["node_effects"])
+
+
 @pytest.mark.soak
 def test_everything():
     run(["agent", "heal", "restart", "crash"])
