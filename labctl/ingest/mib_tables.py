@@ -31,7 +31,7 @@ class Read:
 
 
 def oid(text: str) -> Oid:
-    return tuple(int(part) for part in text.strip(".").split("."))
+    return tuple(map(int, text.strip(".").split(".")))
 
 
 def dotted(value: Oid) -> str:
@@ -121,11 +121,19 @@ Rows: TypeAlias = dict[Oid, Row]
 def group(varbinds: Iterable[Varbind]) -> dict[str, Rows]:
     """Cells -> table -> index -> column -> cell."""
     tables: dict[str, Rows] = {name: {} for name in TABLES}
+    table, length = "", 0  # of the cell before: most cells are of the same table
+    root: Oid = ()
     for cell in varbinds:
+        if table and cell.oid[:length] == root and len(cell.oid) > length:
+            tables[table].setdefault(cell.oid[length + 1 :], {})[cell.oid[length]] = cell
+            continue
         place = locate(cell.oid)
-        if place is not None:
-            table, column, index = place
-            tables[table].setdefault(index, {})[column] = cell
+        if place is None:
+            continue
+        name, column, index = place
+        tables[name].setdefault(index, {})[column] = cell
+        if name not in SCALARS:  # below the roots of scalars there are tables
+            table, root, length = name, TABLES[name], len(TABLES[name])
     return tables
 
 
@@ -140,11 +148,11 @@ def ragged_end(cells: Sequence[Varbind]) -> str | None:
     if place is None or place[0] in SCALARS:
         return None
     table, column, _ = place
+    root, length = TABLES[table], len(TABLES[table])
     counts: dict[int, list[Oid]] = {}
     for cell in cells:
-        other = locate(cell.oid)
-        if other is not None and other[0] == table:
-            counts.setdefault(other[1], []).append(other[2])
+        if cell.oid[:length] == root and len(cell.oid) > length:
+            counts.setdefault(cell.oid[length], []).append(cell.oid[length + 1 :])
     before = [counts[c] for c in sorted(counts) if c < column]
     here = counts[column]
     if before and len(here) < len(before[-1]) and before[-1][: len(here)] == here:

@@ -17,6 +17,8 @@ _OID = re.compile(rb"\.?\d+(?:\.\d+)+")
 _INTEGERS = frozenset({2, 65, 66, 67, 70, 71})
 _OCTETS = frozenset({3, 4, 64, 68})
 _OID_TAG, _NULL = 6, 5
+#: Tags whose values stand as they are: most of any walk.
+_PLAIN = {str(kind).encode(): kind for kind in (*_INTEGERS, *_OCTETS, _OID_TAG)}
 #: noSuchObject, noSuchInstance, endOfMibView: what an agent says instead of a value.
 _NOTHING = frozenset({128, 129, 130})
 
@@ -64,6 +66,9 @@ def _cell(line: bytes, where: str) -> Varbind | None:
     name, tag, value = parts
     if not _OID.fullmatch(name):
         raise ValueError(f"not an OID: {_shown(name)}")
+    kind = _PLAIN.get(tag)
+    if kind is not None:
+        return Varbind(oid(name.decode()), _value(kind, value, hexed=False), where)
     number = tag.split(b":")[0].rstrip(b"xe")
     if not number.isdigit():
         raise ValueError(f"unknown type tag {_shown(tag)}")
@@ -81,6 +86,8 @@ def _cell(line: bytes, where: str) -> Varbind | None:
 
 def _value(kind: int, value: bytes, *, hexed: bool) -> int | bytes | Oid:
     if kind in _INTEGERS:
+        if value.isdigit():
+            return int(value)
         if not re.fullmatch(rb"\s*-?\d+\s*", value):
             raise ValueError(f"not a number: {_shown(value)}")
         return int(value)
