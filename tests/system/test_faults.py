@@ -6,10 +6,13 @@ test_revert.py. The lab: faultlab.py.)
 """
 
 import contextlib
+import json
 import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -20,7 +23,7 @@ from rig import until
 
 from labctl.agent import client, ledger
 from labctl.app import fault as verb
-from labctl.errors import LabctlError
+from labctl.errors import Exit, LabctlError
 from labctl.faults.base import FAULTS
 from labctl.faults.draw import Draw
 from labctl.linux import cgroup
@@ -374,6 +377,30 @@ def test_an_agent_that_is_killed_while_a_lane_is_at_work(lab, base):
     until(lambda: client.alive(lab.place), "the guard starts another")
     until(lambda: "cost 99" in lab.run("r1", "vtysh -c 'show running-config'"), "which goes on")
     verb.clear(lab.place, None)
+    lab.is_as_before(base)
+
+
+def test_an_agent_killed_under_a_run_does_not_pass_for_nothing_having_happened(lab, base, tmp_path):
+    """The next one keeps the fault; the run ends it, and its verdict is what it measured, or UNKNOWN with the reason."""
+    fault = {"fault": "link.down", "id": "it", "target": {"link": OTHER}, "for": "4s"}
+    (tmp_path / "s.yml").write_text(json.dumps({"name": "killed", "seed": 1, "timeline": [fault]}))
+    run = subprocess.Popen(
+        [sys.executable, "-m", "labctl", "run", "s.yml", "-l", lab.place.name],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until(lambda: client.leases(lab.place) and not lab.carrier("r1", "eth2"), "the cable is cut", 120)
+    before = client.ask(lab.place, "status")["pid"]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: client.alive(lab.place), "the guard starts another")
+    assert client.ask(lab.place, "status")["pid"] != before
+    said, _ = run.communicate(timeout=180)
+    assert run.returncode in (0, Exit.UNKNOWN), said
+    if run.returncode:
+        assert "does not answer" in said
+    assert client.leases(lab.place) == []
     lab.is_as_before(base)
 
 
