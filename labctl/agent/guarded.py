@@ -26,7 +26,8 @@ from collections.abc import Iterable, Iterator
 
 from labctl.errors import LabctlError
 from labctl.linux import netns, nft
-from labctl.linux.netlink import Changes, Netlink
+from labctl.linux.events import Changes
+from labctl.linux.netlink import Netlink
 from labctl.linux.proc import CommandFailed
 from labctl.linux.trial import reason
 from labctl.model.event import Emit, Event, ignore

@@ -12,7 +12,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from labctl.linux import netns
-from labctl.linux.netlink import IFF_UP, Link, LinkEvents, Netlink, Overrun
+from labctl.linux.events import LinkEvents, Overrun
+from labctl.linux.netlink import Link, Netlink
+from labctl.linux.rtnl import IFF_UP
 
 #: Above this many changed devices one dump is cheaper than asking for each.
 _DUMP_ABOVE = 8

@@ -12,17 +12,8 @@ import socket
 import struct
 
 from labctl.linux import tc
-from labctl.linux.netlink import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    Netlink,
-    NetlinkError,
-    attr,
-    attrs,
-    nest,
-    text,
-    u32,
-)
+from labctl.linux.netlink import Netlink
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, attr, attrs, nest, text, u32
 
 _FD, _NAME, _FLAGS, _ID = 6, 7, 8, 11
 _DIRECT_ACTION = 1

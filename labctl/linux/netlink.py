@@ -12,75 +12,65 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import socket
 import struct
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-from labctl.linux import netns
-
-NETLINK_ROUTE = 0
-SOL_NETLINK = 270
-NETLINK_CAP_ACK = 10
-NETLINK_EXT_ACK = 11
-SO_RCVBUFFORCE = 33
-
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLM_F_REQUEST = 0x1
-NLM_F_ACK = 0x4
-NLM_F_DUMP_INTR = 0x10
-NLM_F_REPLACE = 0x100
-NLM_F_CAPPED = 0x100
-NLM_F_ACK_TLVS = 0x200
-NLM_F_EXCL = 0x200
-NLM_F_CREATE = 0x400
-NLM_F_DUMP = 0x300
-NLA_F_NESTED = 0x8000
-NLA_TYPE = 0x3FFF
-
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
-RTMGRP_LINK = 1
-RTMGRP_ADDRESSES = 0x10 | 0x100  # IPv4, IPv6
-
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 3, 4, 5
-IFLA_MASTER, IFLA_OPERSTATE, IFLA_LINKINFO = 10, 16, 18
-IFLA_IFALIAS, IFLA_GROUP, IFLA_EXT_MASK = 20, 27, 29
-IFLA_NET_NS_FD, IFLA_CARRIER, IFLA_LINK_NETNSID = 28, 33, 37
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-VETH_INFO_PEER = 1
-IFLA_BR_STP_STATE, IFLA_BR_GROUP_FWD_MASK, IFLA_BR_MCAST_SNOOPING = 5, 9, 23
-IFLA_BRPORT_GROUP_FWD_MASK = 31
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
-IFA_F_NODAD = 0x02
-RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
-
-IFF_UP = 0x1
-IFF_NOARP = 0x80
-IFF_LOWER_UP = 0x10000
-
-#: What a bridge may be told to forward of 01-80-C2-00-00-0X: all but STP, PAUSE and LACP; a port may add LACP. With
-#: STP off the bridge passes STP as well. PAUSE alone cannot be forwarded.
-BRIDGE_GROUP_FWD_MASK = 0xFFF8
-PORT_GROUP_FWD_MASK = 0xFFFD
-
-
-#: The answers to more requests than this could overflow a socket's buffer.
-_AT_ONCE = 32
-_ATTR = struct.Struct("=HH")
-
-
-class NetlinkError(OSError):
-    """The kernel refused a request; `strerror` carries its own words where it gave some."""
-
-
-class Overrun(Exception):  # noqa: N818  (a condition to handle, not a failure)
-    """Events were lost (ENOBUFS): dump the state and go on."""
+from labctl.linux.rtnl import (
+    BRIDGE_GROUP_FWD_MASK,
+    IFA_ADDRESS,
+    IFA_BROADCAST,
+    IFA_F_NODAD,
+    IFA_LOCAL,
+    IFF_NOARP,
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_BR_GROUP_FWD_MASK,
+    IFLA_BR_MCAST_SNOOPING,
+    IFLA_BR_STP_STATE,
+    IFLA_BRPORT_GROUP_FWD_MASK,
+    IFLA_CARRIER,
+    IFLA_EXT_MASK,
+    IFLA_GROUP,
+    IFLA_IFALIAS,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_DATA,
+    IFLA_INFO_SLAVE_KIND,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    IFLA_NET_NS_FD,
+    IFLA_OPERSTATE,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    PORT_GROUP_FWD_MASK,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTM_DELLINK,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+    VETH_INFO_PEER,
+    NetlinkError,
+    Socket,
+    attr,
+    attrs,
+    mac_bytes,
+    nest,
+    string,
+    text,
+    u16,
+    u32,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +101,6 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEvent:
-    """A device appeared or changed, or (`gone`) was removed."""
-
-    gone: bool
-    link: Link
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VethEnd:
     """One end of a veth pair to be: in which namespace (descriptor; None: the socket's own), and how it looks."""
 
@@ -130,41 +112,6 @@ class VethEnd:
     index: int | None = None  # a fixed ifindex; the peer's counts only if `end` has one too
 
 
-def attr(kind: int, payload: bytes) -> bytes:
-    return _ATTR.pack(4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
-
-
-def nest(kind: int, *inner: bytes) -> bytes:
-    return attr(kind | NLA_F_NESTED, b"".join(inner))
-
-
-def u16(value: int) -> bytes:
-    return struct.pack("=H", value)
-
-
-def u32(value: int) -> bytes:
-    return struct.pack("=I", value)
-
-
-def text(value: str) -> bytes:
-    return value.encode() + b"\0"
-
-
-def mac_bytes(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Split a run of attributes into (type, payload)."""
-    offset, end = 0, len(data)
-    while offset + 4 <= end:
-        length, kind = _ATTR.unpack_from(data, offset)
-        if length < 4:
-            return
-        yield kind & NLA_TYPE, data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-
-
 def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, change)
 
@@ -172,113 +119,8 @@ def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
 _SKIP_STATS = attr(IFLA_EXT_MASK, u32(1 << 3))  # RTEXT_FILTER_SKIP_STATS
 
 
-class Netlink:
+class Netlink(Socket):
     """One rtnetlink socket in one namespace (`path`; None: the caller's own)."""
-
-    def __init__(self, path: str | None = None) -> None:
-        self._socket = netns.socket_in(path, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        self._socket.bind((0, 0))
-        self._sequence = 0
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # -- requests ----------------------------------------------------------------------------------------------
-
-    def request(self, kind: int, body: bytes, flags: int = 0, *, what: str = "") -> None:
-        """Send one request and wait for its acknowledgement; NetlinkError with the kernel's reason."""
-        self._sequence += 1
-        header = struct.pack(
-            "=IHHII", 16 + len(body), kind, NLM_F_REQUEST | NLM_F_ACK | flags, self._sequence, 0
-        )
-        self._socket.send(header + body)
-        for answer, _, payload in self._answers():
-            if answer == NLMSG_ERROR:
-                _raise(payload[0], payload[1], what)
-                return
-
-    def batch(self, requests: Sequence[tuple[int, bytes]]) -> dict[int, NetlinkError]:
-        """Send many requests in one datagram, which the kernel works through without coming back to us in between.
-
-        Which of them were refused, by their place; only the last is acknowledged.
-        """
-        wrong: dict[int, NetlinkError] = {}
-        for place, (answer, flags, payload) in self._exchange(requests):
-            if answer == NLMSG_ERROR:
-                try:
-                    _raise(flags, payload, "")
-                except NetlinkError as error:
-                    wrong[place] = error
-        return wrong
-
-    def _exchange(
-        self, requests: Sequence[tuple[int, bytes]]
-    ) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
-        """(place of a request, (type, flags, payload)) of every answer; the last request of a datagram has one."""
-        for start in range(0, len(requests), _AT_ONCE):
-            part = requests[start : start + _AT_ONCE]
-            first = self._sequence + 1
-            data = b""
-            for kind, body in part:
-                self._sequence += 1
-                flags = NLM_F_REQUEST | (NLM_F_ACK if self._sequence == first + len(part) - 1 else 0)
-                header = struct.pack("=IHHII", 16 + len(body), kind, flags, self._sequence, 0)
-                data += header + body + bytes(-len(body) % 4)
-            self._socket.send(data)
-            for sequence, answer, flags, payload in self._replies(first):
-                yield start + sequence - first, (answer, flags, payload)
-
-    def _replies(self, first: int) -> Iterator[tuple[int, int, int, bytes]]:
-        """(sequence, type, flags, payload) of the answers to all requests from `first` on, until that to the last."""
-        while True:
-            for kind, flags, sequence, payload in messages(self._socket.recv(1 << 18)):
-                if sequence >= first:
-                    yield sequence, kind, flags, payload
-                if sequence == self._sequence and kind == NLMSG_ERROR:
-                    return
-
-    def dump(
-        self, kind: int, body: bytes, flags: int = NLM_F_DUMP, *, what: str = ""
-    ) -> list[tuple[int, bytes]]:
-        """All messages of a dump, read again when the kernel says that it changed meanwhile."""
-        for _ in range(20):
-            self._sequence += 1
-            self._socket.send(
-                struct.pack("=IHHII", 16 + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0) + body
-            )
-            found: list[tuple[int, bytes]] = []
-            torn = False
-            for answer, header_flags, payload in self._answers():
-                torn = torn or bool(header_flags & NLM_F_DUMP_INTR)
-                if answer == NLMSG_ERROR:
-                    _raise(payload[0], payload[1], what)
-                    break
-                if answer == NLMSG_DONE:
-                    break
-                found.append((answer, payload[1]))
-                if not flags & NLM_F_DUMP:
-                    return found
-            if not torn:
-                return found
-        raise NetlinkError(errno.EAGAIN, f"{what}: the list kept changing while it was read")
-
-    def _answers(self) -> Iterator[tuple[int, int, tuple[int, bytes]]]:
-        """(type, flags, (header flags, payload)) of each message that answers the last request."""
-        while True:
-            data = self._socket.recv(1 << 18)
-            for kind, flags, sequence, payload in messages(data):
-                if sequence == self._sequence:
-                    yield kind, flags, (flags, payload)
 
     # -- links -------------------------------------------------------------------------------------------------
 
@@ -455,90 +297,6 @@ class Netlink:
         self.request(RTM_NEWROUTE, body, NLM_F_CREATE | NLM_F_REPLACE, what=f"add route {destination}")
 
 
-class LinkEvents:
-    """Changes of the devices of one namespace, as they happen. `fileno` is for a selector.
-
-    An event means only "read again"; after `Overrun` the listener has to dump.
-    """
-
-    def __init__(self, path: str | None = None, *, buffer_bytes: int = 1 << 20) -> None:
-        self._socket = netns.socket_in(path, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_bytes)
-        self._socket.setblocking(False)
-        self._socket.bind((0, RTMGRP_LINK))
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def read(self) -> list[LinkEvent]:
-        """Everything that waits, without blocking; Overrun when the kernel had to drop some."""
-        events: list[LinkEvent] = []
-        while True:
-            try:
-                data = self._socket.recv(1 << 18)
-            except BlockingIOError:
-                return events
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    raise Overrun from error
-                raise
-            events += [
-                LinkEvent(gone=kind == RTM_DELLINK, link=link_of(payload))
-                for kind, _, _, payload in messages(data)
-                if kind in (RTM_NEWLINK, RTM_DELLINK)
-            ]
-
-
-class Changes:
-    """Says only that something changed in a namespace: addresses, or what `protocol` and `groups` name.
-
-    For readers that dump, so that nothing in an event needs to be understood and none can be missed: a subscription is
-    there before the first dump, and lost events are a change like any other.
-    """
-
-    def __init__(
-        self, path: str | None = None, *, protocol: int = NETLINK_ROUTE, groups: int = RTMGRP_ADDRESSES
-    ) -> None:
-        self._socket = netns.socket_in(path, socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        self._socket.setblocking(False)
-        self._socket.bind((0, groups))
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def drain(self, kinds: Container[int] | None = None) -> bool:
-        """Read all that waits; whether any of it was of these kinds (None: of any), or may have been."""
-        found = False
-        while True:
-            try:
-                data = self._socket.recv(1 << 18)
-            except BlockingIOError:
-                return found
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                found = True
-            else:
-                found = found or any(kinds is None or kind in kinds for kind, _, _, _ in messages(data))
-
-
-def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(type, flags, sequence, payload) of each message in a datagram."""
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, flags, sequence, _ = struct.unpack_from("=IHHII", data, offset)
-        if length < 16:
-            return
-        yield kind, flags, sequence, data[offset + 16 : offset + length]
-        offset += (length + 3) & ~3
-
-
 def link_of(data: bytes) -> Link:
     """Decode an ifinfomsg with its attributes."""
     _, _, index, flags, _ = struct.unpack_from("=BxHiII", data)
@@ -546,16 +304,16 @@ def link_of(data: bytes) -> Link:
     info = dict(attrs(values.get(IFLA_LINKINFO, b"")))
     return Link(
         index=index,
-        name=_string(values.get(IFLA_IFNAME, b"")),
+        name=string(values.get(IFLA_IFNAME, b"")),
         flags=flags,
         mtu=_number(values.get(IFLA_MTU)) or 0,
         mac=values.get(IFLA_ADDRESS, b"").hex(":"),
-        kind=_string(info.get(IFLA_INFO_KIND, b"")),
+        kind=string(info.get(IFLA_INFO_KIND, b"")),
         master=_number(values.get(IFLA_MASTER)),
         peer=_number(values.get(IFLA_LINK)),
         peer_nsid=_number(values.get(IFLA_LINK_NETNSID)),
         carrier=values.get(IFLA_CARRIER) == b"\x01",
-        alias=_string(values.get(IFLA_IFALIAS, b"")),
+        alias=string(values.get(IFLA_IFALIAS, b"")),
         oper_up=values.get(IFLA_OPERSTATE) == b"\x06",
     )
 
@@ -572,23 +330,5 @@ def _veth_end(end: VethEnd, flags: int) -> bytes:
     return body
 
 
-def _string(raw: bytes) -> str:
-    return raw.rstrip(b"\0").decode(errors="surrogateescape")
-
-
 def _number(raw: bytes | None) -> int | None:
     return None if raw is None or len(raw) != 4 else int(struct.unpack("=i", raw)[0])
-
-
-def _raise(flags: int, payload: bytes, what: str) -> None:
-    """Raise what an NLMSG_ERROR says, or return if it is an acknowledgement."""
-    code = -int(struct.unpack_from("=i", payload)[0])
-    if code == 0:
-        return
-    words = os.strerror(code)
-    if flags & NLM_F_ACK_TLVS:
-        length = struct.unpack_from("=I", payload, 4)[0] if not flags & NLM_F_CAPPED else 16
-        tail = dict(attrs(payload[4 + ((length + 3) & ~3) :]))
-        if 1 in tail:
-            words = f"{words} ({_string(tail[1])})"
-    raise NetlinkError(code, f"{what}: {words}" if what else words)

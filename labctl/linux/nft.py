@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl.linux import netns, proc
-from labctl.linux.netlink import Changes
+from labctl.linux.events import Changes
 
 NETLINK_NETFILTER = 12
 _GROUP_NFTABLES = 7

@@ -12,14 +12,14 @@ import socket
 import struct
 from collections.abc import Collection, Iterator
 
-from labctl.linux.netlink import (
+from labctl.linux.netlink import Netlink
+from labctl.linux.rtnl import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
     RTM_GETADDR,
     RTM_GETROUTE,
     RTM_NEWADDR,
     RTM_NEWROUTE,
-    Netlink,
     NetlinkError,
     attr,
     attrs,

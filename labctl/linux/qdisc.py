@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labctl.linux import tc
-from labctl.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Netlink, NetlinkError, attr, attrs, nest, u32
+from labctl.linux.netlink import Netlink
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, attr, attrs, nest, u32
 
 HANDLE = 0x01AB_0000  # ours: whatever else is found at a root is somebody else's
 _ROOT = 0xFFFFFFFF

@@ -12,15 +12,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from labctl.linux.netlink import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    Netlink,
-    NetlinkError,
-    attr,
-    attrs,
-    nest,
-)
+from labctl.linux.netlink import Netlink
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, attr, attrs, nest
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46

@@ -27,7 +27,8 @@ from typing import Self
 
 from labctl.errors import Span
 from labctl.linux import netns, tc
-from labctl.linux.netlink import Link, Netlink, NetlinkError, VethEnd
+from labctl.linux.netlink import Link, Netlink, VethEnd
+from labctl.linux.rtnl import NetlinkError
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.runtime import mgmt, sysctls

@@ -20,13 +20,8 @@ import time
 from collections.abc import Iterator
 
 from labctl.linux import cgroup, mounts, netns, proc, rooted, rootns, tc
-from labctl.linux.netlink import (
-    NLM_F_CREATE,
-    NLM_F_EXCL,
-    Netlink,
-    VethEnd,
-    attr,
-)
+from labctl.linux.netlink import Netlink, VethEnd
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, attr
 from labctl.runtime.images import Image
 from labctl.runtime.panel import PANEL_MTU
 

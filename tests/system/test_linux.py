@@ -16,7 +16,9 @@ import pytest
 from rig import hears_exits, until
 
 from labctl.linux import cgroup, enter, exits, mounts, netns, offload, proc
-from labctl.linux.netlink import LinkEvents, Netlink, NetlinkError, Overrun, VethEnd
+from labctl.linux.events import LinkEvents, Overrun
+from labctl.linux.netlink import Netlink, VethEnd
+from labctl.linux.rtnl import NetlinkError
 
 pytestmark = pytest.mark.root
 
