@@ -281,11 +281,14 @@ class BgpNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BgpAggregate:
+    """of_table: any route of the routing table inside it calls it into being, not only BGP's own."""
+
     prefix: str
     as_set: bool = False
     summary_only: bool = False
     route_map: str = ""
     suppress_map: str = ""
+    of_table: bool = False
     where: Span = field(default=NOWHERE, compare=False)
 
 

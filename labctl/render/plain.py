@@ -1,7 +1,8 @@
 """What other vendors say in one line and FRR in several.
 
 A condition with several values becomes one entry for each value; redistribution of classful networks alone becomes a
-route-map in front of the source's own.
+route-map in front of the source's own; what calls an aggregate into being elsewhere than in BGP is brought into BGP, and
+told to nobody.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from labctl.model.policy import (
     PrefixList,
     RouteMap,
     RouteMapEntry,
+    SetAction,
+    SetKind,
 )
-from labctl.model.routing import Redistribution
+from labctl.model.routing import BgpFamily, Redistribution
 
 _CLASSFUL = "labctl-classful"
 _CLASSES = (("0.0.0.0/1", 8), ("128.0.0.0/2", 16), ("192.0.0.0/3", 24))
@@ -102,3 +105,65 @@ def _classful_map(source: Redistribution) -> RouteMap:
         where=source.where,
     )
     return RouteMap(name=_map_name(source), entries=(entry,), where=source.where)
+
+
+_CONTRIBUTORS = "labctl-contributors"
+_SOURCES = ("connected", "static", "ospf", "isis")
+
+
+def contributors(config: DeviceConfig) -> DeviceConfig:
+    """Routes of the table inside an aggregate, in BGP with the community that keeps them there."""
+    if config.bgp is None:
+        return config
+    wanted = {
+        family.afi: [a.prefix for a in family.aggregates if a.of_table] for family in config.bgp.families
+    }
+    names = {afi: f"{_CONTRIBUTORS}-{afi}" for afi, prefixes in wanted.items() if prefixes}
+    families = tuple(
+        _with_contributors(family, config, names[family.afi]) if family.afi in names else family
+        for family in config.bgp.families
+    )
+    return replace(
+        config,
+        bgp=replace(config.bgp, families=families),
+        prefix_lists=(*config.prefix_lists, *(_inside(n, afi, wanted[afi]) for afi, n in names.items())),
+        route_maps=(*config.route_maps, *(_silent(n, afi) for afi, n in names.items())),
+    )
+
+
+def _with_contributors(family: BgpFamily, config: DeviceConfig, name: str) -> BgpFamily:
+    there = {source.source for source in family.redistribute}
+    more = tuple(
+        Redistribution(source=source, route_map=name)
+        for source in _SOURCES
+        if source not in there and _runs(config, source)
+    )
+    aggregates = tuple(replace(a, of_table=False) for a in family.aggregates)
+    return replace(family, redistribute=(*family.redistribute, *more), aggregates=aggregates)
+
+
+def _inside(name: str, afi: Afi, prefixes: list[str]) -> PrefixList:
+    """Everything that is longer than one of these and inside it."""
+    longest = 32 if afi is Afi.IPV4 else 128
+    lengths = [(prefix, int(prefix.partition("/")[2]) + 1) for prefix in prefixes]
+    entries = tuple(
+        PrefixEntry(seq=number, action=Action.PERMIT, prefix=prefix, ge=shortest, le=longest)
+        for number, (prefix, shortest) in enumerate(lengths, 1)
+        if shortest <= longest
+    )
+    return PrefixList(name=name, afi=afi, entries=entries)
+
+
+def _runs(config: DeviceConfig, source: str) -> bool:
+    return {"ospf": config.ospf, "isis": config.isis}.get(source, True) is not None
+
+
+def _silent(name: str, afi: Afi) -> RouteMap:
+    kind = MatchKind.PREFIX_LIST_V4 if afi is Afi.IPV4 else MatchKind.PREFIX_LIST_V6
+    entry = RouteMapEntry(
+        seq=10,
+        action=Action.PERMIT,
+        matches=(Match(kind=kind, values=(name,)),),
+        sets=(SetAction(kind=SetKind.COMMUNITY, values=("no-advertise",)),),
+    )
+    return RouteMap(name=name, entries=(entry,))

@@ -16,7 +16,7 @@ from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
-from labctl.render.plain import classful_sources, single_values
+from labctl.render.plain import classful_sources, contributors, single_values
 from labctl.render.undefined import define_undefined
 
 
@@ -51,7 +51,7 @@ def project(
     )
     config = _without_other_tables(config, notes)
     config = define_undefined(config)
-    config = single_values(classful_sources(config))
+    config = single_values(classful_sources(_with_contributors(config, notes)))
     config = _areas_by_interface(config)
     config = _with_costs(config, around.speeds_bps)
     return _renamed(config, around.names, notes, problems)
@@ -107,6 +107,15 @@ def _without_other_tables(config: DeviceConfig, notes: list[Note]) -> DeviceConf
         return replace(interface, ipv4=(), ipv6=(), ospf=ospf)
 
     return replace(config, interfaces=tuple(emptied(i) for i in config.interfaces))
+
+
+def _with_contributors(config: DeviceConfig, notes: list[Note]) -> DeviceConfig:
+    for family in config.bgp.families if config.bgp else ():
+        for aggregate in family.aggregates:
+            if aggregate.of_table:
+                text = f"aggregate {aggregate.prefix}: what it is made of is in BGP too, and told to nobody"
+                notes.append(_note(config, "approximated", text, aggregate.where))
+    return contributors(config)
 
 
 # --- values that production takes from its surroundings ---

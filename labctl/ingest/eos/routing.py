@@ -13,7 +13,7 @@ from labctl.ingest.ios.bgp import FAMILY as IOS_FAMILY
 from labctl.ingest.ios.bgp import OTHER_FAMILY, here, peer
 from labctl.ingest.ios.ospf import OSPF as IOS_OSPF
 from labctl.model.policy import Afi
-from labctl.model.routing import OspfNetwork, Redistribution
+from labctl.model.routing import BgpAggregate, OspfNetwork, Redistribution
 
 BGP = Commands("bgp", base=IOS_BGP)
 FAMILY = Commands("bgp-family", base=IOS_FAMILY)
@@ -108,6 +108,20 @@ def _redistribute(draft: Draft, match: re.Match[str]) -> None:
         source=source,
         route_map=match["map"] or "",
         ospf_types=("internal",) if types else (),
+        where=draft.where,
+    )
+
+
+@BGP.on(r"aggregate-address (?P<prefix>\S+/\d+)(?P<options>( as-set| summary-only| attribute-map \S+)*)")
+@FAMILY.on(r"aggregate-address (?P<prefix>\S+/\d+)(?P<options>( as-set| summary-only| attribute-map \S+)*)")
+def _aggregate(draft: Draft, match: re.Match[str]) -> None:
+    found, words = prefix(draft, match["prefix"], draft.afi), match["options"].split()
+    here(draft).families[draft.afi].aggregates[found] = BgpAggregate(
+        prefix=found,
+        as_set="as-set" in words,
+        summary_only="summary-only" in words,
+        route_map=words[words.index("attribute-map") + 1] if "attribute-map" in words else "",
+        of_table=True,
         where=draft.where,
     )
 

@@ -1,0 +1,71 @@
+"""What other vendors say in one line and FRR in several."""
+
+from labctl.ingest.eos import parse as parse_eos
+from labctl.ingest.ios import parse as parse_ios
+from labctl.ingest.redact import Redactor
+from labctl.model.policy import Afi, OnMatch
+from labctl.render.plain import classful_sources, contributors, single_values
+
+
+def ios(text):
+    return parse_ios(text, file="r.cfg", device="r", redactor=Redactor()).config
+
+
+def entries(config, name):
+    found = next(m for m in config.route_maps if m.name == name)
+    return [(e.seq, [m.values for m in e.matches], e.on_match, e.goto) for e in found.entries]
+
+
+def test_each_value_gets_an_entry_and_the_others_keep_their_order():
+    text = (
+        "route-map A permit 10\n match ip address 1 2\n match tag 5\n continue\n"
+        "route-map A deny 20\n match as-path 7\nroute-map A permit 30\n continue 40\nroute-map A permit 40\n"
+        "route-map B permit 10\n match ip address 1\n"
+    )
+    found = single_values(ios(text))
+    assert entries(found, "A") == [
+        (1, [("1",), ("5",)], OnMatch.GOTO, 3),
+        (2, [("2",), ("5",)], OnMatch.NEXT, None),
+        (3, [("7",)], OnMatch.STOP, None),
+        (4, [], OnMatch.GOTO, 5),
+        (5, [], OnMatch.STOP, None),
+    ]
+    assert entries(found, "B") == [(10, [("1",)], OnMatch.STOP, None)]
+
+
+def test_without_subnets_only_classful_networks_are_redistributed():
+    found = classful_sources(
+        ios(
+            "router ospf 1\n redistribute static route-map S\n redistribute connected subnets\n redistribute rip\n"
+        )
+    )
+    assert {r.source: (r.route_map, r.classful) for r in found.ospf.redistribute} == {
+        "static": ("labctl-classful-S", False),
+        "connected": ("", False),
+        "rip": ("labctl-classful", False),
+    }
+    assert {m.name: m.entries[0].call for m in found.route_maps} == {
+        "labctl-classful-S": "S",
+        "labctl-classful": "",
+    }
+    (classes,) = found.prefix_lists
+    assert [(e.prefix, e.ge, e.le) for e in classes.entries] == [
+        ("0.0.0.0/1", 8, 8),
+        ("128.0.0.0/2", 16, 16),
+        ("192.0.0.0/3", 24, 24),
+    ]
+
+
+def test_what_an_aggregate_is_made_of_is_in_bgp_and_told_to_nobody():
+    text = "router bgp 1\n   aggregate-address 10.0.0.0/16 summary-only\n   redistribute connected\nrouter ospf 1\n"
+    found = contributors(parse_eos(text, file="r.cfg", device="r", redactor=Redactor()).config)
+    v4 = found.bgp.family(Afi.IPV4)
+    assert {r.source: r.route_map for r in v4.redistribute} == {
+        "connected": "",
+        "static": "labctl-contributors-ipv4",
+        "ospf": "labctl-contributors-ipv4",
+    }
+    (inside,) = found.prefix_lists
+    assert [(e.prefix, e.ge, e.le) for e in inside.entries] == [("10.0.0.0/16", 17, 32)]
+    assert found.route_maps[0].entries[0].sets[0].values == ("no-advertise",)
+    assert not v4.aggregates[0].of_table
