@@ -56,6 +56,7 @@ class Defaults:
     peer: Overrides
     peer_family: Overrides
     external_peer: Overrides = field(default_factory=dict)
+    isis_wide: bool = False
 
 
 def assemble(draft: Draft, defaults: Defaults) -> DeviceConfig:
@@ -71,7 +72,7 @@ def assemble(draft: Draft, defaults: Defaults) -> DeviceConfig:
         ),
         static_routes=tuple(draft.statics),
         ospf=_ospf(draft, defaults, draft.ospf) if draft.ospf else None,
-        isis=_isis(draft.isis) if draft.isis else None,
+        isis=_isis(defaults, draft.isis) if draft.isis else None,
         bgp=_bgp(draft, defaults, draft.bgp) if draft.bgp else None,
         fib_policies=tuple(draft.fib_policies),
         outward=tuple(draft.outward),
@@ -195,7 +196,7 @@ def _ospf(draft: Draft, defaults: Defaults, found: OspfDraft) -> OspfConfig:
     )
 
 
-# --- IS-IS; all vendors here have the standard's values, and narrow metrics unless told ---
+# --- IS-IS; all vendors here have the standard's values for interfaces ---
 
 _ISIS_INTERFACE: Overrides = {
     "ipv4": False,
@@ -209,8 +210,8 @@ _ISIS_INTERFACE: Overrides = {
 }
 
 
-def _isis(found: IsisDraft) -> IsisConfig:
-    values: Overrides = {"level": IsisLevel.BOTH, "wide": False, "overload": False}
+def _isis(defaults: Defaults, found: IsisDraft) -> IsisConfig:
+    values: Overrides = {"level": IsisLevel.BOTH, "wide": defaults.isis_wide, "overload": False}
     return IsisConfig(tag=found.tag, net=tuple(found.net), where=found.where, **(values | found.set))
 
 

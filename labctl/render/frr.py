@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.model.config import DeviceConfig, Discard, InterfaceConfig, StaticRoute
+from labctl.model.config import DeviceConfig, Discard, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import Afi
 from labctl.model.routing import (
     AreaKind,
@@ -88,7 +88,9 @@ def _interface(interface: InterfaceConfig, config: DeviceConfig) -> Iterator[str
     if interface.ospf:
         yield from (f" {line}" for line in _ospf_interface(interface.ospf))
     if interface.isis and config.isis:
-        yield from (f" {line}" for line in isis_interface(interface.isis, config.isis))
+        loopback = interface.kind is InterfaceKind.LOOPBACK
+        lines = isis_interface(interface.isis, config.isis, loopback=loopback)
+        yield from (f" {line}" for line in lines)
     for virtual in interface.virtual_routers:
         yield from (f" {line}" for line in _virtual_router(virtual))
     yield f" {maybe_no(interface.shutdown, 'shutdown')}"

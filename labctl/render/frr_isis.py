@@ -17,7 +17,8 @@ def isis(config: IsisConfig) -> Iterator[str]:
     yield "exit"
 
 
-def isis_interface(found: IsisInterface, process: IsisConfig) -> Iterator[str]:
+def isis_interface(found: IsisInterface, process: IsisConfig, *, loopback: bool) -> Iterator[str]:
+    """On a loopback, where nobody is greeted, FRR takes no network type."""
     if found.ipv4:
         yield f"ip router isis {process.tag}"
     if found.ipv6:
@@ -27,9 +28,11 @@ def isis_interface(found: IsisInterface, process: IsisConfig) -> Iterator[str]:
         yield f"isis metric level-1 {found.metric_1}"
     if found.level is not IsisLevel.ONE:
         yield f"isis metric level-2 {found.metric_2}"
+    yield maybe_no(found.passive, "isis passive")
+    if loopback:
+        return
     if found.point_to_point:
         yield "isis network point-to-point"
-    yield maybe_no(found.passive, "isis passive")
     yield f"isis hello-interval {found.hello_s}"
     yield f"isis hello-multiplier {found.hello_multiplier}"
     yield f"isis priority {found.priority}"

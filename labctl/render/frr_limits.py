@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.model.config import DeviceConfig, InterfaceConfig
 from labctl.model.policy import Action, OnMatch, RouteMapEntry
-from labctl.model.routing import Election, Redistribution
+from labctl.model.routing import AddPath, BgpConfig, Election, Redistribution
 from labctl.render.project import Note
 
 
@@ -14,6 +14,8 @@ def frr_limits(config: DeviceConfig) -> Iterator[Note]:
     for interface in config.interfaces:
         for kind, text in _interface(interface):
             yield Note(kind=kind, device=config.device, text=text, where=interface.where)
+    for text, bgp in _paths_per_as(config):
+        yield Note(kind="approximated", device=config.device, text=text, where=bgp.where)
     for source, text in _redistribution(config):
         yield Note(kind="approximated", device=config.device, text=text, where=source.where)
     for route_map in config.route_maps:
@@ -37,6 +39,14 @@ def _redistribution(config: DeviceConfig) -> Iterator[tuple[Redistribution, str]
             if source.ospf_types:
                 kinds = " and ".join(source.ospf_types)
                 yield source, f"redistribute ospf into BGP takes all routes, not only {kinds} ones"
+
+
+def _paths_per_as(config: DeviceConfig) -> Iterator[tuple[str, BgpConfig]]:
+    bgp = config.bgp
+    if bgp is None or bgp.bestpath.deterministic_med:
+        return
+    if any(f.addpath_send is AddPath.BEST_PER_AS for n in bgp.neighbors for f in n.families):
+        yield "sending the best path of each AS turns deterministic MED on", bgp
 
 
 def _entry(entry: RouteMapEntry) -> Iterator[str]:

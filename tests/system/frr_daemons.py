@@ -8,14 +8,15 @@ import subprocess
 import tempfile
 import time
 
-DAEMONS = ("zebra", "staticd", "ospfd", "bgpd", "bfdd")
+DAEMONS = ("zebra", "staticd", "ospfd", "bgpd", "vrrpd", "bfdd")
 LIB = "/usr/lib/frr"
 
 
 class Router:
-    """zebra, staticd, ospfd, bgpd and bfdd, with their sockets in a private directory."""
+    """zebra, staticd, ospfd, bgpd, vrrpd and bfdd; isisd if asked for, with their sockets in a private directory."""
 
-    def __init__(self, namespace, directory):
+    def __init__(self, namespace, directory, *, isis=False):
+        self.daemons = (*DAEMONS, "isisd") if isis else DAEMONS
         self.namespace = namespace
         self.directory = directory
 
@@ -23,7 +24,7 @@ class Router:
         return ["ip", "netns", "exec", self.namespace, *argv]
 
     def start(self):
-        for daemon in DAEMONS:
+        for daemon in self.daemons:
             argv = [f"{LIB}/{daemon}", "-d", "-P", "0", "-A", "127.0.0.1", "-f", "/dev/null"]
             argv += ["--vty_socket", self.directory, "-z", f"{self.directory}/zserv.api"]
             argv += ["-i", f"{self.directory}/{daemon}.pid", "--log", f"file:{self.directory}/{daemon}.log"]
@@ -35,7 +36,7 @@ class Router:
                 time.sleep(0.01)
 
     def stop(self):
-        for daemon in reversed(DAEMONS):
+        for daemon in reversed(self.daemons):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
                 with open(f"{self.directory}/{daemon}.pid") as file:
                     pid = int(file.read())
@@ -58,7 +59,7 @@ class Router:
 
 
 @contextlib.contextmanager
-def router(ports=()):
+def router(ports=(), *, isis=False):
     """A running router whose namespace has these ports (veth ends with carrier)."""
     namespace = f"labctl-test-frr-{os.getpid()}"
     directory = tempfile.mkdtemp(prefix="labctl-frr-")
@@ -66,7 +67,7 @@ def router(ports=()):
     with open(f"{directory}/vtysh.conf", "w"):
         pass
     subprocess.run(["ip", "netns", "add", namespace], check=True)
-    found = Router(namespace, directory)
+    found = Router(namespace, directory, isis=isis)
     try:
         ip = ["ip", "-n", namespace, "link"]
         subprocess.run([*ip, "set", "lo", "up"], check=True)

@@ -14,6 +14,7 @@ from labctl.ingest.frr.build import unmentioned
 from labctl.ingest.redact import Redactor
 from labctl.model.account import LineClass
 from labctl.model.config import InterfaceConfig
+from labctl.model.routing import AddPath
 from labctl.render.frr import render_frr
 
 pytestmark = [
@@ -141,6 +142,7 @@ def canonical(config):
             for a in ordered(config.ospf.areas, key=lambda a: a.id)
         ),
         redistribute=ordered(config.ospf.redistribute, key=lambda r: r.source),
+        summaries=ordered(config.ospf.summaries, key=lambda r: r.prefix),
     )
     return replace(
         config,
@@ -148,7 +150,12 @@ def canonical(config):
         bgp=bgp,
         ospf=ospf,
         interfaces=tuple(
-            replace(i, ipv4=ordered(i.ipv4), ipv6=ordered(i.ipv6))
+            replace(
+                i,
+                ipv4=ordered(i.ipv4),
+                ipv6=ordered(i.ipv6),
+                virtual_routers=ordered(i.virtual_routers, key=lambda v: v.group),
+            )
             for i in ordered(config.interfaces, key=lambda i: i.name)
             if not says_nothing(i, config.ospf)
         ),
@@ -188,7 +195,8 @@ def test_a_whole_configuration_comes_back_from_running_daemons():
 @given(configs())
 def test_generated_configurations_come_back_from_running_daemons(config):
     config = acceptable(config)
-    with router([i.name for i in config.interfaces if i.name != "lo" and "." not in i.name]) as found:
+    ports = [i.name for i in config.interfaces if i.name != "lo" and "." not in i.name]
+    with router(ports, isis=config.isis is not None) as found:
         loaded = found.load(render_frr(config))
         running = found.running()
     assert "%" not in loaded.stdout + loaded.stderr, loaded.stdout + loaded.stderr
@@ -202,6 +210,10 @@ def acceptable(config):
         own = {address.partition("/")[0] for i in config.interfaces for address in (*i.ipv4, *i.ipv6)}
         peers = tuple(n for n in bgp.neighbors if n.peer not in own | {n.update_source})
         bgp = replace(bgp, confederation_id=None, confederation_peers=(), neighbors=peers)
+        if any(f.addpath_send is AddPath.BEST_PER_AS for n in peers for f in n.families):
+            bgp = replace(bgp, bestpath=replace(bgp.bestpath, deterministic_med=True))
     if ospf and not ospf.areas:  # nothing to announce the metric in
         ospf = replace(ospf, max_metric=False)
-    return replace(config, bgp=bgp, ospf=ospf)
+    # isisd reads route-maps as well, and refuses what only others know; it uses none
+    route_maps = () if config.isis else config.route_maps
+    return replace(config, bgp=bgp, ospf=ospf, route_maps=route_maps)

@@ -140,6 +140,7 @@ def defaults(draft: Draft) -> Defaults:
             "enforce_first_as": draft.version >= (9, 1),
         },
         peer_family=PEER_FAMILY,
+        isis_wide=True,
     )
 
 

@@ -157,7 +157,8 @@ isis_processes = st.builds(
 
 
 @st.composite
-def isis_interfaces(draw, whole):
+def isis_interfaces(draw, whole, kind):
+    quiet = kind is InterfaceKind.LOOPBACK
     level = draw(st.sampled_from(IsisLevel)) if whole is IsisLevel.BOTH else whole
     metric = st.integers(1, 63)
     v4_too, v6_too = draw(st.sampled_from(((True, False), (False, True), (True, True))))
@@ -167,11 +168,11 @@ def isis_interfaces(draw, whole):
         level=level,
         metric_1=10 if level is IsisLevel.TWO else draw(metric),
         metric_2=10 if level is IsisLevel.ONE else draw(metric),
-        point_to_point=draw(flags),
+        point_to_point=not quiet and draw(flags),
         passive=draw(flags),
-        hello_s=draw(st.integers(1, 600)),
-        hello_multiplier=draw(st.integers(2, 100)),
-        priority=draw(st.integers(0, 127)),
+        hello_s=10 if quiet else draw(st.integers(1, 600)),
+        hello_multiplier=3 if quiet else draw(st.integers(2, 100)),
+        priority=64 if quiet else draw(st.integers(0, 127)),
     )
 
 
@@ -286,7 +287,7 @@ def ospf_processes(draw, *, by_interface):
         redistribute=draw(redistributed("bgp", ospf=True)),
         default_originate=draw(opt(default)),
         summaries=draw(
-            some(st.builds(OspfRange, prefix=prefix4(1), advertise=flags), key=lambda r: r.prefix, size=2)
+            some(st.builds(OspfRange, prefix=prefix4(8), advertise=flags), key=lambda r: r.prefix, size=2)
         ),
     )
 
@@ -609,7 +610,7 @@ def configs(draw):
     by_interface = draw(flags)
     ports = draw(st.lists(st.sampled_from(PORTS), unique=True))
     isis = draw(opt(isis_processes))
-    ports_isis = [draw(opt(isis_interfaces(isis.level))) if isis else None for _ in ports]
+    ports_isis = [draw(opt(isis_interfaces(isis.level, kind_of(p)))) if isis else None for p in ports]
     return DeviceConfig(
         device="d",
         hostname=draw(st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)),
