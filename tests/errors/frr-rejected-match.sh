@@ -1,6 +1,6 @@
 # needs: vtysh
 cp "$HERE/../goldens/render/small.yml" .
-# a condition with two values, which FRR has no form for
+# an origin that BGP does not have
 cat > extra <<'YML'
     route_maps:
       - name: EITHER
@@ -8,8 +8,8 @@ cat > extra <<'YML'
           - seq: 10
             action: permit
             matches:
-              - kind: prefix-list-v4
-                values: [ONE, OTHER]
+              - kind: origin
+                values: [bgp]
 YML
 sed -i '/^  core-a:/,/^  core-b:/ { /^    bgp:/ { r extra
 N } }' small.yml
