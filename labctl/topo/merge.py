@@ -170,7 +170,7 @@ def _devices(resolved: Resolved) -> tuple[Device, ...]:
                 if claim.remote_vlan or claim.remote_duplex:
                     told.setdefault((claim.remote_device, claim.remote_port), claim)
     return tuple(
-        _as_told(device_of(box, ports, () if ports.kinds else claimed[box.number]), box.number, told)
+        _as_told(device_of(box, ports, claimed[box.number]), box.number, told)
         for box, ports in zip(resolved.boxes, resolved.ports, strict=True)
     )
 

@@ -149,7 +149,16 @@ class Ports:
             found = rule(claimed, descr)
             if found is not None:
                 return found
+        if claimed is not None and claimed.kind is IdKind.NAME and self.partial:
+            return claimed.text, "as-claimed"
         return None
+
+    @property
+    def partial(self) -> bool:
+        """Is all that is known of the box an frr.conf, which names only the interfaces that it has something to say of?"""
+        listed = any(not row.named for seen in self.box.observations for row in seen.interfaces)
+        configs = self.box.configs
+        return not listed and bool(configs) and all(each.dialect == "frr" for each in configs)
 
     # -- rules --------------------------------------------------------------------------------------------------
 

@@ -69,6 +69,18 @@ def test_a_batfish_snapshot_is_read_as_it_is(tmp_path):
     assert link.evidence[0].where == f"{tmp_path}/batfish/layer1_topology.json:3"
 
 
+def test_an_frr_conf_need_not_name_every_interface(tmp_path):
+    for name, text in (
+        ("r1", frr("r1", "10.0.0.1/24")),
+        ("r2", "frr version 8.4\nhostname r2\nrouter bgp 1\n"),
+    ):
+        (tmp_path / f"{name}.conf").write_text(text)
+    (tmp_path / "layer1_topology.json").write_text(json.dumps({"edges": [edge("r1", "eth1", "r2", "eth7")]}))
+    found = topology(read(tmp_path))
+    assert [str(link.id) for link in found.links] == ["r1:eth1--r2:eth7"]
+    assert "eth7" in [i.name for i in found.device("r2").interfaces]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
