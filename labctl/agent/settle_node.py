@@ -24,13 +24,15 @@ def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
         inside.saved.write(ref, {"power": True})
     if before.off and not wanted.off and not taken:
         return False  # it ended by itself
-    changed = _differs(before, wanted)
+    back = taken and not wanted.off
+    changed = back or _differs(before, wanted)
     if changed:
+        # Also if it seems to run: an agent that died while it started the node leaves processes that nobody knows as the
+        # node's, and then this ends them and starts it anew.
         inside.runtime.ensure(inside.lab, ref, wanted)
-    if taken and not wanted.off:
+    if back:
+        _run_execs(inside, ref.node)
         inside.saved.remove(ref)
-        if before.off:
-            _run_execs(inside, ref.node)
     return changed
 
 

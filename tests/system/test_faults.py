@@ -27,6 +27,7 @@ from labctl.errors import Exit, LabctlError
 from labctl.faults.base import FAULTS
 from labctl.faults.draw import Draw
 from labctl.linux import cgroup
+from labctl.model.effects import NodeRef, Setting
 from labctl.model.scenario import Query
 from labctl.run import heal
 from labctl.topo import query
@@ -401,6 +402,19 @@ def test_an_agent_killed_under_a_run_does_not_pass_for_nothing_having_happened(l
     if run.returncode:
         assert "does not answer" in said
     assert client.leases(lab.place) == []
+    lab.is_as_before(base)
+
+
+def test_an_agent_that_died_while_it_started_a_node(lab, base):
+    """The processes run and are nobody's: the next agent does not take them for the node."""
+    lab.add("node.power", "r1", "2s")
+    client.stop(lab.place)
+    assert lab.names("r1") == []
+    lab.runtime.ensure(lab.lab, NodeRef("r1"), Setting())
+    os.unlink(os.path.join(lab.place.node_dir("r1"), "init.json"))
+    assert lab.names("r1") != []
+    time.sleep(2)
+    assert heal.heal(lab.place).left == ()
     lab.is_as_before(base)
 
 

@@ -35,6 +35,7 @@ from labctl.agent import client
 from labctl.errors import Exit, LabctlError
 from labctl.faults.base import FAULTS
 from labctl.linux import cgroup
+from labctl.runtime.base import NodeState
 
 pytestmark = pytest.mark.root
 
@@ -152,7 +153,14 @@ class Bench:
             return not client.leases(self.place) and not client.ask(self.place, "status")["off_base"]
         return False
 
+    def running(self):
+        states = {each.state for each in self.lab.runtime.status(self.lab.lab)}
+        saved = os.path.isdir(self.place.saved_dir) and os.listdir(self.place.saved_dir)
+        return states == {NodeState.RUNNING} and not saved
+
     def check(self):
+        # A request of whoever was killed may still be on its way to the agent, which then finds that its owner is gone.
+        until(lambda: self.quiet() and self.running(), "the last request is answered and every node runs")
         self.lab.settled()
         with contextlib.suppress(AssertionError):
             until(lambda: self.lab.state() == self.base, "the state of before", 30)
