@@ -166,3 +166,14 @@ def test_no_text_raises(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "fuzz.txt"
     path.write_bytes(b".1.3.6.1.2.1.1.5.0 = STRING: " + content.encode("utf-8", "surrogatepass"))
     snmpwalk.read(path)
+
+
+def test_arp_and_lacp_in_names_are_hardware_addresses(tmp_path):
+    text = """IP-MIB::ipNetToMediaPhysAddress.7.10.0.0.1 = STRING: 2:0:0:0:0:1
+IEEE8023-LAG-MIB::dot3adAggPortPartnerOperSystemID.1 = STRING: 2:0:0:0:0:2
+OSPF-MIB::ospfNbrState.10.0.0.2.0 = INTEGER: full(8)
+BGP4-MIB::bgpPeerState.10.0.0.2 = INTEGER: established(6)
+"""
+    result = read(tmp_path, text)
+    assert [cell.value for cell in result.cells] == [b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", 8, 6]
+    assert result.rejected == []
