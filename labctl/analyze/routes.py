@@ -1,6 +1,8 @@
 """Production's routes against the shadow's: which are equal, which are not, and why as far as can be told.
 
-Equal means: same prefix, same protocol, same *set* of next hops (gateway and interface, in production's names).
+Equal means: same prefix, same protocol, same *set* of next hops (gateway and interface, in production's names). A
+device that prints next hops without an interface prints them as the protocol gave them, so these are compared with the
+shadow's before they are resolved.
 Connected routes are compared like all others, because they prove the addresses. Left out, and counted: routes of the
 management network (it is labctl's own in the shadow), host-local addresses and link-local prefixes, routes that
 were not selected. A node that could not be asked is `unread`; its routes are neither equal nor different. A node that only
@@ -15,7 +17,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from labctl.model.routes import Adjacency, NextHop, Route, RouteComparison, RouteDifference, RouteTables
+from labctl.model.routes import (
+    Adjacency,
+    NextHop,
+    Route,
+    RouteComparison,
+    RouteDifference,
+    RouteTables,
+    SessionDifference,
+)
 
 Tables: TypeAlias = RouteTables
 
@@ -33,6 +43,7 @@ def renamed(routes: Iterable[Route], names: Mapping[str, str]) -> tuple[Route, .
 def compare(production: Tables, shadow: Tables) -> RouteComparison:
     """Every prefix of every node that both sides know."""
     ignored: Counter[str] = Counter()
+    families = frozenset(production.families) & frozenset(shadow.families)
     compared = equal = nodes = 0
     differences: list[RouteDifference] = []
     unread: list[str] = []
@@ -42,8 +53,8 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
             unread.append(node)
             continue
         nodes += 1
-        ours = _relevant(real, production, ignored)
-        theirs = _relevant(copy, shadow, Counter())
+        ours = _relevant(node, real, production, families, ignored)
+        theirs = _relevant(node, copy, shadow, families, Counter())
         for prefix in sorted(ours.keys() | theirs.keys(), key=_numeric):
             compared += 1
             difference = _difference(node, prefix, ours.get(prefix), theirs.get(prefix))
@@ -61,6 +72,82 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
         only_production=tuple(sorted(production.routes.keys() - shadow.routes.keys())),
         only_shadow=tuple(sorted(shadow.routes.keys() - production.routes.keys())),
     )
+
+
+def compare_own(production: Tables, shadow: Tables) -> tuple[int, tuple[RouteDifference, ...]]:
+    """The addresses that production's nodes call their own: how many, and those that the shadow's kernel has not so.
+
+    The shadow may have more: not every device lists those of its loopbacks.
+    """
+    count = 0
+    differences: list[RouteDifference] = []
+    for node in sorted(production.own.keys() & shadow.own.keys()):
+        have = {route.prefix: route for route in shadow.own[node]}
+        for real in production.own[node]:
+            if _managed(node, real, production):
+                continue
+            count += 1
+            copy = have.get(real.prefix)
+            if copy is None or copy.next_hops != real.next_hops:
+                differences.append(
+                    RouteDifference(
+                        node=node, prefix=real.prefix, kind="own-address", production=real, shadow=copy
+                    )
+                )
+    return count, tuple(differences)
+
+
+def compare_sessions(
+    production: Tables, shadow: Tables, asked: Collection[tuple[str, str]]
+) -> tuple[int, tuple[SessionDifference, ...], tuple[Adjacency, ...]]:
+    """Sessions of the (node, kind) pairs that were asked for: how many, the differences, and what is stuck alike.
+
+    States are compared by what they mean: BGP is established or not; OSPF's ExStart and Exchange are one, because a
+    neighbour that is stuck there moves between the two. Which router is DR depends on who came first, and is no difference.
+    """
+    real, copy = (
+        {(a.node, a.kind, a.peer, a.interface): a for a in t.adjacencies if (a.node, a.kind) in asked}
+        for t in (production, shadow)
+    )
+    differences, alike = [], []
+    keys = sorted(real.keys() | {key for key in copy if key[0] in production.routes})
+    for key in keys:
+        ours, theirs = real.get(key), copy.get(key)
+        if ours and theirs and state_class(ours) == state_class(theirs):
+            alike += [theirs] if not ours.up else []
+            continue
+        if ours is None and theirs is not None and not theirs.up:
+            continue  # a neighbour that is configured and was never heard
+        node, kind, peer, interface = key
+        differences.append(
+            SessionDifference(
+                node=node,
+                kind=kind,
+                peer=peer,
+                interface=interface,
+                production=ours.state if ours else None,
+                shadow=theirs.state if theirs else None,
+            )
+        )
+    return len(keys), tuple(differences), tuple(alike)
+
+
+def state_class(session: Adjacency) -> str:
+    """What a state means, in the same word for every vendor."""
+    if session.kind == "bgp":
+        return "established" if session.up else "down"
+    word = session.state.partition("/")[0].lower().replace("-", "")
+    return {"exstart": "exchange", "loading": "exchange", "2ways": "2way", "twoway": "2way"}.get(word, word)
+
+
+def same_ways(real: Route, copy: Route) -> bool:
+    """The same set of next hops, as far as production says where they go."""
+    if real.kind != copy.kind:
+        return False
+    if all(hop.interface for hop in real.next_hops):
+        return real.next_hops == copy.next_hops
+    said = copy.announced or copy.next_hops
+    return {hop.via for hop in real.next_hops} == {hop.via for hop in said}
 
 
 def reason(of: RouteDifference, shadow: Mapping[str, Route], sessions: Collection[Adjacency]) -> str:
@@ -125,18 +212,20 @@ def _difference(node: str, prefix: str, real: Route | None, copy: Route | None) 
         kind = "extra"
     elif real.protocol != copy.protocol:
         kind = "protocol"
-    elif (real.next_hops, real.kind) != (copy.next_hops, copy.kind):
+    elif not same_ways(real, copy):
         kind = "next-hops"
     else:
         return None
     return RouteDifference(node=node, prefix=prefix, kind=kind, production=real, shadow=copy)
 
 
-def _relevant(routes: Iterable[Route], tables: Tables, ignored: Counter[str]) -> dict[str, Route]:
+def _relevant(
+    node: str, routes: Iterable[Route], tables: Tables, families: Collection[int], ignored: Counter[str]
+) -> dict[str, Route]:
     networks = [ipaddress.ip_network(m) for m in tables.management]
     found: dict[str, Route] = {}
     for route in routes:
-        why = _ignored(route, networks, tables.management_interfaces)
+        why = _ignored(route, networks, families) or ("management" if _managed(node, route, tables) else "")
         if why:
             ignored[why] += 1
         else:
@@ -147,7 +236,7 @@ def _relevant(routes: Iterable[Route], tables: Tables, ignored: Counter[str]) ->
 def _ignored(
     route: Route,
     management: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network],
-    interfaces: frozenset[str],
+    families: Collection[int],
 ) -> str:
     if not route.selected:
         return "not selected"
@@ -156,12 +245,18 @@ def _ignored(
         return "link-local"
     if route.protocol == "local":
         return "own addresses"
-    through = {h.interface for h in route.next_hops}
-    if through and through <= interfaces:
-        return "management"
+    if prefix.version not in families:
+        return f"IPv{prefix.version} of one side only"
     if any(prefix.version == m.version and prefix.subnet_of(m) for m in management):  # type: ignore[arg-type]
         return "management"
     return ""
+
+
+def _managed(node: str, route: Route, tables: Tables) -> bool:
+    through = {h.interface for h in route.next_hops}
+    return bool(through) and all(
+        i in tables.management_interfaces or f"{node}:{i}" in tables.management_ports for i in through
+    )
 
 
 def _numeric(prefix: str) -> tuple[int, int, int]:

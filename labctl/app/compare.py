@@ -1,4 +1,5 @@
-"""`labctl compare`: does this lab route like that one? The other is a running lab, or what one routed by earlier.
+"""`labctl compare`: does this lab route like that one? The other is a running lab, what one routed by earlier, or what
+production's devices printed.
 
 Nothing is assumed of the two but that devices of the same production name are meant to be the same device.
 """
@@ -12,12 +13,13 @@ from typing import Any
 
 from labctl.analyze import routes
 from labctl.analyze.words import plural, share
-from labctl.app import kinds
+from labctl.app import kinds, recorded
 from labctl.app.graph import looks_like_a_file
 from labctl.app.kinds import Kind
 from labctl.errors import Problems, Span
+from labctl.ingest import recorded as ingest
 from labctl.linux import whole
-from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables
+from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables, SessionDifference
 from labctl.model.verdict import Verdict
 from labctl.run import observe
 from labctl.runtime.store import Instance
@@ -25,7 +27,11 @@ from labctl.schema import files
 
 
 def compare(lab: str | None, reference: str, instance: Instance) -> RouteComparison:
-    """The lab's routes against those of `reference`: a running lab's name, or a file that `save` wrote."""
+    """The lab's routes against those of `reference`: a running lab's name, a file that `save` wrote, or a snapshot
+    directory with recorded answers.
+    """
+    if ingest.is_recorded(reference):
+        return recorded.compare(recorded.read(reference), load(lab, instance))
     there = load(reference, instance)
     return routes.compare(there, load(lab, instance))
 
@@ -68,7 +74,11 @@ def verdict(comparison: RouteComparison, *, same_nodes: bool = False) -> Verdict
     A node that only one of the two has is no part of what is compared (a management station, a site that was not
     rendered), so it is told and changes no verdict; with `same_nodes` it is a difference.
     """
-    if comparison.differences or (same_nodes and (comparison.only_production or comparison.only_shadow)):
+    if (
+        comparison.differences
+        or comparison.session_differences
+        or (same_nodes and (comparison.only_production or comparison.only_shadow))
+    ):
         return Verdict.FAIL
     return Verdict.UNKNOWN if comparison.unread or not comparison.compared else Verdict.PASS
 
@@ -80,6 +90,12 @@ def summary(comparison: RouteComparison) -> str:
     else:
         equal, routes = share(comparison.equal, comparison.compared), plural(comparison.compared, "route")
         text = f"{equal} of {routes} on {plural(comparison.nodes, 'node')} equal"
+    for what, equal_ones, of in (
+        ("own addresses", comparison.own_equal, comparison.own_compared),
+        ("sessions", comparison.sessions_equal, comparison.sessions_compared),
+    ):
+        if of:
+            text += f"; {share(equal_ones, of)} of {of} {what}"
     for names, why in (
         (comparison.unread, "could not be read"),
         (comparison.only_production, "only in the reference"),
@@ -99,6 +115,13 @@ def as_json(comparison: RouteComparison, *, same_nodes: bool = False) -> dict[st
         "equal": comparison.equal,
         "nodes": comparison.nodes,
         "differences": [_difference(each) for each in comparison.differences],
+        "own_addresses": {"compared": comparison.own_compared, "equal": comparison.own_equal},
+        "sessions": {
+            "compared": comparison.sessions_compared,
+            "equal": comparison.sessions_equal,
+            "differences": [_session(each) for each in comparison.session_differences],
+            "stuck_alike": [str(each) for each in comparison.stuck_alike],
+        },
         "ignored": dict(comparison.ignored),
         "unread": list(comparison.unread),
         "only_reference": list(comparison.only_production),
@@ -114,6 +137,20 @@ def _difference(each: RouteDifference) -> dict[str, Any]:
         "reference": _route(each.production),
         "lab": _route(each.shadow),
         "reason": each.reason,
+        "rule": each.rule,
+    }
+
+
+def _session(each: SessionDifference) -> dict[str, Any]:
+    return {
+        "node": each.node,
+        "kind": each.kind,
+        "peer": each.peer,
+        "interface": each.interface,
+        "reference": each.production,
+        "lab": each.shadow,
+        "reason": each.reason,
+        "rule": each.rule,
     }
 
 

@@ -45,6 +45,7 @@ def discover(
     lint: bool = False,
     hosts: bool = False,
     explain: tuple[str, str] | None = None,
+    alone: bool = False,
     now: datetime | None = None,
     emit: Emit = ignore,
 ) -> Discovered:
@@ -52,6 +53,7 @@ def discover(
 
     lint: also look for settings that do not fit together. hosts: draw hosts that only forwarding and ARP tables know.
     explain: two ports `device:port`; why they are joined or not is found out, and nothing is written.
+    alone: what an earlier snapshot knew does not count.
     """
     asked = tuple(_port(each) for each in explain) if explain else None
     write = write and asked is None
@@ -60,7 +62,7 @@ def discover(
     path = out or os.path.join("topologies", f"{name}.yml")
     if write:
         whole.check(path)
-    earlier = _earlier(path)
+    earlier = None if alone else _earlier(path)
     inputs, passed_over = _inputs(paths)
     context = Context(
         redactor=Redactor(),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from labctl.cli import out
+
+if TYPE_CHECKING:
+    from labctl.model.routes import RouteComparison
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +22,10 @@ def compare(
     ),
     lab: str | None = out.LAB,
     reference: str | None = typer.Option(
-        None, "--with", metavar="LAB|FILE", help="What to compare with: a running lab, or a saved state."
+        None,
+        "--with",
+        metavar="LAB|FILE|SNAPSHOT",
+        help="What to compare with: a running lab, a saved state, or a snapshot directory with what production's devices printed.",
     ),
     save: str | None = typer.Option(
         None, "--save", metavar="FILE", help="Save what the lab routes by, to compare with later."
@@ -29,6 +37,7 @@ def compare(
 ) -> None:
     """Compare a lab's routes with another lab's: prefix, protocol, set of next hops; exit 1 if any differs.
 
+    Against recorded answers of production, the nodes' own addresses and the states of OSPF and BGP sessions as well.
     Nodes that only one of the two has are listed and not compared. Exit 4 if a node that both have could not be read.
     """
     from labctl.analyze.words import plural
@@ -36,7 +45,7 @@ def compare(
     from labctl.runtime.store import Instance
 
     if (reference is None) == (save is None):
-        raise typer.BadParameter("give either --with LAB|FILE or --save FILE")
+        raise typer.BadParameter("give either --with LAB|FILE|SNAPSHOT or --save FILE")
     instance = Instance.here()
     if save is not None:
         found = app.save(source or lab, save, instance)
@@ -55,6 +64,8 @@ def compare(
                 for d in comparison.differences
             ],
         )
+    if output is out.Format.TABLE:
+        _sessions(comparison)
     for names, what in (
         (comparison.unread, "could not be read in one of the two"),
         (comparison.only_production, "only in the reference, not compared"),
@@ -64,3 +75,22 @@ def compare(
             out.say(f"{what}: {', '.join(names)}")
     out.say(f"{verdict.value}: {app.summary(comparison)}")
     raise typer.Exit(verdict.exit)
+
+
+def _sessions(comparison: RouteComparison) -> None:
+    if comparison.session_differences:
+        out.print_table(
+            ("NODE", "SESSION", "REFERENCE", "LAB", "LIKELY REASON"),
+            [
+                (
+                    d.node,
+                    f"{d.kind} {d.peer} {d.interface}".rstrip(),
+                    d.production or "none",
+                    d.shadow or "none",
+                    d.reason,
+                )
+                for d in comparison.session_differences
+            ],
+        )
+    for session in comparison.stuck_alike:
+        out.say(f"not up in either: {session}")

@@ -39,9 +39,9 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_TABLE, RTA_VIA =
 IFLA_IFNAME = 3
 RTM_F_CLONED = 0x200
 RTNH_F_DEAD, RTNH_F_LINKDOWN = 0x1, 0x10
-RT_TABLE_MAIN = 254
+RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 RT_SCOPE_LINK = 253
-RTN_UNICAST = 1
+RTN_UNICAST, RTN_LOCAL = 1, 2
 KINDS = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 
 #: rtm_protocol -> FRR's name of it. 2 (the kernel) is told apart by scope: addresses make "connected".
@@ -142,6 +142,18 @@ class RouteReader:
         self._parsed = seen
         return found
 
+    def own(self) -> tuple[Route, ...]:
+        """The addresses of the namespace itself, from the local table; those of 127.0.0.0/8 and ::1 are nobody's news."""
+        names = self.interfaces()
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            request = _RTMSG.pack(family, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, 0, 0)
+            for kind, payload in self._ask(RTM_GETROUTE, request):
+                route = parse_own(payload, names) if kind == RTM_NEWROUTE else None
+                if route:
+                    found.append(route)
+        return tuple(sorted(found, key=lambda route: route.prefix))
+
     def interfaces(self) -> dict[int, str]:
         """ifindex -> name."""
         names: dict[int, str] = {}
@@ -231,6 +243,19 @@ def parse_route(payload: bytes, names: dict[int, str]) -> tuple[tuple[str, int],
         kind=KINDS.get(route_type, ""),
     )
     return (prefix, priority), route
+
+
+def parse_own(payload: bytes, names: dict[int, str]) -> Route | None:
+    """A RTM_NEWROUTE body of the local table: one address of one interface; None for broadcasts and loopback."""
+    head = _RTMSG.unpack_from(payload)
+    family, dst_len, route_type = head[0], head[1], head[7]
+    attributes = dict(_attributes(payload[_RTMSG.size :]))
+    if route_type != RTN_LOCAL or RTA_DST not in attributes:
+        return None
+    prefix = _prefix(family, dst_len, attributes[RTA_DST])
+    if ipaddress.ip_network(prefix).is_loopback:
+        return None
+    return Route(prefix=prefix, protocol="local", next_hops=frozenset(_hops(family, attributes, names, 0)))
 
 
 def _hops(family: int, attributes: dict[int, bytes], names: dict[int, str], flags: int) -> Iterator[NextHop]:

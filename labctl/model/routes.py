@@ -7,7 +7,7 @@ nexthop-group id, never looks like a difference.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -26,7 +26,10 @@ class NextHop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way to one prefix. protocol in FRR's words: "connected", "local", "static", "ospf", "bgp", "kernel", …"""
+    """One way to one prefix. protocol in FRR's words: "connected", "local", "static", "ospf", "bgp", "kernel", …
+
+    announced: the next hops as the protocol gave them, where `next_hops` are what they resolve to; empty: the same.
+    """
 
     prefix: str
     protocol: str
@@ -36,6 +39,7 @@ class Route:
     selected: bool = True
     installed: bool = True
     kind: str = ""  # "", "blackhole", "unreachable", "prohibit"
+    announced: frozenset[NextHop] = frozenset()
 
     def __str__(self) -> str:
         hops = ", ".join(str(h) for h in sorted(self.next_hops)) or self.kind or "nowhere"
@@ -97,14 +101,32 @@ class AdjacencyChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteDifference:
-    """One prefix of one node that production and shadow treat differently, and why as far as can be told."""
+    """One prefix of one node that production and shadow treat differently, and why as far as can be told.
+
+    rule: which rule of `analyze.why` gave the reason, "unexplained" if none did; empty where none was asked.
+    """
 
     node: str
     prefix: str
-    kind: str  # "missing", "extra", "protocol", "next-hops"
+    kind: str  # "missing", "extra", "protocol", "next-hops"; "own-address" for one that is not the node's
     production: Route | None
     shadow: Route | None
     reason: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDifference:
+    """A session whose state is not the same. None: the side has no such session."""
+
+    node: str
+    kind: str
+    peer: str
+    interface: str
+    production: str | None
+    shadow: str | None
+    reason: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +145,14 @@ class RouteComparison:
     nodes: int = 0
     only_production: tuple[str, ...] = ()
     only_shadow: tuple[str, ...] = ()
+    own_compared: int = 0  # addresses of the nodes themselves, where production lists them
+    own_equal: int = 0
+    sessions_compared: int = 0
+    sessions_equal: int = 0
+    session_differences: tuple[SessionDifference, ...] = ()
+    stuck_alike: tuple[
+        Adjacency, ...
+    ] = ()  # sessions of production that are not up, and are so in the shadow
 
     @property
     def share(self) -> float | None:
@@ -134,13 +164,18 @@ class RouteTables:
     """The routes of one network by node, in production's names. None for a node: it could not be asked.
 
     management: prefixes of the management network; a route whose every next hop goes through one of
-    `management_interfaces` belongs to it as well. Saved to a file it is what a later lab is compared with.
+    `management_interfaces` belongs to it as well; `management_ports` are such interfaces of single nodes (`node:port`).
+    own: the addresses of the node itself, as routes of protocol "local". families: what was asked for; of a family
+    that one side has not recorded, nothing is compared. Saved to a file it is what a later lab is compared with.
     """
 
     routes: Mapping[str, tuple[Route, ...] | None]
     management: tuple[str, ...] = ()
     management_interfaces: frozenset[str] = frozenset({"eth0"})
     adjacencies: tuple[Adjacency, ...] = ()
+    management_ports: frozenset[str] = frozenset()
+    own: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    families: tuple[int, ...] = (4, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

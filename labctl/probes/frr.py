@@ -17,15 +17,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from labctl.linux import rooted
-from labctl.model.routes import Adjacency, NextHop, Route
+from labctl.model.routes import Adjacency, Route
+from labctl.schema.frr_answers import parse_bgp_summary, parse_ospf_neighbors, parse_routes
 
 RUN_DIRS = ("/run/frr", "/var/run/frr")
-#: A neighbour's lists that are empty when the two databases agree.
-_OSPF_LISTS = (
-    "linkStateRetransmissionListCounter",
-    "linkStateRequestListCounter",
-    "databaseSummaryListCounter",
-)
 _END = 4  # an answer ends with three NUL bytes and the command's status
 
 
@@ -194,26 +189,6 @@ def _parsed(text: str | None, parse: Callable[[Any], Any]) -> Any:
     return parse(json.loads(text[start:]) if start >= 0 else {})
 
 
-def parse_ospf_neighbors(node: str, said: Mapping[str, Any]) -> tuple[Adjacency, ...]:
-    """`show ip ospf neighbor json`: router id -> list of neighbours."""
-    found = []
-    for router_id, entries in said.get("neighbors", {}).items():
-        for entry in entries:
-            state = str(entry.get("nbrState") or entry.get("state") or "")
-            found.append(
-                Adjacency(
-                    kind="ospf",
-                    node=node,
-                    peer=router_id,
-                    interface=str(entry.get("ifaceName", "")).partition(":")[0],
-                    state=state,
-                    up=state.startswith(("Full", "2-Way")),
-                    pending=sum(int(entry.get(list_, 0)) for list_ in _OSPF_LISTS),
-                )
-            )
-    return tuple(sorted(found))
-
-
 def parse_ospf6_neighbors(node: str, said: Mapping[str, Any]) -> tuple[Adjacency, ...]:
     """`show ipv6 ospf6 neighbor json`: a flat list."""
     found = []
@@ -230,16 +205,6 @@ def parse_ospf6_neighbors(node: str, said: Mapping[str, Any]) -> tuple[Adjacency
             )
         )
     return tuple(sorted(found))
-
-
-def parse_bgp_summary(node: str, said: Mapping[str, Any]) -> tuple[Adjacency, ...]:
-    """`show bgp summary json`: address family -> peers; a peer of two families is one session."""
-    found: dict[str, Adjacency] = {}
-    for family in said.values():
-        for peer, entry in (family.get("peers", {}) if isinstance(family, dict) else {}).items():
-            state = str(entry.get("state", ""))
-            found[peer] = Adjacency(kind="bgp", node=node, peer=peer, state=state, up=state == "Established")
-    return tuple(sorted(found.values()))
 
 
 def parse_ospf_interfaces(said: Mapping[str, Any]) -> tuple[float, int]:
@@ -262,41 +227,6 @@ def _sends_hellos(entry: Mapping[str, Any]) -> bool:
         and not entry.get("timerPassiveIface")
         and entry.get("ospfEnabled", True)
     )
-
-
-def parse_routes(said: Mapping[str, Any]) -> tuple[Route, ...]:
-    """`show ip route json`: prefix -> list of routes. A next hop counts when zebra has it in the kernel."""
-    found = []
-    for prefix, entries in said.items():
-        for entry in entries:
-            if entry.get("vrfName", "default") != "default":
-                continue
-            hops = entry.get("nexthops", [])
-            kinds = {str(h.get("blackholeType") or "blackhole") for h in hops if h.get("blackhole")}
-            found.append(
-                Route(
-                    prefix=str(prefix),
-                    protocol=str(entry.get("protocol", "")),
-                    next_hops=frozenset(_next_hop(h) for h in _resolved(hops)),
-                    distance=entry.get("distance"),
-                    metric=entry.get("metric"),
-                    selected=bool(entry.get("selected")),
-                    installed=bool(entry.get("installed")),
-                    kind=min(kinds, default=""),
-                )
-            )
-    return tuple(found)
-
-
-def _resolved(hops: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """The hops that are really used: a recursive one is followed by those it resolves to."""
-    active = [h for h in hops if h.get("active") and not h.get("recursive") and not h.get("blackhole")]
-    in_fib = [h for h in active if h.get("fib")]
-    return [h for h in (in_fib or active) if not h.get("duplicate")]
-
-
-def _next_hop(hop: Mapping[str, Any]) -> NextHop:
-    return NextHop(str(hop.get("ip", "")), str(hop.get("interfaceName", "")))
 
 
 _SESSIONS: Mapping[str, tuple[str, Callable[[str, Mapping[str, Any]], tuple[Adjacency, ...]]]] = {

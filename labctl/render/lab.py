@@ -8,7 +8,7 @@
     other device              labctl/host, addresses on its links, `ip route` when it starts
     management                left out: the lab has a management network of its own
 
-Names are the allocation table's. Where a lab name differs from production's, a label says so (`labctl.name` on nodes,
+Names are the allocation table's. Where a lab name differs from production's, a label says so (`labctl.name` and `labctl.lo` on nodes,
 `labctl.a` and `labctl.z` on cables), so that all output can speak production's names.
 """
 
@@ -230,7 +230,7 @@ class _Render:
             env=self._env(device.name, entry.node),
             exec=tuple(self._exec(device, config)),
             sysctls=_sysctls(config),
-            labels=_label(device.name, entry.node),
+            labels=_label(device.name, entry.node) | _lo_label(device.config),
             mgmt_ipv4=entry.mgmt_ipv4,
         )
 
@@ -296,6 +296,12 @@ def _key(port: PortId) -> tuple[str, str]:
 
 def _label(production: str, lab: str) -> dict[str, str]:
     return {} if production == lab else {"labctl.name": production}
+
+
+def _lo_label(config: DeviceConfig) -> dict[str, str]:
+    """A loopback has no cable that could carry its name."""
+    name = _lo(config)
+    return {"labctl.lo": name} if name not in ("", "lo") else {}
 
 
 def _last(choices: Sequence[tuple[str, str]], names: Sequence[str]) -> str | None:

@@ -1,7 +1,7 @@
 """Looking at a running lab: what to watch, and what its nodes route by, in production's names.
 
 A rendered lab carries the production name of every node and port that had to be renamed as a label
-(`labctl.name`, `labctl.a`, `labctl.z`); nothing else here knows where the lab came from.
+(`labctl.name`, `labctl.lo`, `labctl.a`, `labctl.z`); nothing else here knows where the lab came from.
 """
 
 from __future__ import annotations
@@ -73,18 +73,24 @@ def tables(place: LabDir) -> Tables:
     nodes, ports = node_names(lab), port_names(lab)
     watched = {each.node: each for each in targets(place)}
     routes: dict[str, tuple[Route, ...] | None] = {}
+    own: dict[str, tuple[Route, ...]] = {}
     sessions: list[Adjacency] = []
     for node in lab.nodes:
         if node.kind is not NodeKind.LINUX:
             continue
-        name = nodes[node.name]
-        said = _routes(watched.get(node.name))
-        routes[name] = None if said is None else renamed(said, ports.get(node.name, {}))
-        sessions += _sessions(name, watched.get(node.name))
+        name, real, target = nodes[node.name], ports.get(node.name, {}), watched.get(node.name)
+        said = _routes(target)
+        routes[name] = None if said is None else renamed(said, real)
+        if target is not None:
+            own[name] = renamed(_own(target), real)
+        sessions += [
+            replace(s, interface=real.get(s.interface, s.interface)) for s in _sessions(name, target)
+        ]
     return Tables(
         routes=routes,
         management=(lab.mgmt.ipv4_subnet, lab.mgmt.ipv6_subnet),
         adjacencies=tuple(sorted(sessions)),
+        own=own,
     )
 
 
@@ -95,7 +101,9 @@ def node_names(lab: LabSpec) -> dict[str, str]:
 
 def port_names(lab: LabSpec) -> dict[str, dict[str, str]]:
     """Lab node -> its interfaces that are called otherwise in production -> that name."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {
+        node.name: {"lo": node.labels["labctl.lo"]} for node in lab.nodes if "labctl.lo" in node.labels
+    }
     for cable in lab.cables:
         for key, end in (("labctl.a", cable.a), ("labctl.z", cable.z)):
             if end is not None and key in cable.labels:
@@ -126,6 +134,11 @@ def _routes(target: converge.Target | None) -> tuple[Route, ...] | None:
         return frr.routes(target.daemons)
     with RouteReader(target.netns) as reader:
         return tuple(reader.fib().values())
+
+
+def _own(target: converge.Target) -> tuple[Route, ...]:
+    with RouteReader(target.netns) as reader:
+        return reader.own()
 
 
 def _sessions(name: str, target: converge.Target | None) -> list[Adjacency]:

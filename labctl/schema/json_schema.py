@@ -243,11 +243,18 @@ def _compare() -> Schema:
         {
             "node": _TEXT,
             "prefix": _TEXT,
-            "kind": {"enum": ["missing", "extra", "protocol", "next-hops"]},
+            "kind": {"enum": ["missing", "extra", "protocol", "next-hops", "own-address"]},
             "reference": either,
             "lab": either,
             "reason": _TEXT,
+            "rule": _TEXT,
         }
+    )
+    state: Schema = {"type": ["string", "null"]}
+    texts = ("node", "kind", "peer", "interface", "reason", "rule")
+    session = _object({**dict.fromkeys(texts, _TEXT), "reference": state, "lab": state})
+    sessions = _object(
+        {"compared": _COUNT, "equal": _COUNT, "differences": _list(session), "stuck_alike": _list(_TEXT)}
     )
     return _versioned(
         {
@@ -256,6 +263,8 @@ def _compare() -> Schema:
             "equal": _COUNT,
             "nodes": _COUNT,
             "differences": _list(difference),
+            "own_addresses": _object({"compared": _COUNT, "equal": _COUNT}),
+            "sessions": sessions,
             "ignored": {"type": "object", "additionalProperties": _COUNT},
             "unread": _list(_TEXT),
             "only_reference": _list(_TEXT),

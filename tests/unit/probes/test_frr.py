@@ -4,6 +4,7 @@ import pytest
 
 from labctl.model.routes import NextHop
 from labctl.probes import frr
+from labctl.schema import frr_answers
 
 OSPF = {
     "neighbors": {
@@ -39,7 +40,7 @@ class Said:
 
 
 def test_ospf_neighbours():
-    found = frr.parse_ospf_neighbors("r1", OSPF)
+    found = frr_answers.parse_ospf_neighbors("r1", OSPF)
     assert [(a.peer, a.interface, a.state, a.up, a.pending) for a in found] == [
         ("10.255.0.2", "eth2", "Full/-", True, 0),
         ("10.255.0.2", "eth3", "ExStart/DR", False, 0),
@@ -65,7 +66,7 @@ def test_a_bgp_peer_of_two_address_families_is_one_session():
         "ipv4Unicast": {"peers": {"10.0.12.1": {"state": "Established"}, "10.9.9.9": {"state": "Active"}}},
         "ipv6Unicast": {"peers": {"10.0.12.1": {"state": "Established"}}},
     }
-    found = frr.parse_bgp_summary("r1", said)
+    found = frr_answers.parse_bgp_summary("r1", said)
     assert [(a.peer, a.state, a.up) for a in found] == [
         ("10.0.12.1", "Established", True),
         ("10.9.9.9", "Active", False),
@@ -104,7 +105,7 @@ def test_routes_follow_a_recursive_next_hop_to_what_is_in_the_kernel():
             {"protocol": "static", "selected": True, "nexthops": [{"blackhole": True, "active": True}]}
         ],
     }
-    bgp, static = frr.parse_routes(said)
+    bgp, static = frr_answers.parse_routes(said)
     assert bgp.next_hops == {NextHop("10.1.0.11", "eth2"), NextHop("10.1.0.13", "eth3")}
     assert (bgp.distance, bgp.selected, bgp.installed) == (200, True, True)
     assert (static.kind, static.next_hops) == ("blackhole", frozenset())
