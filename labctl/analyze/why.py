@@ -325,6 +325,32 @@ def _equal_cost(case: Case) -> str:
     return ""
 
 
+def _virtual(case: Case) -> str:
+    """The address of a VRRP group has an interface of its own in the lab, and so a route."""
+    address, _, length = case.of.prefix.partition("/")
+    if case.copy is None or case.copy.protocol != "connected" or length not in ("32", "128"):
+        return ""
+    config = case.known.configs.get(case.of.node)
+    for interface in config.interfaces if config else ():
+        for group in interface.virtual_routers:
+            if address in group.addresses:
+                return f"the virtual address of {interface.name} is on an interface of its own in the lab"
+    return ""
+
+
+def _aggregate(case: Case) -> str:
+    """FRR before 9.0 does not install an aggregate while a neighbour's path to it looks the same (frr pull 13564)."""
+    real, copy, config = case.real, case.copy, case.known.configs.get(case.of.node)
+    if real is None or real.kind != "blackhole" or real.protocol != "bgp" or not (config and config.bgp):
+        return ""
+    if (
+        any(a.prefix == case.of.prefix for f in config.bgp.families for a in f.aggregates)
+        and copy is not None
+    ):
+        return "FRR 8 makes no aggregate while a neighbour announces the same one"
+    return ""
+
+
 #: In this order.
 RULES: Mapping[str, Callable[[Case], str]] = {
     "management": _management,
@@ -332,6 +358,8 @@ RULES: Mapping[str, Callable[[Case], str]] = {
     "device-not-in-lab": _absent,
     "session-down": _session_down,
     "interface": _interface,
+    "virtual-address": _virtual,
+    "frr-aggregate": _aggregate,
     "host-route": _host_route,
     "line-lost": _lost_line,
     "follows": _follows,

@@ -54,7 +54,7 @@ def project(
     config = single_values(classful_sources(_with_contributors(config, notes)))
     config = _areas_by_interface(config)
     config = _with_costs(config, around.speeds_bps)
-    return _renamed(config, around.names, notes, problems)
+    return _renamed(config, around.names, problems)
 
 
 def _note(config: DeviceConfig, kind: str, text: str, where: Span) -> Note:
@@ -210,9 +210,7 @@ def area_of(interface: InterfaceConfig, process: OspfConfig) -> str | None:
 # --- names ---
 
 
-def _renamed(
-    config: DeviceConfig, names: Mapping[str, str], notes: list[Note], problems: Problems
-) -> DeviceConfig:
+def _renamed(config: DeviceConfig, names: Mapping[str, str], problems: Problems) -> DeviceConfig:
     def lab(name: str, where: Span, user: str) -> str:
         if name not in names:
             problems.add(
@@ -225,7 +223,7 @@ def _renamed(
 
     return replace(
         config,
-        interfaces=tuple(_lab_interface(i, names[i.name], config, notes) for i in config.interfaces),
+        interfaces=tuple(_lab_interface(i, names[i.name]) for i in config.interfaces),
         static_routes=tuple(
             replace(r, interface=lab(r.interface, r.where, f"the route to {r.prefix}")) if r.interface else r
             for r in config.static_routes
@@ -247,24 +245,24 @@ def _renamed(
     )
 
 
-def _lab_interface(
-    interface: InterfaceConfig, name: str, config: DeviceConfig, notes: list[Note]
-) -> InterfaceConfig:
+def _lab_interface(interface: InterfaceConfig, name: str) -> InterfaceConfig:
     said = interface.description
     if name not in (interface.name, "lo"):
         said = f"{interface.name} {said}".rstrip()
     ospf = interface.ospf
     if ospf and ospf.network_type is OspfNetworkType.LOOPBACK and name != "lo":
-        ospf = _quiet(ospf)
-        if any(not a.endswith("/32") for a in interface.ipv4):
-            text = f"{interface.name}: OSPF announces its subnet, not a host route"
-            notes.append(_note(config, "approximated", text, interface.where))
+        ospf = _quiet(ospf, interface.ipv4)
     return replace(interface, name=name, description=said, ospf=ospf)
 
 
-def _quiet(ospf: OspfInterface) -> OspfInterface:
-    """A loopback that is no loopback in the lab: no hellos. FRR announces no /32 of a point-to-point interface."""
-    return replace(ospf, network_type=OspfNetworkType.BROADCAST, passive=True)
+def _quiet(ospf: OspfInterface, addresses: Collection[str]) -> OspfInterface:
+    """A loopback that is no loopback in the lab: no hellos, and a host route whatever its mask says.
+
+    FRR announces the address of an interface alone on point-to-multipoint networks.
+    """
+    host = all(each.endswith("/32") for each in addresses)
+    kind = OspfNetworkType.BROADCAST if host else OspfNetworkType.POINT_TO_MULTIPOINT
+    return replace(ospf, network_type=kind, passive=True)
 
 
 def _lab_bgp(bgp: BgpConfig, lab: Callable[[str, Span, str], str]) -> BgpConfig:

@@ -1,4 +1,4 @@
-from labctl.analyze.routes import Tables, compare, renamed
+from labctl.analyze.routes import Tables, compare, compare_own, compare_sessions, renamed
 from labctl.model.routes import Adjacency, NextHop, Route
 
 
@@ -128,3 +128,49 @@ def test_prefixes_are_in_the_order_of_numbers():
 def test_interfaces_take_productions_names():
     (renamed_,) = renamed([route("10.9.0.0/16", "ospf", WAY1, WAY2)], {"eth1": "GigabitEthernet0/1"})
     assert renamed_.next_hops == {NextHop("10.0.12.2", "GigabitEthernet0/1"), NextHop("10.0.13.3", "eth2")}
+
+
+def test_a_device_that_names_no_interface_is_compared_by_what_the_protocol_gave():
+    real = route("10.9.0.0/16", "bgp", ("10.255.0.2", ""))
+    copy = route("10.9.0.0/16", "bgp", WAY1, announced=frozenset({NextHop("10.255.0.2")}))
+    assert compare(tables(real), tables(copy)).equal == 1
+    assert compare(tables(real), tables(route("10.9.0.0/16", "bgp", WAY1))).equal == 0
+
+
+def test_own_addresses_are_those_that_production_lists():
+    def own(*each, node="r1"):
+        return Tables(routes={node: ()}, own={node: tuple(route(p, "local", ("", i)) for p, i in each)})
+
+    real = own(("10.0.0.1/32", "eth1"), ("10.0.1.1/32", "eth2"), ("10.0.2.1/32", "eth3"))
+    count, differences = compare_own(
+        real, own(("10.0.0.1/32", "eth1"), ("10.0.1.1/32", "eth9"), ("10.3.3.3/32", "lo"))
+    )
+    assert count == 3
+    assert [(d.prefix, d.kind, d.shadow is None) for d in differences] == [
+        ("10.0.1.1/32", "own-address", False),
+        ("10.0.2.1/32", "own-address", True),
+    ]
+
+
+def test_sessions_are_compared_by_what_their_states_mean():
+    def sessions(**states):
+        up = ("FULL", "Full", "Established")
+        return Tables(
+            routes={"r1": ()},
+            adjacencies=tuple(
+                Adjacency(
+                    kind=name.partition("_")[0], node="r1", peer=name, state=state, up=state.startswith(up)
+                )
+                for name, state in states.items()
+            ),
+        )
+
+    real = sessions(
+        ospf_a="FULL/DR", ospf_b="EXSTART/BDR", ospf_c="FULL/-", bgp_a="Idle", bgp_b="Established"
+    )
+    copy = sessions(ospf_a="Full/Backup", ospf_b="Exchange/DR", bgp_a="Active", bgp_b="Connect")
+    asked = {("r1", "ospf"), ("r1", "bgp")}
+    count, differences, alike = compare_sessions(real, copy, asked)
+    assert (count, [d.peer for d in differences]) == (5, ["bgp_b", "ospf_c"])
+    assert [a.peer for a in alike] == ["bgp_a", "ospf_b"]
+    assert compare_sessions(real, copy, {("r1", "bgp")})[0] == 2

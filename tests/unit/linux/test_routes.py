@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from labctl.linux.routes import parse_route
+from labctl.linux.routes import parse_own, parse_route
 from labctl.model.routes import NextHop
 
 NAMES = {2: "eth1", 3: "eth2"}
@@ -72,3 +72,10 @@ def test_other_tables_local_addresses_and_caches_are_not_routes():
         parse_route(body(dst("10.0.0.0"), oif(2), attribute(15, struct.pack("=I", 1000)), table=0), NAMES)
         is None
     )
+
+
+def test_an_address_of_the_local_table():
+    own = parse_own(body(dst("10.0.0.1"), oif(2), length=32, table=255, protocol=2, kind=2), NAMES)
+    assert (own.prefix, own.protocol, own.next_hops) == ("10.0.0.1/32", "local", {NextHop("", "eth1")})
+    assert parse_own(body(dst("10.0.0.255"), oif(2), length=32, table=255, kind=3), NAMES) is None
+    assert parse_own(body(dst("127.0.0.1"), oif(1), length=32, table=255, kind=2), NAMES) is None

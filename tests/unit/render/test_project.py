@@ -99,14 +99,12 @@ def test_costs_follow_from_productions_speed_unless_stated():
     assert found.interfaces[2].ospf.cost == 10000
 
 
-def test_a_second_loopback_stays_quiet_and_what_changes_is_said():
+def test_a_second_loopback_stays_quiet_and_is_announced_as_a_host_route():
     found, notes = projected(config())
     lo, second = found.interfaces[:2]
     assert (lo.ospf.network_type, lo.ospf.passive) == ("loopback", False)
-    assert (second.ospf.network_type, second.ospf.passive) == ("broadcast", True)
-    assert [n.text for n in notes if n.kind == "approximated"] == [
-        "Loopback1: OSPF announces its subnet, not a host route"
-    ]
+    assert (second.ospf.network_type, second.ospf.passive) == ("point-to-multipoint", True)
+    assert [n.text for n in notes if n.kind == "approximated"] == []
 
 
 def test_areas_in_both_places_become_areas_of_interfaces():

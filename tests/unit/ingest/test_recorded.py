@@ -1,0 +1,186 @@
+"""What production's devices print, read from small answers of our own."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from labctl.ingest import recorded
+from labctl.ingest.recorded import eos, frr, ios
+from labctl.model.recorded import Recorded
+from labctl.model.routes import NextHop
+
+IOS = """\
+Codes: L - local, C - connected, S - static, R - RIP, M - mobile, B - BGP
+       i - IS-IS, su - IS-IS summary, L1 - IS-IS level-1, L2 - IS-IS level-2
+
+Gateway of last resort is 10.0.0.1 to network 0.0.0.0
+
+S*    0.0.0.0/0 [1/0] via 10.0.0.1
+      10.0.0.0/8 is variably subnetted, 6 subnets, 3 masks
+C        10.0.0.0/30 is directly connected, GigabitEthernet0/0
+L        10.0.0.2/32 is directly connected, GigabitEthernet0/0
+O E2     10.1.0.0/16 [110/20] via 10.0.0.1, 00:13:26, GigabitEthernet0/0
+                     [110/20] via 10.0.0.5, 1d02h, GigabitEthernet0/1
+O IA     10.2.0.0/16
+           [110/3] via 10.0.0.5, 00:13:26, GigabitEthernet0/1
+O        10.3.0.0/16 is a summary, 00:00:11, Null0
+B        10.4.0.0/16 [200/0] via 0.0.0.0, 00:12:22, Null0
+      172.16.0.0/24 is subnetted, 1 subnets
+D EX     172.16.5.0
+           [170/2585856] via 10.0.0.5, 13:45:04, GigabitEthernet0/1
+B     192.168.9.0/24 [20/50] via 10.0.0.1, 00:11:37
+R     10.0.0.0 [120/1] via 10.0.0.1, 00:00:02, Serial0
+
+Routing Table: BLUE
+C        10.99.0.0/30 is directly connected, GigabitEthernet0/9
+"""
+
+
+def test_ios_routes_with_their_ways_on_further_lines():
+    found = {r.prefix: r for r in ios.parse_routes(IOS)}
+    said = {
+        prefix: (r.protocol, r.kind, sorted((h.via, h.interface) for h in r.next_hops))
+        for prefix, r in found.items()
+    }
+    gi0, gi1 = "GigabitEthernet0/0", "GigabitEthernet0/1"
+    assert said == {
+        "0.0.0.0/0": ("static", "", [("10.0.0.1", "")]),
+        "10.0.0.0/30": ("connected", "", [("", gi0)]),
+        "10.0.0.2/32": ("local", "", [("", gi0)]),
+        "10.1.0.0/16": ("ospf", "", [("10.0.0.1", gi0), ("10.0.0.5", gi1)]),
+        "10.2.0.0/16": ("ospf", "", [("10.0.0.5", gi1)]),
+        "10.3.0.0/16": ("ospf", "blackhole", []),
+        "10.4.0.0/16": ("bgp", "blackhole", []),
+        "172.16.5.0/24": ("eigrp", "", [("10.0.0.5", gi1)]),
+        "192.168.9.0/24": ("bgp", "", [("10.0.0.1", "")]),
+        "10.0.0.0/24": ("rip", "", [("10.0.0.1", "Serial0")]),
+    }
+    assert (found["10.1.0.0/16"].distance, found["10.1.0.0/16"].metric) == (110, 20)
+
+
+def test_an_answer_without_a_table_has_no_routes():
+    assert ios.parse_routes("% Invalid input detected at '^' marker.\n") == ()
+
+
+def test_ios_sessions():
+    text = """\
+Neighbor ID     Pri   State           Dead Time   Address         Interface
+10.9.9.1          1   FULL/  -        00:00:36    10.0.0.1        GigabitEthernet0/0
+10.9.9.2          1   EXSTART/BDR     00:00:38    10.0.0.5        GigabitEthernet0/1
+"""
+    found = list(ios.parse_ospf_neighbors("r1", text))
+    assert [(a.peer, a.state, a.up, a.interface) for a in found] == [
+        ("10.9.9.1", "FULL/-", True, "GigabitEthernet0/0"),
+        ("10.9.9.2", "EXSTART/BDR", False, "GigabitEthernet0/1"),
+    ]
+    text = """\
+For address family: IPv4 Unicast
+BGP neighbor is 10.0.0.1,  remote AS 2, external link
+  BGP state = Established, up for 00:13:51
+BGP neighbor is 10.0.0.5,  remote AS 3, external link
+  BGP state = Idle
+For address family: VPNv4 Unicast
+BGP neighbor is 10.0.0.1,  remote AS 2, external link
+  BGP state = Established, up for 00:13:51
+"""
+    assert [(a.peer, a.up) for a in ios.parse_bgp_neighbors("r1", text)] == [
+        ("10.0.0.1", True),
+        ("10.0.0.5", False),
+    ]
+
+
+def test_ios_bgp_table_by_columns():
+    text = """\
+For address family: IPv4 Unicast
+
+BGP table version is 14, local router ID is 1.1.1.1
+Origin codes: i - IGP, e - EGP, ? - incomplete
+
+     Network          Next Hop            Metric LocPrf Weight Path
+ *>  10.1.0.0/24      0.0.0.0                  0         32768 i
+ * i 10.2.0.0/16      10.13.22.3              50    350      0 3 2 i
+ *>                   10.12.11.2                             0 2 ?
+ r>i 192.168.123.3/32 1.2.2.2                  0    100      0 i
+
+For address family: VPNv4 Unicast
+"""
+    found = list(ios.parse_bgp_table(text))
+    assert [(p.prefix, p.via, p.best, p.internal, p.metric, p.local_preference) for p in found] == [
+        ("10.1.0.0/24", "0.0.0.0", True, False, 0, None),
+        ("10.2.0.0/16", "10.13.22.3", False, True, 50, 350),
+        ("10.2.0.0/16", "10.12.11.2", True, False, None, None),
+        ("192.168.123.3/32", "1.2.2.2", True, True, 0, 100),
+    ]
+    assert [(p.weight, p.as_path, p.origin) for p in found[:3]] == [
+        (32768, (), "i"),
+        (0, ("3", "2"), "i"),
+        (0, ("2",), "?"),
+    ]
+
+
+def test_eos_in_json():
+    said = {
+        "vrfs": {
+            "default": {
+                "routes": {
+                    "10.1.0.0/24": {
+                        "routeType": "eBGP",
+                        "preference": 200,
+                        "vias": [{"interface": "Ethernet1", "nexthopAddr": "10.0.0.1"}],
+                    },
+                    "10.2.0.0/24": {"routeType": "static", "routeAction": "drop", "vias": []},
+                }
+            },
+            "BLUE": {"routes": {"10.9.0.0/24": {"routeType": "connected", "vias": []}}},
+        }
+    }
+    found = eos.read_routes("r1", json.dumps(said), Recorded()).routes
+    assert [(r.prefix, r.protocol, r.kind) for r in found] == [
+        ("10.1.0.0/24", "bgp", ""),
+        ("10.2.0.0/24", "static", "blackhole"),
+    ]
+    assert found[0].next_hops == {NextHop("10.0.0.1", "Ethernet1")}
+    assert eos.read_routes("r1", "% Unavailable command", Recorded()).routes is None
+
+
+def test_frr_with_slashes_escaped_twice():
+    hop = {"fib": True, "active": True, "ip": "10.0.0.1", "interfaceName": "swp1"}
+    said = json.dumps({"10.1.0.0\\/24": [{"protocol": "bgp", "selected": True, "nexthops": [hop]}]})
+    (found,) = frr.read_routes("r1", said, Recorded()).routes
+    assert (found.prefix, found.protocol, found.next_hops) == (
+        "10.1.0.0/24",
+        "bgp",
+        {NextHop("10.0.0.1", "swp1")},
+    )
+
+
+def test_a_snapshot_directory(tmp_path):
+    for name in ("configs", "show/r1", "show/r2"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "show/r1/show_ip_route.txt").write_text(IOS)
+    (tmp_path / "show/r2/show_route.txt").write_text("inet.0: 3 destinations")
+    (tmp_path / "show/hosts.txt").write_text("")
+    found = recorded.read(str(tmp_path))
+    assert {name: said.routes is not None for name, said in found.items()} == {"r1": True, "r2": False}
+    assert recorded.is_recorded(str(tmp_path))
+    assert not recorded.is_recorded(str(tmp_path / "show"))
+
+
+CORPUS = Path(os.environ.get("LABCTL_CORPUS", "../shared/corpus")) / "lab-validation"
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS} (LABCTL_CORPUS)")
+def test_the_recorded_routes_of_thirteen_routers():
+    routes = [r for said in recorded.read(str(CORPUS / "ios_example_network")).values() for r in said.routes]
+    kinds = [r.protocol for r in routes]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "ospf": 141,
+        "bgp": 73,
+        "connected": 71,
+        "local": 45,
+        "static": 10,
+    }
+    assert all(r.next_hops or r.kind for r in routes)
