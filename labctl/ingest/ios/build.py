@@ -1,7 +1,9 @@
 """IOS's defaults, and what IOS makes of the whole file.
 
-The numbers are Cisco's documented defaults. Seen on recorded routers: an undefined route-map at a peer denies
-everything; an undefined list in a condition lets the condition hold.
+Where they come from. *Recorded*, in the state of real routers that the corpus holds: an undefined route-map at a peer
+denies everything; a peer's timers (60 and 180 s) and its advertisement interval (30 s outside, 0 inside). *Documented*
+by Cisco, and not contradicted by what was recorded: all other numbers. *Assumed*, from documentation and from what
+users tell, and in no recording here: an undefined list lets all through, at a peer and in a condition of a route-map.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from labctl.model.filters import NatRule, PacketFilter
 from labctl.model.policy import Action, UndefinedPolicies
 from labctl.model.routing import AreaKind, Auth, NextHopSelf, OspfConfig
 
+#: route_map is recorded, the others are assumed.
 IOS_UNDEFINED = UndefinedPolicies(
     route_map=Action.DENY,
     prefix_list=Action.PERMIT,
@@ -120,7 +123,7 @@ PEER_FAMILY: Overrides = {
 
 
 def defaults(draft: Draft) -> Defaults:
-    """IOS-XE 16 brought quicker SPF timers."""
+    """IOS-XE 16 brought quicker SPF timers (documented)."""
     delay, hold, most = (50, 200, 5000) if draft.version >= (16,) else (5000, 10000, 10000)
     return Defaults(
         dialect="ios",
@@ -203,7 +206,10 @@ def _placed(interface: InterfaceConfig, process: OspfDraft, *, bfd: bool) -> Int
 
 
 def _with_metrics(process: OspfConfig, external: int) -> OspfConfig:
-    """What is redistributed without a metric has the process' own, else 1 from BGP and the vendor's from others."""
+    """What is redistributed without a metric has the process' own, else 1 from BGP and the vendor's from others.
+
+    Documented for IOS (20). For EOS the 1 is recorded, the 10 of other sources is assumed.
+    """
 
     def metric(source: str) -> int:
         return process.default_metric or (1 if source == "bgp" else external)

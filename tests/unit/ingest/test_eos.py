@@ -1,5 +1,6 @@
 """The EOS parser: what differs from IOS, Arista's defaults as values, every line in one class."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, Span
+from labctl.ingest.draft import Draft
 from labctl.ingest.eos import is_eos, parse
+from labctl.ingest.eos.build import defaults
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import recognise
 from labctl.model.account import LineClass
@@ -251,3 +254,26 @@ def test_every_line_of_a_recorded_network_is_modelled(lab):
         if is_eos(path.read_bytes()[:4096]):
             found = parse(path.read_text(), file=str(path), device=path.parent.name, redactor=Redactor())
             assert found.account.of(LineClass.UNKNOWN, LineClass.UNSUPPORTED, LineClass.APPROXIMATED) == ()
+
+
+@pytest.mark.corpus
+def test_the_defaults_that_are_said_to_be_recorded_are():
+    """On the switches of the corpus: distance, cost, metric of BGP's routes in OSPF, several paths from a peer."""
+    labs = CORPUS / "lab-validation"
+    tables = [json.loads(p.read_text()) for p in labs.glob("eos_*/show/*/show_ip_route_vrf_all*json*")]
+    if not tables:
+        pytest.skip(f"no corpus at {CORPUS}")
+    routes = [r for t in tables for v in t["vrfs"].values() for r in v["routes"].values()]
+    default = defaults(Draft(file="r", device="r", redactor=Redactor(), where=Span("r")))
+    bgp = {r["routeType"]: r["preference"] for r in routes if r["routeType"] in ("eBGP", "iBGP")}
+    assert bgp == {
+        "eBGP": default.bgp_family["distance_ebgp"],
+        "iBGP": default.bgp_family["distance_ibgp"],
+    }
+    texts = [p.read_text() for p in labs.glob("eos_ospf_bgp/show/np0*/show_ip_route_vrf_all.txt")]
+    beyond_ios = default.ospf_interface["cost"] + 1  # whose Gigabit Ethernet costs 1
+    assert all(f"[110/{beyond_ios}] via" in text for text in texts)
+    assert any("O E2     10.203.0.0/16 [110/1]" in text for text in texts)
+    peers = [p.read_text() for p in labs.glob("eos_*/show/*/show_ip_bgp_neighbors_vrf_all.txt")]
+    assert all("Additional-paths recv capability:" in text for text in peers if "BGP neighbor is" in text)
+    assert default.peer_family["addpath_receive"] is True

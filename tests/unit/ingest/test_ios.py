@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labctl.errors import LabctlError
 from labctl.ingest.ios import is_ios, parse
+from labctl.ingest.ios.build import EXTERNAL_PEER, PEER
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import recognise
 from labctl.model.account import LineClass
@@ -479,3 +480,31 @@ def test_every_line_of_a_recorded_network_is_understood(lab):
         assert found.account.of(LineClass.UNKNOWN) == ()
         lost += found.account.of(LineClass.UNSUPPORTED)
     assert len(lost) == LABS[lab], lost
+
+
+@pytest.mark.corpus
+def test_the_defaults_that_are_said_to_be_recorded_are():
+    """A peer's timers and advertisement interval."""
+    shown = [
+        path.read_text()
+        for lab in ("iosxe_undefined_route_map", "ios_ibgp_split_horizon")
+        for path in CORPUS.glob(f"lab-validation/{lab}/show/*/show_ip_bgp_all_neighbor*.txt")
+    ]
+    if not shown:
+        pytest.skip(f"no corpus at {CORPUS}")
+    found = {
+        (which, int(seconds))
+        for text in shown
+        for which, seconds in re.findall(
+            r"BGP neighbor is .*(external|internal) link(?s:.*?)time between advertisement runs is (\d+) seconds",
+            text,
+        )
+    }
+    assert found == {
+        ("internal", PEER["advertisement_interval_s"]),
+        ("external", EXTERNAL_PEER["advertisement_interval_s"]),
+    }
+    timers = {
+        t for text in shown for t in re.findall(r"hold time is (\d+), keepalive interval is (\d+)", text)
+    }
+    assert timers == {(str(PEER["hold_s"]), str(PEER["keepalive_s"]))}
