@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labctl.agent import guarded
-from labctl.app.images import shipped
+from labctl.app.images import check_place, shipped
 from labctl.linux import trial
 from labctl.linux.trial import Tried
 from labctl.model.event import Emit, Event, ignore
@@ -169,6 +169,15 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             apart=False,
         ),
         _Item(
+            name="image directory",
+            why="where LABCTL_IMAGES says that images are; containers stand on it",
+            fix="LABCTL_IMAGES=/a/path/without/comma/colon/backslash labctl doctor",
+            work=lambda: _image_place(store),
+            needed_for=runc,
+            needs_root=False,
+            apart=False,
+        ),
+        _Item(
             name="images",
             why="what nodes run",
             fix=fix_images,
@@ -229,6 +238,11 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             apart=False,
         ),
     ]
+
+
+def _image_place(store: ImageStore) -> str:
+    check_place()
+    return store.root
 
 
 def _images(missing: list[str], count: int) -> str:

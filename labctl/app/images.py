@@ -31,7 +31,7 @@ def shipped() -> dict[str, str]:
 def check_place() -> None:
     """`bad-value` if LABCTL_IMAGES names a directory that no container can stand on."""
     place = os.environ.get("LABCTL_IMAGES", "")
-    if any(char in os.path.realpath(place) for char in ",:\\"):
+    if place and any(char in os.path.realpath(place) for char in ",:\\"):
         raise LabctlError(
             "bad-value",
             f"images cannot be kept in {place}: overlayfs takes no path with `,`, `:` or a backslash",

@@ -25,6 +25,7 @@ NEEDED = {
     "control groups",
     "runc",
     "buildah",
+    "image directory",
     "disk",
 }
 
@@ -86,6 +87,26 @@ def test_each_thing_that_is_missing_has_a_command(tmp_path):
     assert not found["images"]["needed"], "they can be built"
     assert all(check["fix"] for check in found.values() if not check["ok"])
     assert all(check["fix"] is None for check in found.values() if check["ok"])
+
+
+def test_a_directory_of_images_that_no_container_can_stand_on(tmp_path):
+    here = tmp_path / "a,b"
+    here.mkdir()
+    code, found = checks(LABCTL_STATE=str(tmp_path / "state"), LABCTL_IMAGES=str(here))
+    assert code == 6
+    assert found["image directory"]["needed"]
+    assert not found["image directory"]["ok"]
+    assert f"{here}: overlayfs takes no path with `,`, `:` or a backslash" in found["image directory"]["said"]
+    assert found["image directory"]["fix"].startswith("LABCTL_IMAGES=")
+
+
+def test_without_a_directory_of_images_where_we_are_does_not_matter(tmp_path, monkeypatch):
+    (tmp_path / "a,b").mkdir()
+    monkeypatch.chdir(tmp_path / "a,b")
+    monkeypatch.delenv("LABCTL_IMAGES", raising=False)
+    _, found = checks(LABCTL_STATE=str(tmp_path / "state"))
+    assert found["image directory"]["ok"]
+    assert found["image directory"]["said"] == str(tmp_path / "state" / "images")
 
 
 def test_the_table_says_it_in_words(tmp_path):
