@@ -155,6 +155,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "A name has a meaning of its own and cannot be given to something else.",
     ),
+    "system-refused": (
+        Exit.CANNOT,
+        "The operating system refuses a path or a resource: not allowed, in use, gone, run out.",
+    ),
     "tool-missing": (Exit.CANNOT, "A program that labctl runs is not installed; the hint installs it."),
     "undefined-interface": (
         Exit.BAD_INPUT,

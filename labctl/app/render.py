@@ -166,11 +166,11 @@ def _write(
     manifest = Manifest(
         lab=name, files={path: _digest(text.encode()) for path, text in sorted(texts.items())}
     )
-    for path, text in {**changed, manifest_path: files.dump(manifest)}.items():
-        whole.write(os.path.join(directory, path), text.encode())
-    for path in stale:
+    for path in stale:  # first: what cannot be removed is still in the manifest the next time
         os.unlink(os.path.join(directory, path))
         _prune(os.path.join(directory, os.path.dirname(path)))
+    for path, text in {**changed, manifest_path: files.dump(manifest)}.items():
+        whole.write(os.path.join(directory, path), text.encode())
     return tuple(sorted(changed)), tuple(sorted(stale))
 
 

@@ -7,7 +7,6 @@ and become the exit status (labctl.errors.Exit). A verb that is not built yet is
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import NoReturn
 import typer
 
 from labctl import __version__
+from labctl.cli.system import refused
 from labctl.cli.variables import Verbs
 from labctl.errors import Exit, LabctlError, render
 
@@ -42,9 +42,6 @@ VERBS: tuple[str, ...] = (
     "doctor",
     "schema",
 )
-
-#: A full or read-only file system is the machine's, not a bug of labctl.
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class _InOrder(Verbs):
@@ -97,18 +94,13 @@ def run(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(Exit.PASS)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        known = refused(error)
+        if known is None:
             _bug()
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), 1
-        )  # what is still to be printed is not tried again at the end
-        full = LabctlError(
-            "cannot-write",
-            f"cannot write {error.filename or 'what was asked for'}: {(error.strerror or '').lower()}",
-            hint="make room on that file system, then repeat",
-        )
-        print(render(full), file=sys.stderr)
-        sys.exit(full.exit)
+        if known.code == "cannot-write":  # what is still to be printed is not tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print(render(known), file=sys.stderr)
+        sys.exit(known.exit)
     except Exception:  # noqa: BLE001  (the last line of defence: saved, named, exit 70)
         _bug()
 
