@@ -162,6 +162,8 @@ def _protocol(case: Case) -> str:
     known, prefix = case.known, case.of.prefix
     if case.real and case.real.protocol not in _EMULATED:
         return f"{case.real.protocol.upper()} is not emulated"
+    if case.real and case.real.protocol in ("connected", "static", "local"):
+        return ""
     if case.copy is None or case.of.kind == "next-hops":
         for node in known.production.routes:
             there = known.route(known.production, node, prefix)
@@ -338,6 +340,14 @@ def _virtual(case: Case) -> str:
     return ""
 
 
+def _own_host(case: Case) -> str:
+    """A loopback beside the first is point-to-multipoint in the lab, so OSPF has a way to the node's own address."""
+    if case.real is None and case.copy is not None and case.copy.protocol == "ospf":
+        if any(r.prefix == case.of.prefix for r in case.known.shadow.own.get(case.of.node, ())):
+            return "the node's own address, which OSPF in the lab has a route to as well; nothing is forwarded by it"
+    return ""
+
+
 def _aggregate(case: Case) -> str:
     """FRR before 9.0 does not install an aggregate while a neighbour's path to it looks the same (frr pull 13564)."""
     real, copy, config = case.real, case.copy, case.known.configs.get(case.of.node)
@@ -359,6 +369,7 @@ RULES: Mapping[str, Callable[[Case], str]] = {
     "session-down": _session_down,
     "interface": _interface,
     "virtual-address": _virtual,
+    "own-address": _own_host,
     "frr-aggregate": _aggregate,
     "host-route": _host_route,
     "line-lost": _lost_line,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from labctl import names
-from labctl.app import kinds
+from labctl.app import fidelity, kinds
 from labctl.app.discovered import Discovered, FileCount
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
@@ -63,6 +63,7 @@ def discover(
     if write:
         whole.check(path)
     earlier = None if alone else _earlier(path)
+    accounts_before = fidelity.earlier(path) if write else None
     inputs, passed_over = _inputs(paths)
     context = Context(
         redactor=Redactor(),
@@ -98,6 +99,8 @@ def discover(
     snapshot, gone = _snapshot(topology, stale, reading, earlier)
     if write:
         whole.write(path, files.dump_snapshot(snapshot).encode())
+        mine = fidelity.by_device(snapshot, reading.accounts)
+        fidelity.save(path, fidelity.kept(mine, snapshot, accounts_before))
     return Discovered(
         snapshot=snapshot,
         path=path if write else None,

@@ -20,6 +20,7 @@ from labctl.schema import infile, yaml
 class Kind(StrEnum):
     """The values of labctl's own kinds are what stands behind `kind:` in the file."""
 
+    ACCOUNT = "fidelity-account"
     ALLOCATION = "allocation-table"
     CAMPAIGN = "campaign"
     CAMPAIGN_REPORT = "campaign-report"
@@ -44,6 +45,10 @@ class Kind(StrEnum):
 
 #: What it is called, and what to do with it.
 _SAID: Mapping[Kind, tuple[str, str]] = {
+    Kind.ACCOUNT: (
+        "the account of a snapshot's configuration lines",
+        "`labctl render` of the snapshot beside it prints it",
+    ),
     Kind.ALLOCATION: ("the table of names of a rendered lab", "the lab file beside it is what is deployed"),
     Kind.CAMPAIGN: ("a campaign", "`labctl campaign {file}` plays it on a lab"),
     Kind.CAMPAIGN_REPORT: (

@@ -7,16 +7,19 @@ management, which addresses are whose, and what no lab will have. Nothing is wri
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from labctl.analyze import routes, why
 from labctl.app.discover import discover
+from labctl.app.fidelity import by_device
 from labctl.ingest import recorded
-from labctl.model.account import ConfigAccount, merged
+from labctl.model.account import ConfigAccount
 from labctl.model.recorded import Recorded
 from labctl.model.routes import Route, RouteComparison, RouteTables
 from labctl.model.snapshot import Snapshot
+from labctl.render.account import with_losses
+from labctl.render.lab import RenderOptions, allocation, render_lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +103,11 @@ def _names(path: str, snapshot: Snapshot) -> dict[str, str]:
     return found
 
 
-def _accounts(snapshot: Snapshot, accounts: tuple[ConfigAccount, ...]) -> dict[str, ConfigAccount]:
-    """Each account under the name of its device."""
-    owner = {config.where.file: name for name, config in snapshot.configs.items()}
-    parts: dict[str, list[ConfigAccount]] = {}
-    for account in accounts:
-        file = account.lines[0].where.file if account.lines else ""
-        parts.setdefault(owner.get(file, account.device), []).append(account)
-    return {name: merged(name, each) for name, each in parts.items()}
+def _accounts(snapshot: Snapshot, accounts: Iterable[ConfigAccount]) -> dict[str, ConfigAccount]:
+    """By device, with what a lab of it could not take along."""
+    options = RenderOptions(name="compare", directory="/", lenient=True)
+    notes = render_lab(snapshot, allocation(snapshot, options, None), options).notes
+    return with_losses(by_device(snapshot, accounts), notes)
 
 
 def _own(said: Recorded) -> tuple[Route, ...]:

@@ -4,6 +4,7 @@
     <name>/<node>/frr.conf     with `daemons` beside it
     <name>.alloc.yml           which lab name stands for which production name; read before, kept for ever
     <name>/rendered.yml        which files are ours, and what we wrote into them
+    DIR/<device>.txt           on request: each configuration line with what became of it
 
 Everything is computed and checked by FRR before the first byte is written. The same input gives the same bytes. A file
 that is not ours, or that somebody has edited since, is left alone unless `force`.
@@ -16,13 +17,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labctl.app import kinds
+from labctl.app import fidelity, kinds
+from labctl.app.fidelity import Fidelity
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
 from labctl.linux import whole
+from labctl.model.account import FidelityAccount
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec
 from labctl.model.snapshot import Snapshot
+from labctl.model.verdict import Verdict
 from labctl.names import LAB
 from labctl.render.allocation import AllocationTable
 from labctl.render.lab import RenderedLab, RenderOptions, allocation, render_lab
@@ -35,7 +39,10 @@ from labctl.schema import clab_out, files, infile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """out: a directory, or the lab file (`*.yml`); empty: beside the snapshot. name: of the lab, else the topology's."""
+    """out: a directory, or the lab file (`*.yml`); empty: beside the snapshot. name: of the lab, else the topology's.
+
+    least: the fidelity (0..1) below which nothing is written. annotated: a directory for annotated configurations.
+    """
 
     file: str
     out: str = ""
@@ -46,6 +53,8 @@ class Request:
     lenient: bool = False
     force: bool = False
     dry_run: bool = False
+    least: float | None = None
+    annotated: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +76,31 @@ class Result:
     removed: tuple[str, ...]
     notes: tuple[Note, ...]
     checked_by: str
+    fidelity: Fidelity
+    gate: Verdict = Verdict.PASS
 
 
 def render(request: Request, emit: Emit = ignore, *, instance: Instance | None = None) -> Result:
     """Read the snapshot, render, check, write."""
     kinds.need(request.file, "render", Kind.SNAPSHOT)
-    return render_snapshot(files.load_snapshot(request.file), request, emit, instance=instance)
+    snapshot, accounts = files.load_snapshot(request.file), fidelity.load(request.file)
+    return render_snapshot(snapshot, request, emit, instance=instance, accounts=accounts)
 
 
 def render_snapshot(
-    snapshot: Snapshot, request: Request, emit: Emit = ignore, *, instance: Instance | None = None
+    snapshot: Snapshot,
+    request: Request,
+    emit: Emit = ignore,
+    *,
+    instance: Instance | None = None,
+    accounts: FidelityAccount | None = None,
 ) -> Result:
     """The same for a snapshot in memory; `request.file` says where it would be."""
     directory, lab_file, name = _place(request, snapshot)
     if not request.dry_run:
         whole.check_directory(directory)
+        if request.annotated:
+            fidelity.check_annotated(request.annotated, force=request.force)
     options = RenderOptions(
         name=name,
         directory=directory,
@@ -101,7 +120,11 @@ def render_snapshot(
     checked_by = _check(rendered, directory, options.router_image, instance or Instance.here(), emit)
     texts = {os.path.relpath(lab_file, directory): clab_out.dump(rendered.spec, relative_to=directory)}
     texts |= {f"{name}.alloc.yml": files.dump(table), **rendered.files}
-    written, removed = _write(directory, name, texts, request)
+    told = fidelity.fidelity(snapshot, accounts, rendered.notes, table.devices)
+    gate = Verdict.PASS if request.least is None else fidelity.gate(told, request.least)
+    written, removed = _write(directory, name, texts, request) if gate is Verdict.PASS else ((), ())
+    if request.annotated and gate is Verdict.PASS and not request.dry_run:
+        fidelity.write_annotated(request.annotated, told)
     return Result(
         lab=rendered.spec,
         file=lab_file,
@@ -110,6 +133,8 @@ def render_snapshot(
         removed=removed,
         notes=rendered.notes,
         checked_by=checked_by,
+        fidelity=told,
+        gate=gate,
     )
 
 

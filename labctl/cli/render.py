@@ -12,6 +12,8 @@ from labctl.errors import LabctlError, Span
 if TYPE_CHECKING:
     from labctl.app.render import Result
 
+MAX_LOST = 20
+
 
 def register(app: typer.Typer) -> None:
     app.command(name="render")(render)
@@ -40,12 +42,26 @@ def render(
         False, "--lenient", help="Report lines that use unknown interfaces, do not refuse."
     ),
     force: bool = typer.Option(False, "--force", help="Overwrite files that labctl did not write."),
+    min_fidelity: str | None = typer.Option(
+        None,
+        "--min-fidelity",
+        metavar="PERCENT",
+        help="Exit 1 and write nothing if less of the configuration lines is in the lab (like 90%).",
+    ),
+    annotated: str = typer.Option(
+        "", "--annotated", metavar="DIR", help="Write each configuration with what became of every line."
+    ),
     dry_run: bool = out.DRY_RUN,
     output: out.Format = out.FORMAT,
 ) -> None:
-    """Write the lab of a network: containerlab file, frr.conf of each router, allocation table."""
+    """Write the lab of a network: containerlab file, frr.conf of each router, allocation table.
+
+    Prints what became of the configurations' lines: how many are in the lab, and those that are not, the widest blast
+    radius first (how many other devices are reached through what the line touches).
+    """
     from labctl import names
     from labctl.app import render as app
+    from labctl.model.verdict import Verdict
 
     if name:
         with out.reading("--name"):
@@ -62,6 +78,8 @@ def render(
         lenient=lenient,
         force=force,
         dry_run=dry_run,
+        least=_share(min_fidelity) if min_fidelity is not None else None,
+        annotated=annotated,
     )
     progress = out.Progress()
     try:
@@ -72,9 +90,15 @@ def render(
         out.print_json(as_json(result))
     else:
         _show(result, dry_run=dry_run)
+    if result.gate is not Verdict.PASS:
+        told = _percent(result.fidelity.score)
+        out.say(f"{result.gate.value}: fidelity {told}, and {min_fidelity} is asked for; nothing is written")
+        raise typer.Exit(result.gate.exit)
 
 
 def as_json(result: Result) -> dict[str, Any]:
+    from labctl.app import fidelity
+
     return {
         "version": 1,
         "lab": result.lab.name,
@@ -87,6 +111,8 @@ def as_json(result: Result) -> dict[str, Any]:
         "notes": [
             {"kind": n.kind, "device": n.device, "text": n.text, "where": str(n.where)} for n in result.notes
         ],
+        "fidelity": fidelity.as_json(result.fidelity),
+        "verdict": result.gate.value,
     }
 
 
@@ -94,8 +120,59 @@ def _show(result: Result, *, dry_run: bool) -> None:
     rows = [(n.kind, n.device, n.text, n.where) for n in result.notes]
     if rows:
         out.print_table(("NOTE", "DEVICE", "WHAT", "WHERE"), rows)
+    _account(result)
     changed = f"{len(result.written)} files {'would change' if dry_run else 'written'}"
     out.say(f"{result.file}: {len(result.lab.nodes)} nodes, {len(result.lab.cables)} cables; {changed}")
+
+
+def _account(result: Result) -> None:
+    """Lines by class and device, then those that are lost."""
+    from labctl.model.account import LineClass, counts, score
+
+    found = result.fidelity
+    if found.accounts:
+        rows = [
+            (name, *(counts(a.lines)[c] for c in LineClass), _percent(score(counts(a.lines))))
+            for name, a in found.accounts.items()
+        ]
+        total = ("all", *found.counts.values(), _percent(found.score))
+        header = ("DEVICE", *(c.value.upper() for c in LineClass), "FIDELITY")
+        out.print_table(header, [*rows, total] if len(rows) > 1 else rows)
+    if found.lost:
+        shown = found.lost[:MAX_LOST]
+        out.print_table(
+            ("RADIUS", "DEVICE", "LOST LINE", "CLASS", "WHY", "WHERE"),
+            [(len(e.reaches), e.device, e.line.text, e.line.cls, e.line.rule, e.line.where) for e in shown],
+        )
+        if len(found.lost) > MAX_LOST:
+            out.say(
+                f"{len(found.lost) - MAX_LOST} more lost lines: --format json or --annotated has them all"
+            )
+    if found.unaccounted:
+        out.say(
+            f"no account of the configuration lines of {', '.join(found.unaccounted)}: discover them again"
+        )
+
+
+def _percent(value: float | None) -> str:
+    """Rounded down: 100 % only when nothing is lost."""
+    return "unknown" if value is None else f"{int(value * 1000) / 10:g} %"
+
+
+def _share(text: str) -> float:
+    number = text.strip().removesuffix("%").strip()
+    try:
+        value = float(number) / 100
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise LabctlError(
+            "bad-option",
+            f"{text!r} is no share of the lines",
+            where=Span("--min-fidelity"),
+            hint="write it like `--min-fidelity 90%`",
+        )
+    return value
 
 
 def _check_subnet(text: str) -> None:

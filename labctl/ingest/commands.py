@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from labctl.errors import LabctlError, Span
@@ -144,14 +144,18 @@ def _take(line: str, indented: bool, stack: list[Commands], draft: Draft) -> Acc
         if found is None:
             if indented and (swallowed := stack[depth].swallow):
                 return AccountedLine(
-                    where=draft.where, text=plain(line), cls=swallowed, rule=stack[depth].name
+                    where=draft.where,
+                    text=plain(line),
+                    cls=swallowed,
+                    rule=stack[depth].name,
+                    depth=depth,
                 )
             continue
         del stack[depth + 1 :]
         opened, accounted = take(line, *found, draft)
         if opened:
             stack.append(opened)
-        return accounted
+        return replace(accounted, depth=depth)
     return AccountedLine(where=draft.where, text=plain(line), cls=LineClass.UNKNOWN)
 
 

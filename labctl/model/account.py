@@ -6,8 +6,8 @@ taken out of it before it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Span
@@ -24,12 +24,16 @@ class LineClass(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountedLine:
-    """rule: for all lines but modelled and unknown ones, the kebab-case name of the reason."""
+    """rule: for all lines but modelled and unknown ones, the kebab-case name of the reason; the renderer gives a sentence.
+
+    depth: how many lines above it the line belongs to; its block is headed by the last line before it that has less.
+    """
 
     where: Span
     text: str
     cls: LineClass
     rule: str = ""
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,32 @@ class ConfigAccount:
 
     def of(self, *classes: LineClass) -> tuple[AccountedLine, ...]:
         return tuple(line for line in self.lines if line.cls in classes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FidelityAccount:
+    """The accounts of all devices of a snapshot, in a file beside it."""
+
+    devices: Mapping[str, ConfigAccount] = field(default_factory=dict)
+
+
+def counts(lines: Iterable[AccountedLine]) -> dict[LineClass, int]:
+    """How many lines of each class, all six of them."""
+    found = dict.fromkeys(LineClass, 0)
+    for line in lines:
+        found[line.cls] += 1
+    return found
+
+
+def score(found: Mapping[LineClass, int]) -> float | None:
+    """The share of the lines that matter whose meaning the lab has; None if none matters.
+
+    A line that states a default means what it means in the lab, too, so it counts as modelled; an approximated one does
+    not, whatever it is approximated by.
+    """
+    matter = sum(found.values()) - found[LineClass.IRRELEVANT]
+    kept = found[LineClass.MODELLED] + found[LineClass.DEFAULTED]
+    return kept / matter if matter else None
 
 
 def merged(device: str, accounts: Iterable[ConfigAccount]) -> ConfigAccount:

@@ -467,6 +467,30 @@ def _fault_list() -> Schema:
     return _versioned({"lab": _TEXT, "faults": _list(fault)})
 
 
+def _fidelity() -> Schema:
+    classes = ("modelled", "defaulted", "approximated", "irrelevant", "unsupported", "unknown")
+    share: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    numbers = _object(dict.fromkeys(classes, _COUNT))
+    lost = _object(
+        {
+            **dict.fromkeys(("device", "where", "text", "rule"), _TEXT),
+            "class": {"enum": list(classes)},
+            "blast_radius": _COUNT,
+            "reaches": _list(_TEXT),
+        }
+    )
+    device = _object({"device": _TEXT, "score": share, "counts": numbers})
+    return _object(
+        {
+            "score": share,
+            "counts": numbers,
+            "devices": _list(device),
+            "lost": _list(lost),
+            "unaccounted": _list(_TEXT),
+        }
+    )
+
+
 def _render() -> Schema:
     return _versioned(
         {
@@ -478,6 +502,8 @@ def _render() -> Schema:
             "nodes": _list(_object({"name": _TEXT, "kind": _TEXT, "image": _TEXT_OR_NULL})),
             "cables": _list(_TEXT),
             "notes": _list(_object({"kind": _TEXT, "device": _TEXT, "text": _TEXT, "where": _TEXT})),
+            "fidelity": _fidelity(),
+            "verdict": {"enum": ["PASS", "FAIL", "UNKNOWN"]},
         }
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from labctl.errors import Span
@@ -43,6 +43,7 @@ class _Walk:
         self._lines = [line.rstrip("\r") for line in text.split("\n")]
         self._flat = not any(line[:1] in " \t" and line.strip() for line in self._lines if line)
         self._stack = [_Level(top, -1)]
+        self._opened = False  # by the last line of a file without indentation
         self._draft = draft
 
     def run(self) -> Iterator[AccountedLine]:
@@ -65,7 +66,11 @@ class _Walk:
                     yield from self._banner(number - 1, end)
                     number = end + 1
                     continue
-            yield self._line(line, indent)
+            yield replace(self._line(line, indent), depth=self._depth(indent))
+
+    def _depth(self, indent: int) -> int:
+        """Its indentation; in a file without any, the contexts that are open above the line."""
+        return len(self._stack) - 1 - self._opened if self._flat else indent
 
     def _banner(self, first: int, last: int) -> Iterator[AccountedLine]:
         for number in range(first, last + 1):
@@ -111,6 +116,7 @@ class _Walk:
         return accounted
 
     def _flat_line(self, line: str) -> AccountedLine:
+        self._opened = False
         for depth in range(len(self._stack) - 1, -1, -1):
             commands = self._stack[depth].commands
             found = commands.find(line) if commands else None
@@ -118,6 +124,7 @@ class _Walk:
                 del self._stack[depth + 1 :]
                 opened, accounted = take(line, *found, self._draft)
                 if opened:
+                    self._opened = True
                     self._stack.append(_Level(opened, 0))
                 return accounted
         return self._told(plain(line), LineClass.UNKNOWN, "")

@@ -95,6 +95,15 @@ def test_an_aggregate_that_a_neighbour_has_too():
     assert explained((real,), (copy,)).rule == "frr-aggregate"
 
 
+def test_a_way_to_the_nodes_own_address():
+    copy = route("10.0.12.1/32", "ospf", ("", "Loopback1"))
+    shadow = RouteTables(routes={"r1": (copy,)}, own={"r1": (replace(copy, protocol="local"),)})
+    production = RouteTables(routes={"r1": ()})
+    known = why.Known(production=production, shadow=shadow)
+    (found,) = why.explained(routes.compare(production, shadow), known).differences
+    assert found.rule == "own-address"
+
+
 def test_an_address_that_the_configuration_does_not_have():
     found = explained((route("10.7.0.0/24", "connected", ("", "GigabitEthernet0/1")),), ())
     assert (found.rule, found.reason) == (
