@@ -342,10 +342,10 @@ def _virtual(case: Case) -> str:
 
 def _own_host(case: Case) -> str:
     """A loopback beside the first is point-to-multipoint in the lab, so OSPF has a way to the node's own address."""
-    if case.real is None and case.copy is not None and case.copy.protocol == "ospf":
-        if any(r.prefix == case.of.prefix for r in case.known.shadow.own.get(case.of.node, ())):
-            return "the node's own address, which OSPF in the lab has a route to as well; nothing is forwarded by it"
-    return ""
+    own = {route.prefix for route in case.known.shadow.own.get(case.of.node, ())}
+    if case.real or case.copy is None or case.copy.protocol != "ospf" or case.of.prefix not in own:
+        return ""
+    return "the node's own address, which OSPF in the lab has a route to as well; nothing is forwarded by it"
 
 
 def _aggregate(case: Case) -> str:
