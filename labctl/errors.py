@@ -119,6 +119,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "file-not-found": (Exit.BAD_INPUT, "An input file or directory does not exist or cannot be read."),
     "file-too-large": (Exit.BAD_INPUT, "A file is larger than anything that labctl reads."),
+    "filters-not-loaded": (
+        Exit.CANNOT,
+        "A node would run without its packet filters: its image does not load them, or nft refuses them.",
+    ),
     "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
     "image-not-found": (Exit.BAD_INPUT, "An image is not on this machine and cannot be had."),

@@ -12,6 +12,7 @@ that is not ours, or that somebody has edited since, is left alone unless `force
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -30,9 +31,11 @@ from labctl.model.verdict import Verdict
 from labctl.names import LAB
 from labctl.render.allocation import AllocationTable
 from labctl.render.lab import RenderedLab, RenderOptions, allocation, render_lab
+from labctl.render.packets import TARGET as PACKETS
 from labctl.render.project import Note
 from labctl.runtime.frr_check import check_frr
 from labctl.runtime.images import ImageStore
+from labctl.runtime.packets_check import check_packets
 from labctl.runtime.store import Instance
 from labctl.schema import clab_out, files, infile
 
@@ -117,7 +120,9 @@ def render_snapshot(
             text=f"rendered {len(rendered.spec.nodes)} nodes, {len(rendered.spec.cables)} cables",
         )
     )
-    checked_by = _check(rendered, directory, options.router_image, instance or Instance.here(), emit)
+    store = ImageStore(instance or Instance.here())
+    checked_by = _check(rendered, directory, options.router_image, store, emit)
+    _check_filters(rendered, directory, store)
     texts = {os.path.relpath(lab_file, directory): clab_out.dump(rendered.spec, relative_to=directory)}
     texts |= {f"{name}.alloc.yml": files.dump(table), **rendered.files}
     told = fidelity.fidelity(snapshot, accounts, rendered.notes, table.devices)
@@ -159,19 +164,32 @@ def _known_table(directory: str, name: str) -> AllocationTable | None:
     return files.load(AllocationTable, path) if os.path.exists(path) else None
 
 
-def _check(rendered: RenderedLab, directory: str, image: str, instance: Instance, emit: Emit) -> str:
+def _check(rendered: RenderedLab, directory: str, image: str, store: ImageStore, emit: Emit) -> str:
     configs = {
         os.path.join(directory, path): text
         for path, text in rendered.files.items()
         if path in rendered.sources
     }
-    who = check_frr(configs, ImageStore(instance).find(image))
+    who = check_frr(configs, store.find(image))
     if who:
         emit(Event(kind="frr-checked", text=f"{len(configs)} configurations accepted by FRR ({who})"))
     elif configs:
         text = f"not checked by FRR: no image {image} and no vtysh here (`make images` gives the image)"
         emit(Event(kind="frr-unchecked", text=f"warning: {text}"))
     return who
+
+
+def _check_filters(rendered: RenderedLab, directory: str, store: ImageStore) -> None:
+    """Of nodes whose image is here; a deploy looks at them all."""
+    texts = {os.path.join(directory, path): text for path, text in rendered.files.items()}
+    problems = Problems()
+    for node in rendered.spec.nodes:
+        image = store.find(node.image) if node.image else None
+        for bind in node.binds if image else ():
+            if image and bind.target == PACKETS:
+                where, text = Span(bind.source), texts[bind.source]
+                problems.attempt(functools.partial(check_packets, node.name, text, image, where=where))
+    problems.stop()
 
 
 # --- writing ---

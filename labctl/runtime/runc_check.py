@@ -10,9 +10,12 @@ import shutil
 
 from labctl.errors import LabctlError, Problems
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
+from labctl.render.packets import TARGET as PACKETS
 from labctl.runtime import bundle, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.launch import RUNC
+from labctl.runtime.packets_check import check_packets
+from labctl.schema import infile
 
 
 def check(lab: LabSpec, images: ImageStore) -> None:
@@ -84,6 +87,10 @@ def _check_node(node: NodeSpec, images: ImageStore) -> None:
                 "file-not-found",
                 f"node {node.name!r}: bind source {bind.source} does not exist",
                 where=bind.where,
+            )
+        if bind.target == PACKETS:
+            check_packets(
+                node.name, infile.read(bind.source).decode(errors="replace"), image, where=bind.where
             )
 
 

@@ -1,17 +1,22 @@
 """`labctl render`: the files of a small network as goldens, stable bytes, and nobody else's files overwritten."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from labctl.app.render import Request, render, render_snapshot
 from labctl.errors import LabctlError
 from labctl.model.config import InterfaceConfig
+from labctl.model.filters import FilterEntry, PacketFilter
+from labctl.model.policy import Action
 from labctl.model.topology import Link, Role, Segment
 from labctl.names import PortId
+from labctl.runtime.images import normal
 from labctl.runtime.store import Instance
 from labctl.schema import clab, files
 
@@ -225,3 +230,34 @@ def test_a_segment_of_the_management_network_is_left_out(tmp_path, instance):
     )
     assert [n.name for n in result.lab.nodes if n.kind == "bridge"] == ["10.0.1.0-24"]
     assert "GigabitEthernet0/3" not in (tmp_path / "small" / "core-a" / "frr.conf").read_text()
+
+
+def test_filters_that_an_older_image_would_not_load_are_refused(tmp_path, instance, monkeypatch):
+    monkeypatch.setenv("LABCTL_IMAGES", str(tmp_path / "images"))
+    older(tmp_path / "images")
+    snapshot = files.load_snapshot(SMALL)
+    config = snapshot.configs["core-b"]
+    entries = (FilterEntry(seq=10, action=Action.DENY),)
+    filtered = replace(
+        config,
+        packet_filters=(PacketFilter(name="A", entries=entries),),
+        interfaces=tuple(replace(i, filter_in="A") for i in config.interfaces),
+    )
+    request = Request(file=str(SMALL), out=str(tmp_path / "out"))
+    with pytest.raises(LabctlError) as caught:
+        render_snapshot(
+            replace(snapshot, configs={**snapshot.configs, "core-b": filtered}), request, instance=instance
+        )
+    assert (caught.value.code, caught.value.hint) == ("filters-not-loaded", "make images")
+    assert str(caught.value.where) == str(tmp_path / "out/small/core-b/packets.nft")
+    assert not (tmp_path / "out").exists()
+
+
+def older(images):
+    """labctl/frr as it was before it had nft (and, for this test, vtysh)."""
+    (images / "0" / "rootfs").mkdir(parents=True)
+    (images / "refs").mkdir()
+    image = {"ref": "labctl/frr", "digest": "0", "cmd": [], "entrypoint": [], "env": []}
+    image |= {"workdir": "/", "user": ""}
+    record = {"version": 1, "key": "older", "image": image}
+    (images / "refs" / f"{quote(normal('labctl/frr'), safe='')}.json").write_text(json.dumps(record))
