@@ -1,5 +1,6 @@
 """The agent against the kernel: levels after any sequence, leases after any kill."""
 
+import contextlib
 import os
 import random
 import signal
@@ -194,11 +195,24 @@ def parent(pid):
 
 
 def kill_guard(running):
-    return kill(parent(running.agent_pid()))
+    return kill(parent(agent(running)))
 
 
 def kill_agent(running):
-    return kill(running.agent_pid())
+    return kill(agent(running))
+
+
+def agent(running):
+    """Its pid; one that is just being replaced does not answer."""
+    found = []
+
+    def answers():
+        with contextlib.suppress(LabctlError):
+            found.append(running.agent_pid())
+        return found
+
+    until(answers, "an agent that answers")
+    return found[0]
 
 
 def kill(pid):
