@@ -126,6 +126,7 @@ class Redistribution:
 
     source: connected, static, kernel, ospf, bgp, isis, rip; metric_type: OSPF external type, None in BGP.
     classful: only whole class A, B and C networks. ospf_types: of OSPF only these (internal, external); empty: all.
+    with_connected: the networks of the interfaces that the source runs on as well, which are connected routes.
     """
 
     source: str
@@ -134,6 +135,7 @@ class Redistribution:
     route_map: str = ""
     classful: bool = False
     ospf_types: tuple[str, ...] = ()
+    with_connected: bool = False
     where: Span = field(default=NOWHERE, compare=False)
 
 

@@ -2,13 +2,14 @@
 
 A condition with several values becomes one entry for each value; redistribution of classful networks alone becomes a
 route-map in front of the source's own; what calls an aggregate into being elsewhere than in BGP is brought into BGP, and
-told to nobody.
+told to nobody; networks that OSPF's interfaces have come into BGP with OSPF's routes one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from itertools import product
 
 from labctl.model.config import DeviceConfig
@@ -25,7 +26,7 @@ from labctl.model.policy import (
     SetAction,
     SetKind,
 )
-from labctl.model.routing import BgpFamily, Redistribution
+from labctl.model.routing import BgpFamily, BgpNetwork, Redistribution
 
 _CLASSFUL = "labctl-classful"
 _CLASSES = (("0.0.0.0/1", 8), ("128.0.0.0/2", 16), ("192.0.0.0/3", 24))
@@ -105,6 +106,62 @@ def _classful_map(source: Redistribution) -> RouteMap:
         where=source.where,
     )
     return RouteMap(name=_map_name(source), entries=(entry,), where=source.where)
+
+
+_OF_OSPF = "labctl-ospf-connected"
+
+
+def connected_of_ospf(config: DeviceConfig) -> DeviceConfig:
+    """Where `redistribute ospf` means the networks of OSPF's interfaces too, as networks that BGP announces.
+
+    Not as connected routes: those may be redistributed as well, by rules of their own, and either way is enough.
+    """
+    if config.bgp is None:
+        return config
+    found = {family.afi: source for family in config.bgp.families for source in _wanted(family, config)}
+    families = tuple(
+        _with_networks(f, found[f.afi], config) if f.afi in found else f for f in config.bgp.families
+    )
+    return replace(
+        config,
+        bgp=replace(config.bgp, families=families),
+        route_maps=(*config.route_maps, *(_as_redistributed(each) for each in found.values())),
+    )
+
+
+def _wanted(family: BgpFamily, config: DeviceConfig) -> tuple[Redistribution, ...]:
+    """A route-map that is nowhere defined lets nothing through; all connected routes have these among them."""
+    if any(source.source == "connected" and not source.route_map for source in family.redistribute):
+        return ()
+    known = {"", *(found.name for found in config.route_maps)}
+    return tuple(s for s in family.redistribute if s.with_connected and s.route_map in known)
+
+
+def _with_networks(family: BgpFamily, source: Redistribution, config: DeviceConfig) -> BgpFamily:
+    there = {network.prefix for network in family.networks}
+    found = dict.fromkeys(
+        str(ip_network(address, strict=False))
+        for interface in config.interfaces
+        if interface.ospf and interface.ospf.area is not None
+        for address in interface.ipv4
+    )
+    more = tuple(
+        BgpNetwork(prefix=prefix, route_map=_OF_OSPF, where=source.where)
+        for prefix in found
+        if prefix not in there
+    )
+    return replace(family, networks=(*family.networks, *more))
+
+
+def _as_redistributed(source: Redistribution) -> RouteMap:
+    """What BGP announces itself has an origin and a metric of its own."""
+    sets = [SetAction(kind=SetKind.ORIGIN, values=("incomplete",))]
+    if source.metric is not None:
+        sets.append(SetAction(kind=SetKind.METRIC, values=(str(source.metric),)))
+    entry = RouteMapEntry(
+        seq=10, action=Action.PERMIT, sets=tuple(sets), call=source.route_map, where=source.where
+    )
+    return RouteMap(name=_OF_OSPF, entries=(entry,), where=source.where)
 
 
 _CONTRIBUTORS = "labctl-contributors"

@@ -16,7 +16,7 @@ from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
-from labctl.render.plain import classful_sources, contributors, single_values
+from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
 from labctl.render.undefined import define_undefined
 
 
@@ -51,6 +51,7 @@ def project(
     )
     config = _without_other_tables(config, notes)
     config = define_undefined(config)
+    config = connected_of_ospf(config)
     config = single_values(classful_sources(_with_contributors(config, notes)))
     config = _areas_by_interface(config)
     config = _with_costs(config, around.speeds_bps)

@@ -1,5 +1,6 @@
 """FRR really runs what the renderer wrote, and says in `show running-config` what the model says."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -8,14 +9,18 @@ import pytest
 from config_strategies import KEYS, configs
 from frr_daemons import router
 from hypothesis import HealthCheck, Phase, given, settings
+from rig import until
 
+from labctl.errors import Problems
 from labctl.ingest.frr import parse
 from labctl.ingest.frr.build import unmentioned
+from labctl.ingest.ios import parse as parse_ios
 from labctl.ingest.redact import Redactor
 from labctl.model.account import LineClass
 from labctl.model.config import InterfaceConfig
 from labctl.model.routing import AddPath
 from labctl.render.frr import render_frr
+from labctl.render.project import Surroundings, project
 
 pytestmark = [
     pytest.mark.root,
@@ -217,3 +222,52 @@ def acceptable(config):
     # isisd reads route-maps as well, and refuses what only others know; it uses none
     route_maps = () if config.isis else config.route_maps
     return replace(config, bgp=bgp, ospf=ospf, route_maps=route_maps)
+
+
+REDISTRIBUTING = """\
+version 15.2
+interface GigabitEthernet1
+ ip address 10.0.1.1 255.255.255.0
+interface GigabitEthernet2
+ ip address 10.0.2.1 255.255.255.0
+interface GigabitEthernet3
+ ip address 10.0.3.1 255.255.255.0
+interface GigabitEthernet4
+ ip address 10.0.4.1 255.255.255.0
+router ospf 1
+ network 10.0.1.0 0.0.0.255 area 0
+ network 10.0.2.0 0.0.0.255 area 0
+router bgp 65001
+ redistribute ospf 1 route-map FROM-OSPF
+ redistribute connected route-map CONNECTED
+ip prefix-list FROM-OSPF seq 5 permit 10.0.1.0/24
+ip prefix-list FROM-OSPF seq 10 permit 10.0.4.0/24
+ip prefix-list CONNECTED seq 5 permit 10.0.3.0/24
+route-map FROM-OSPF permit 10
+ match ip address prefix-list FROM-OSPF
+route-map CONNECTED permit 10
+ match ip address prefix-list CONNECTED
+"""
+
+
+def test_redistributed_ospf_brings_the_networks_of_its_interfaces():
+    """10.0.1 and 10.0.2 are OSPF's and only the first is let through; 10.0.4 would be, and is not OSPF's."""
+    production = parse_ios(REDISTRIBUTING, file="r1", device="r1", redactor=Redactor()).config
+    names = {f"GigabitEthernet{n}": f"eth{n}" for n in range(1, 5)}
+    config = project(production, Surroundings(names=names), [], Problems())
+    with router(list(names.values())) as found:
+        loaded = found.load(render_frr(config))
+        assert loaded.returncode == 0, loaded.stdout + loaded.stderr
+
+        def table():
+            shown = json.loads(found.vtysh("-c", "show bgp ipv4 unicast json").stdout or "{}")
+            return {
+                prefix: (path["metric"], path["weight"], path["origin"])
+                for prefix, (path,) in shown.get("routes", {}).items()
+            }
+
+        until(lambda: len(table()) >= 2, "BGP has heard of its routes")
+        assert table() == {
+            "10.0.1.0/24": (0, 32768, "incomplete"),
+            "10.0.3.0/24": (0, 32768, "incomplete"),
+        }

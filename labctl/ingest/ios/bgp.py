@@ -247,6 +247,10 @@ def _aggregate(draft: Draft, match: re.Match[str]) -> None:
     r"(?P<options>( metric \d+| route-map \S+| match( internal| external( [12])?| nssa-external( [12])?)+| level-[12]| level-1-2)*)"
 )
 def _redistribute(draft: Draft, match: re.Match[str]) -> None:
+    """Of OSPF, IOS takes internal routes unless told, and with them the networks that its interfaces have there.
+
+    That is documented, for IPv4; IPv6 has `include-connected` for it. No recording here shows it or speaks against it.
+    """
     source, words = match["source"].split()[0], match["options"].split()
 
     def after(word: str) -> str:
@@ -263,6 +267,7 @@ def _redistribute(draft: Draft, match: re.Match[str]) -> None:
         metric=int(after("metric")) if "metric" in words else None,
         route_map=after("route-map"),
         ospf_types=() if set(types) == {"internal", "external"} else (types or ("internal",)) if ospf else (),
+        with_connected=ospf and draft.afi is Afi.IPV4 and "internal" in (types or ("internal",)),
         where=draft.where,
     )
 

@@ -4,7 +4,7 @@ from labctl.ingest.eos import parse as parse_eos
 from labctl.ingest.ios import parse as parse_ios
 from labctl.ingest.redact import Redactor
 from labctl.model.policy import Afi, OnMatch
-from labctl.render.plain import classful_sources, contributors, single_values
+from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
 
 
 def ios(text):
@@ -69,3 +69,37 @@ def test_what_an_aggregate_is_made_of_is_in_bgp_and_told_to_nobody():
     assert [(e.prefix, e.ge, e.le) for e in inside.entries] == [("10.0.0.0/16", 17, 32)]
     assert found.route_maps[0].entries[0].sets[0].values == ("no-advertise",)
     assert not v4.aggregates[0].of_table
+
+
+INTERFACES = (
+    "interface GigabitEthernet1\n ip address 10.0.1.1 255.255.255.0\n"
+    "interface GigabitEthernet2\n ip address 10.0.2.1 255.255.255.0\n"
+    "router ospf 1\n network 10.0.1.0 0.0.0.255 area 0\n"
+)
+
+
+def announced(bgp):
+    found = connected_of_ospf(ios(f"{INTERFACES}router bgp 1\n{bgp}"))
+    return found, {n.prefix: n.route_map for n in found.bgp.family(Afi.IPV4).networks}
+
+
+def test_ospf_brings_the_networks_of_its_own_interfaces_into_bgp():
+    found, networks = announced(
+        " redistribute ospf 1 metric 7 route-map M\n redistribute connected route-map C\nroute-map M permit 10\n"
+    )
+    assert networks == {"10.0.1.0/24": "labctl-ospf-connected"}
+    made = next(m for m in found.route_maps if m.name == "labctl-ospf-connected").entries[0]
+    assert made.call == "M"
+    assert [(s.kind, s.values) for s in made.sets] == [("origin", ("incomplete",)), ("metric", ("7",))]
+
+
+def test_what_bgp_announces_by_itself_stays_as_it_is():
+    _, networks = announced(" network 10.0.1.0 mask 255.255.255.0\n redistribute ospf 1\n")
+    assert networks == {"10.0.1.0/24": ""}
+
+
+def test_where_ospf_brings_no_connected_networks():
+    assert announced(" redistribute ospf 1\n redistribute connected\n")[1] == {}, "they are there"
+    assert announced(" redistribute ospf 1 match external\n")[1] == {}, "they are internal"
+    assert announced(" redistribute ospf 1 route-map NOWHERE\n")[1] == {}, "an undefined route-map denies"
+    assert announced(" redistribute isis\n")[1] == {}, "only OSPF does"
