@@ -86,6 +86,14 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "A scenario would touch or cut off more of this lab than it allows itself.",
     ),
+    "boundary-unknown": (
+        Exit.UNKNOWN,
+        "A removed device might let changes inside a scope come back, and nobody knows what it does.",
+    ),
+    "boundary-unsafe": (
+        Exit.BAD_INPUT,
+        "Routes that leave a scope can come back into it through devices that were removed.",
+    ),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
     "cannot-write": (Exit.CANNOT, "A file or directory that labctl is to write cannot be written."),
     "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),

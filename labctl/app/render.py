@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from labctl.app import fidelity, kinds
 from labctl.app.fidelity import Fidelity
 from labctl.app.kinds import Kind
+from labctl.app.scope import Ask, check, scoped
 from labctl.errors import LabctlError, Problems, Span
 from labctl.linux import whole
 from labctl.model.account import FidelityAccount
@@ -38,6 +39,8 @@ from labctl.runtime.images import ImageStore
 from labctl.runtime.packets_check import check_packets
 from labctl.runtime.store import Instance
 from labctl.schema import clab_out, files, infile
+from labctl.topo.boundary import Boundary
+from labctl.topo.scope import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Request:
     dry_run: bool = False
     least: float | None = None
     annotated: str = ""
+    scope: Ask = field(default_factory=Ask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +85,13 @@ class Result:
     checked_by: str
     fidelity: Fidelity
     gate: Verdict = Verdict.PASS
+    scope: Scope | None = None
+    boundary: Boundary | None = None
 
 
 def render(request: Request, emit: Emit = ignore, *, instance: Instance | None = None) -> Result:
     """Read the snapshot, render, check, write."""
+    check(request.scope)
     kinds.need(request.file, "render", Kind.SNAPSHOT)
     snapshot, accounts = files.load_snapshot(request.file), fidelity.load(request.file)
     return render_snapshot(snapshot, request, emit, instance=instance, accounts=accounts)
@@ -104,6 +111,8 @@ def render_snapshot(
         whole.check_directory(directory)
         if request.annotated:
             fidelity.check_annotated(request.annotated, force=request.force)
+    part = scoped(snapshot, request.scope, emit)
+    snapshot = part.snapshot
     options = RenderOptions(
         name=name,
         directory=directory,
@@ -111,6 +120,7 @@ def render_snapshot(
         env=request.env,
         mgmt_subnet=request.mgmt_subnet,
         lenient=request.lenient,
+        speakers=part.speakers,
     )
     table = allocation(snapshot, options, _known_table(directory, name))
     rendered = render_lab(snapshot, table, options)
@@ -125,7 +135,7 @@ def render_snapshot(
     _check_filters(rendered, directory, store)
     texts = {os.path.relpath(lab_file, directory): clab_out.dump(rendered.spec, relative_to=directory)}
     texts |= {f"{name}.alloc.yml": files.dump(table), **rendered.files}
-    told = fidelity.fidelity(snapshot, accounts, rendered.notes, table.devices)
+    told = fidelity.fidelity(snapshot, accounts, rendered.notes, set(table.devices) - part.speakers)
     gate = Verdict.PASS if request.least is None else fidelity.gate(told, request.least)
     written, removed = _write(directory, name, texts, request) if gate is Verdict.PASS else ((), ())
     if request.annotated and gate is Verdict.PASS and not request.dry_run:
@@ -136,10 +146,12 @@ def render_snapshot(
         table=table,
         written=written,
         removed=removed,
-        notes=rendered.notes,
+        notes=(*part.notes, *rendered.notes),
         checked_by=checked_by,
         fidelity=told,
         gate=gate,
+        scope=part.scope,
+        boundary=part.boundary,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -41,6 +42,22 @@ def render(
     lenient: bool = typer.Option(
         False, "--lenient", help="Report lines that use unknown interfaces, do not refuse."
     ),
+    around: list[str] = typer.Option(
+        [],
+        "--around",
+        metavar="DEVICE",
+        help="Only this device and what is --depth cables from it; repeatable.",
+    ),
+    depth: int | None = typer.Option(None, "--depth", min=0, help="How many cables from --around."),
+    scope: str = typer.Option(
+        "",
+        "--scope",
+        metavar="QUERY",
+        help="Only these devices: a target query over nodes (docs/scenarios.md).",
+    ),
+    safe: bool = typer.Option(
+        False, "--safe", help="Refuse a scope whose boundary is not known to be safe, do not only warn."
+    ),
     force: bool = typer.Option(False, "--force", help="Overwrite files that labctl did not write."),
     min_fidelity: str | None = typer.Option(
         None,
@@ -61,6 +78,7 @@ def render(
     """
     from labctl import names
     from labctl.app import render as app
+    from labctl.app.scope import Ask
     from labctl.model.verdict import Verdict
 
     if name:
@@ -80,6 +98,7 @@ def render(
         dry_run=dry_run,
         least=_share(min_fidelity) if min_fidelity is not None else None,
         annotated=annotated,
+        scope=Ask(around=tuple(around), depth=depth, query=scope, safe=safe),
     )
     progress = out.Progress()
     try:
@@ -113,6 +132,23 @@ def as_json(result: Result) -> dict[str, Any]:
         ],
         "fidelity": fidelity.as_json(result.fidelity),
         "verdict": result.gate.value,
+        "scope": _scope(result),
+    }
+
+
+def _scope(result: Result) -> dict[str, Any] | None:
+    """None: the whole of production."""
+    if result.scope is None or result.boundary is None:
+        return None
+    return {
+        "inside": list(result.scope.inside),
+        "speakers": list(result.scope.edge),
+        "left_out": list(result.scope.out),
+        "boundary": {
+            "safety": str(result.boundary.safety),
+            "add": list(result.boundary.add),
+            "parts": [asdict(part) for part in result.boundary.parts],
+        },
     }
 
 
@@ -121,6 +157,12 @@ def _show(result: Result, *, dry_run: bool) -> None:
     if rows:
         out.print_table(("NOTE", "DEVICE", "WHAT", "WHERE"), rows)
     _account(result)
+    if result.scope is not None and result.boundary is not None:
+        parts = [(p.safety, " ".join(p.attached), len(p.devices), p.reason) for p in result.boundary.parts]
+        if parts:
+            out.print_table(("BOUNDARY", "ATTACHED", "REMOVED", "WHY"), parts)
+        counts = f"{len(result.scope.inside)} inside, {len(result.scope.edge)} static speakers"
+        out.say(f"scope: {counts}, {len(result.scope.out)} left out; boundary {result.boundary.safety}")
     changed = f"{len(result.written)} files {'would change' if dry_run else 'written'}"
     out.say(f"{result.file}: {len(result.lab.nodes)} nodes, {len(result.lab.cables)} cables; {changed}")
 

@@ -34,6 +34,8 @@ from labctl.render.packets import TARGET, render_packets
 from labctl.render.project import Note, Surroundings, project
 from labctl.render.words import virtual_device
 
+SPEAKER = "labctl.speaker"  # label of a node that stands in for what a scope leaves out
+BEYOND = "beyond-"  # its interfaces for what is behind it begin so
 _MTU = 1500  # where no source says: every vendor's Ethernet default
 
 
@@ -42,7 +44,7 @@ class RenderOptions:
     """images: (pattern over production and lab names, image), the last that matches counts; env likewise.
 
     directory: absolute path where the files will be written. lenient: leave references to interfaces that a device
-    does not have as they are, instead of refusing.
+    does not have as they are, instead of refusing. speakers: devices that stand in for removed ones; a label says so.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RenderOptions:
     host_image: str = "labctl/host"
     mgmt_subnet: str | None = None
     lenient: bool = False
+    speakers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +180,8 @@ class _Render:
         plain = (InterfaceKind.ETHERNET, InterfaceKind.LOOPBACK)
         kind = "assumed" if interface.kind in plain else "approximated"
         said = "nobody behind it is known" if kind == "assumed" else f"a {interface.kind} is not emulated"
-        if interface.kind is not InterfaceKind.LOOPBACK:
+        made = device.name in self._options.speakers and interface.name.startswith(BEYOND)
+        if interface.kind is not InterfaceKind.LOOPBACK and not made:
             text = f"{interface.name} is a stub: {said}"
             self._notes.append(Note(kind=kind, device=device.name, text=text, where=interface.where))
 
@@ -230,9 +234,12 @@ class _Render:
             env=self._env(device.name, entry.node),
             exec=tuple(self._exec(device, config)),
             sysctls=_sysctls(config),
-            labels=_label(device.name, entry.node) | _lo_label(device.config),
+            labels=_label(device.name, entry.node) | _lo_label(device.config) | self._speaker(device.name),
             mgmt_ipv4=entry.mgmt_ipv4,
         )
+
+    def _speaker(self, device: str) -> dict[str, str]:
+        return {SPEAKER: "static"} if device in self._options.speakers else {}
 
     def _settle(self, device: str, problems: Problems) -> None:
         """Problems of one device: errors, or notes when the user said so."""

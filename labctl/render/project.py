@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_network
 
 from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
@@ -18,6 +18,7 @@ from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
 from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
 from labctl.render.undefined import define_undefined
+from labctl.topo.domains import area_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,18 +195,6 @@ def _areas_by_interface(config: DeviceConfig) -> DeviceConfig:
         interfaces=tuple(placed(i) for i in config.interfaces),
         ospf=replace(process, networks=()),
     )
-
-
-def area_of(interface: InterfaceConfig, process: OspfConfig) -> str | None:
-    """The OSPF area of an interface: its own, else that of the longest matching `network`."""
-    if interface.ospf and interface.ospf.area is not None:
-        return interface.ospf.area
-    nets = [(IPv4Network(n.prefix), n.area) for n in process.networks]
-    for address in interface.ipv4:
-        inside = [(net.prefixlen, area) for net, area in nets if IPv4Interface(address).ip in net]
-        if inside:
-            return max(inside)[1]
-    return None
 
 
 # --- names ---

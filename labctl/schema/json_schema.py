@@ -504,8 +504,17 @@ def _render() -> Schema:
             "notes": _list(_object({"kind": _TEXT, "device": _TEXT, "text": _TEXT, "where": _TEXT})),
             "fidelity": _fidelity(),
             "verdict": {"enum": ["PASS", "FAIL", "UNKNOWN"]},
+            "scope": {"anyOf": [_scope(), {"type": "null"}]},
         }
     )
+
+
+def _scope() -> Schema:
+    safety: Schema = {"enum": ["safe", "unsafe", "unknown"]}
+    names = _list(_TEXT)
+    part = {"devices": names, "attached": names, "safety": safety, "reason": _TEXT, "witness": names}
+    boundary = _object({"safety": safety, "add": names, "parts": _list(_object(part))})
+    return _object({"inside": names, "speakers": names, "left_out": names, "boundary": boundary})
 
 
 def _validate() -> Schema:

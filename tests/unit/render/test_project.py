@@ -8,7 +8,8 @@ from labctl.errors import LabctlError, Problems
 from labctl.ingest.frr import parse
 from labctl.ingest.redact import Redactor
 from labctl.model.policy import Action
-from labctl.render.project import Surroundings, area_of, project, router_id
+from labctl.render.project import Surroundings, project, router_id
+from labctl.topo.domains import area_of
 
 TEXT = """
 log syslog

@@ -1,0 +1,2 @@
+cp "$HERE/../goldens/render/small.yml" .
+labctl render small.yml --scope 'spine*'
