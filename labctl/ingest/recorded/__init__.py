@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Final, TypeAlias
 
+from labctl.errors import LabctlError, Span
 from labctl.ingest.recorded import eos, frr, ios
 from labctl.model.recorded import Recorded
 from labctl.schema import infile
@@ -55,5 +57,21 @@ def _device(device: str, directory: str) -> Recorded:
         # EOS answers `show ip ospf neighbor` in its own words too, beside the same in JSON
         if command in names and f"{command}_|_json" not in names:
             file = os.path.join(directory, names[command])
-            known = reader(device, infile.text(file), replace(known, files=(*known.files, file)))
+            known = _answer(reader, device, file, replace(known, files=(*known.files, file)))
     return known
+
+
+def _answer(reader: Reader, device: str, file: str, known: Recorded) -> Recorded:
+    """A reader takes the shape of an answer for granted; one that has another is an error with its place."""
+    try:
+        read = reader(device, infile.text(file), known)
+        for route in read.routes or ():
+            ip_network(route.prefix)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LabctlError(
+            "bad-row",
+            f"this is not what the command prints: {error}",
+            where=Span(file),
+            hint="record the answer again, or take the file away: the device is then not compared",
+        ) from None
+    return read

@@ -29,6 +29,7 @@ PROTOCOLS: Final = {
     "H": "nhrp",
     "l": "lisp",
 }
+_TABLE: Final = "Gateway of last resort"
 _HEADING = re.compile(r"\s+(\S+) is (variably )?subnetted")
 _ROUTE = re.compile(
     r"(?P<code>[A-Za-z])(?P<more>[ *+%]+(?:[A-Z][A-Z0-9]|ia|su|L1|L2)?[ *+%]*)\s*(?P<prefix>\d+\.\d+\.\d+\.\d+)(?:/(?P<length>\d+))?(?P<rest>.*)"
@@ -41,7 +42,8 @@ _AGE = re.compile(r"\d+:\d+:\d+|\d+[dwmy]\d+\w*|never")
 
 
 def read_routes(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001  (the readers' signature)
-    return replace(known, routes=parse_routes(text))
+    """A refused command has no table, and the device then no routes to compare, which is not the same as none."""
+    return replace(known, routes=parse_routes(text)) if _TABLE in text else known
 
 
 def read_ospf(device: str, text: str, known: Recorded) -> Recorded:
@@ -60,14 +62,18 @@ def parse_routes(text: str) -> tuple[Route, ...]:
     """The global table; the legend before it and tables of VRFs after it are none of it."""
     found: list[Route] = []
     length = None
-    body = text.partition("Gateway of last resort")[2].partition("\nRouting Table:")[0]
+    body = text.partition(_TABLE)[2].partition("\nRouting Table:")[0]
     for line in body.splitlines()[1:]:
         if heading := _HEADING.match(line):
             _, slash, mask = heading[1].partition("/")
             length = mask if slash and not heading[2] else None
         elif route := _ROUTE.match(line):
             prefix = _prefix(route["prefix"], route["length"], length)
-            found.append(_with_way(Route(prefix=prefix, protocol=PROTOCOLS[route["code"]]), route["rest"]))
+            found.append(
+                _with_way(
+                    Route(prefix=prefix, protocol=PROTOCOLS.get(route["code"], route["code"])), route["rest"]
+                )
+            )
         elif found and line.strip():
             found[-1] = _with_way(found[-1], line)
     return tuple(found)

@@ -1,11 +1,17 @@
 """What production's devices print, read from small answers of our own."""
 
+import contextlib
 import json
 import os
+import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from labctl.errors import LabctlError
 from labctl.ingest import recorded
 from labctl.ingest.recorded import eos, frr, ios
 from labctl.model.recorded import Recorded
@@ -60,8 +66,9 @@ def test_ios_routes_with_their_ways_on_further_lines():
     assert (found["10.1.0.0/16"].distance, found["10.1.0.0/16"].metric) == (110, 20)
 
 
-def test_an_answer_without_a_table_has_no_routes():
-    assert ios.parse_routes("% Invalid input detected at '^' marker.\n") == ()
+def test_a_refused_command_is_no_empty_table():
+    assert ios.read_routes("r1", "% Invalid input detected at '^' marker.\n", Recorded()).routes is None
+    assert ios.read_routes("r1", "Gateway of last resort is not set\n", Recorded()).routes == ()
 
 
 def test_ios_sessions():
@@ -166,6 +173,56 @@ def test_a_snapshot_directory(tmp_path):
     assert {name: said.routes is not None for name, said in found.items()} == {"r1": True, "r2": False}
     assert recorded.is_recorded(str(tmp_path))
     assert not recorded.is_recorded(str(tmp_path / "show"))
+
+
+READER = st.sampled_from(sorted(recorded.READERS))
+
+
+def answered(directory, command, text):
+    place = Path(directory) / "show" / "r1"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{command}.txt").write_text(text, encoding="utf-8", newline="")
+    return recorded.read(directory)["r1"]
+
+
+@given(READER, st.data())
+def test_no_answer_gives_a_traceback(command, data):
+    """Any text, any JSON, and an IOS table with a few characters changed."""
+    value = st.recursive(
+        st.none() | st.integers() | st.text(max_size=8), lambda s: st.lists(s) | st.dictionaries(KEYS, s)
+    )
+    text = data.draw(st.text(max_size=200) | value.map(json.dumps) | cut(IOS))
+    with tempfile.TemporaryDirectory() as directory, contextlib.suppress(LabctlError):
+        for route in answered(directory, command, text).routes or ():
+            assert ip_network(route.prefix)
+
+
+KEYS = st.sampled_from(
+    ["vrfs", "default", "routes", "10.0.0.0/8", "vias", "peerList", "instList", "neighbors", "nexthops"]
+)
+
+
+def cut(text):
+    """The text with one stretch replaced."""
+
+    def changed(draw):
+        at, length, new = draw
+        return text[:at] + new + text[at + length :]
+
+    place = st.integers(0, len(text))
+    return st.tuples(place, st.integers(0, 30), st.text("0123456789./,[]abOBS \n", max_size=8)).map(changed)
+
+
+def test_an_answer_in_another_shape_is_an_error_with_its_place(tmp_path):
+    with pytest.raises(LabctlError) as error:
+        answered(str(tmp_path), "show_ip_route", IOS.replace("10.1.0.0/16", "10.1.0.0/99"))
+    assert error.value.code == "bad-row"
+    assert str(error.value.where).endswith("show/r1/show_ip_route.txt")
+
+
+def test_a_code_that_is_not_known_keeps_its_letter():
+    said = "Gateway of last resort is not set\n\nU        10.0.0.0/24 [1/0] via 10.1.1.1\n"
+    assert [r.protocol for r in ios.parse_routes(said)] == ["U"]
 
 
 CORPUS = Path(os.environ.get("LABCTL_CORPUS", "../shared/corpus")) / "lab-validation"
