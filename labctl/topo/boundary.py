@@ -87,19 +87,24 @@ class Net:
 def _parts(net: Net, inside: frozenset[str], removed: frozenset[str]) -> Iterator[Part]:
     groups = nx.Graph()
     groups.add_nodes_from(removed)
-    between = [s for told in net.told.values() for s in told]
-    groups.add_edges_from((s.tells, s.hears) for s in between if s.tells in removed and s.hears in removed)
+    crossing: dict[str, list[Session]] = defaultdict(list)
+    for session in (s for told in net.told.values() for s in told):
+        if session.hears in removed and session.tells in removed:
+            groups.add_edge(session.tells, session.hears)
+        elif session.hears in removed and session.tells in inside:
+            crossing[session.hears].append(session)
+    walker = Walker.of(net, inside)
     for group in sorted(sorted(each) for each in nx.connected_components(groups)):
-        members = frozenset(group)
-        crossing = [s for s in between if s.tells in inside and s.hears in members]
-        if crossing:
-            yield _judged(net, inside, members, crossing)
+        outwards = [s for name in group for s in crossing.get(name, ())]
+        if outwards:
+            yield _judged(walker, frozenset(group), outwards)
 
 
-def _judged(net: Net, inside: frozenset[str], members: frozenset[str], crossing: Collection[Session]) -> Part:
+def _judged(walker: Walker, members: frozenset[str], crossing: Collection[Session]) -> Part:
+    net = walker.net
     attached = tuple(sorted({s.tells for s in crossing}))
     for unknown in (False, True):
-        witness = way_back(net, inside, members, attached, unknown=unknown)
+        witness = walker.way_back(members, attached, unknown=unknown)
         if witness:
             break
     if not witness:
@@ -138,7 +143,8 @@ class _At:
 
     start: the inside device that it left. systems: the inside's AS numbers in its path. client: a reflector has it
     from a client. folded: it is an aggregate by now, made of what the inside told, and begins a path of its own.
-    entry: the first removed device, as long as one interior protocol has carried it from there.
+    entry: the first removed device, as long as one interior protocol has carried it from there; at a device that nobody
+    knows the configuration of, the last known device before it. It does not go back there.
     """
 
     device: str
@@ -151,49 +157,46 @@ class _At:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Search:
+class Walker:
+    """Follows routes. tracked: AS numbers of the inside; ours: what the inside originates."""
+
     net: Net
     inside: frozenset[str]
-    members: frozenset[str]
-    unknown: bool
     tracked: frozenset[int]
     ours: tuple[str, ...]
 
-    def next(self, at: _At) -> Iterator[_At]:
-        if at.device in self.members and not at.folded and _folds(self.net, at.device, self.ours):
+    @staticmethod
+    def of(net: Net, inside: frozenset[str]) -> Walker:
+        tracked = frozenset(asn for name in inside if (asn := net.asn(name)) is not None)
+        return Walker(net=net, inside=inside, tracked=tracked, ours=_prefixes(net, inside))
+
+    def way_back(self, members: frozenset[str], attached: Iterable[str], *, unknown: bool) -> tuple[str, ...]:
+        """A shortest way from an inside device through `members` to another one; empty: there is none.
+
+        unknown: devices that nobody knows the configuration of pass everything on.
+        """
+        before: dict[_At, _At | None] = {_At(device=name, start=name): None for name in sorted(attached)}
+        waiting = deque(before)
+        while waiting:
+            here = waiting.popleft()
+            for at in self._next(here, members, unknown=unknown):
+                if at.device in self.inside:
+                    if _counts(at, here):
+                        return _walk(at, here, before)
+                elif at not in before:
+                    before[at] = here
+                    waiting.append(at)
+        return ()
+
+    def _next(self, at: _At, members: frozenset[str], *, unknown: bool) -> Iterator[_At]:
+        if at.device in members and not at.folded and _folds(self.net, at.device, self.ours):
             yield _At(device=at.device, start=at.start, folded=True)
         for session in self.net.told.get(at.device, ()):
-            if session.hears in self.members or at.device in self.members:
+            crosses = at.device in members and session.hears in self.inside
+            if (session.hears in members or crosses) and (unknown or session.kind is not Kind.UNKNOWN):
                 heard = _heard(self.net, at, session, self.tracked)
-                if heard is not None and (self.unknown or session.kind is not Kind.UNKNOWN):
+                if heard is not None:
                     yield heard
-
-
-def way_back(
-    net: Net,
-    inside: frozenset[str],
-    members: frozenset[str],
-    attached: Iterable[str],
-    *,
-    unknown: bool = False,
-) -> tuple[str, ...]:
-    """A shortest way from an inside device through `members` to another one; empty: there is none."""
-    tracked = frozenset(asn for name in inside if (asn := net.asn(name)) is not None)
-    search = _Search(
-        net=net, inside=inside, members=members, unknown=unknown, tracked=tracked, ours=_prefixes(net, inside)
-    )
-    before: dict[_At, _At | None] = {_At(device=name, start=name): None for name in sorted(attached)}
-    waiting = deque(before)
-    while waiting:
-        here = waiting.popleft()
-        for at in search.next(here):
-            if at.device in inside:
-                if _counts(at, here):
-                    return _walk(at, here, before)
-            elif at not in before:
-                before[at] = here
-                waiting.append(at)
-    return ()
 
 
 def _counts(at: _At, here: _At) -> bool:
@@ -215,12 +218,9 @@ def _heard(net: Net, at: _At, session: Session, tracked: frozenset[int]) -> _At 
         systems |= {near} & tracked if near is not None else frozenset()
         if far in systems and not session.loops:
             return None
-    entry = ""
-    if session.kind in (Kind.OSPF, Kind.ISIS):
-        first = at.how is None and not at.folded
-        entry = session.hears if first else at.entry if at.how is session.kind else ""
-        if session.hears == at.entry:
-            return None  # flooded back to where it came from
+    if session.kind not in _BGP and session.hears == at.entry:
+        return None  # back to where it came from
+    entry = _entry(net, at, session)
     return _At(
         device=session.hears,
         start=at.start,
@@ -230,6 +230,17 @@ def _heard(net: Net, at: _At, session: Session, tracked: frozenset[int]) -> _At 
         client=session.kind is Kind.IBGP and session.from_client,
         folded=at.folded,
     )
+
+
+def _entry(net: Net, at: _At, session: Session) -> str:
+    """See `_At`."""
+    if session.kind is Kind.UNKNOWN:
+        came = at.device if at.device in net.configs else at.entry or at.device
+        return came if session.hears not in net.configs else ""
+    if session.kind not in (Kind.OSPF, Kind.ISIS):
+        return ""
+    first = at.how is None and not at.folded
+    return session.hears if first else at.entry if at.how is session.kind else ""
 
 
 def _tells(net: Net, at: _At, session: Session) -> bool:

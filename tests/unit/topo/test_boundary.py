@@ -82,6 +82,13 @@ def test_redistribution_forgets_the_as_path():
     assert found.parts[0].witness == ("a", "x", "y", "b")
 
 
+def test_a_speaker_does_not_redistribute_what_others_did():
+    made = Builder().device("a", 1).device("b", 3).device("x", 2).device("y", 2, bgp=["redistribute ospf"])
+    made.cable("a", "x", ospf=True).cable("x", "y", ospf=True).cable("y", "x", bgp=True)
+    found = judged(made.cable("x", "b", bgp=True).made(), "a", "b")
+    assert found.parts[0].witness == ("a", "x", "y", "x", "b")
+
+
 def test_an_aggregate_of_the_inside_comes_back_with_a_path_of_its_own():
     made = (
         Builder()
@@ -98,6 +105,17 @@ def test_a_device_without_configuration_makes_it_unknown():
     assert found.safety is Safety.UNKNOWN
     assert found.parts[0].reason == "no configuration of x is known: it may pass routes on"
     assert found.add == ("x",)
+
+
+def test_a_host_on_one_cable_passes_nothing_on():
+    """Hosts have no configuration; those behind one removed switch do not make everything unknown."""
+    made = Builder().device("a", 1).device("b", 1).device("leaf", 2).blind("h").blind("i")
+    made.cable("a", "leaf", bgp=True).cable("b", "leaf", bgp=True).cable("leaf", "h").cable("h", "i")
+    assert judged(made.made(), "a", "b").safety is Safety.SAFE
+    made.cable("leaf", "i")
+    assert judged(made.made(), "a", "b").safety is Safety.SAFE
+    made.cable("b", "i")
+    assert judged(made.made(), "a", "b").parts[0].witness == ("a", "leaf", "i", "b")
 
 
 def test_nothing_removed_is_safe():
