@@ -18,9 +18,11 @@ from labctl.model.lab import Bind, CableSpec, LabSpec
 from labctl.runtime.base import RUNTIMES
 
 DAEMONS = "bgpd=yes\nospfd=yes\nwatchfrr_enable=no\nvtysh_enable=yes\n"
+#: Next hops inside the routes, as labctl renders it: FRR 8.4 loses those that it keeps in kernel objects after a link is down.
 CONF = """frr defaults traditional
 hostname r{me}
 service integrated-vtysh-config
+no zebra nexthop kernel enable
 !
 interface eth1
  ip address 10.0.0.{me}/30
