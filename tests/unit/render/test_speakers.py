@@ -1,5 +1,11 @@
 """What a static speaker keeps, says and does not hear."""
 
+import os
+from pathlib import Path
+
+import pytest
+
+from labctl.app.discover import discover
 from labctl.app.render import Request, render_snapshot
 from labctl.app.scope import Ask
 from labctl.ingest.frr import parse
@@ -11,7 +17,12 @@ from labctl.names import PortId
 from labctl.render.speakers import with_speakers
 from labctl.runtime.store import Instance
 from labctl.schema import files
-from labctl.topo.scope import devices_of, scope_of
+from labctl.topo.boundary import Safety, boundary
+from labctl.topo.scope import around, devices_of, scope_of
+
+CORPUS = (
+    Path(os.environ.get("LABCTL_CORPUS", Path(__file__).parents[3] / "../shared/corpus")) / "lab-validation"
+)
 
 #: in (AS 1) - edge (AS 2) - far (AS 3) - end (AS 3, behind far by iBGP and OSPF)
 TEXTS = {
@@ -173,6 +184,29 @@ def test_ospf_prefixes_are_stubs_at_their_distance():
 def test_everything_inside_is_production_itself():
     snapshot = network()
     assert with_speakers(snapshot, scope_of(snapshot, devices_of(snapshot))) == (snapshot, ())
+
+
+def test_a_scope_that_grows_to_the_whole_loses_its_speakers():
+    snapshot = network()
+    scopes = [scope_of(snapshot, around(snapshot, ["in"], depth)) for depth in range(4)]
+    assert [scope.edge for scope in scopes] == [("edge",), ("far",), ("end",), ()]
+    assert boundary(snapshot, scopes[-1]).safety is Safety.SAFE
+    assert with_speakers(snapshot, scopes[-1]) == (snapshot, ())
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS} (LABCTL_CORPUS)")
+def test_an_as_of_a_network_of_three():
+    """A whole AS is safe to cut out; a router of its core without the other is not: that one reflects."""
+    snapshot = discover([str(CORPUS / "ios_example_network")], write=False).snapshot
+    whole = scope_of(snapshot, {name for name in devices_of(snapshot) if name.startswith("as2")})
+    assert (len(whole.inside), len(whole.edge), len(whole.out)) == (7, 4, 2)
+    assert boundary(snapshot, whole).safety is Safety.SAFE
+    found = boundary(snapshot, scope_of(snapshot, around(snapshot, ["as2core1"], 1)))
+    assert (found.safety, found.add) == (Safety.UNSAFE, ("as2core2",))
+    part, _ = with_speakers(snapshot, whole)
+    told = {n.prefix: n.route_map for n in part.configs["as1border1"].bgp.family(Afi.IPV4).networks}
+    assert (told["1.0.1.0/24"], told["3.0.1.0/24"]) == ("", "labctl-path-3")
 
 
 def test_a_lab_of_a_scope(tmp_path):

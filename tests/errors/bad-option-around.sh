@@ -1,0 +1,1 @@
+labctl render dc1.yml --around core1
