@@ -77,6 +77,12 @@ class _Maker:
             for i in snapshot.configs[name].interfaces
             for a in (*i.ipv4, *i.ipv6)
         }
+        self._peers = {
+            neighbor.peer
+            for name in scope.inside
+            if name in snapshot.configs and (bgp := snapshot.configs[name].bgp)
+            for neighbor in bgp.neighbors
+        }
         self._behind: dict[PortId, set[str]] = defaultdict(set)
         for one, other in neighbours(part.topology):
             self._behind[one].add(other.node)
@@ -134,11 +140,14 @@ class _Maker:
             yield "what is behind it in IS-IS is not announced"
 
     def _kept(self, config: DeviceConfig) -> Iterator[InterfaceConfig]:
-        """Those on wires with the inside, their sub-interfaces, and the loopbacks."""
+        """Those on wires with the inside, their sub-interfaces, the loopbacks, and what sessions are bound to."""
         wired = {port.interface for port in self._behind if port.node == config.device}
+        inwards = (n for n in (config.bgp.neighbors if config.bgp else ()) if self._inwards(config, n))
+        bound = self._peers | {n.update_source for n in inwards}
         for interface in config.interfaces:
             parent = interface.name.rpartition(".")[0]
-            if interface.kind is InterfaceKind.LOOPBACK or {interface.name, parent} & wired:
+            own = {interface.name, *(a.partition("/")[0] for a in (*interface.ipv4, *interface.ipv6))}
+            if interface.kind is InterfaceKind.LOOPBACK or {interface.name, parent} & wired or own & bound:
                 ospf = interface.ospf
                 if ospf is not None and config.ospf is not None:
                     ospf = replace(ospf, area=area_of(interface, config.ospf))
@@ -154,14 +163,14 @@ class _Maker:
         speed = stated or self._speeds.get((device, interface.name)) or interface.nominal_bps
         return ospf_cost(process, speed) if process is not None and speed else _COST
 
-    def _bgp(self, config: DeviceConfig, bgp: BgpConfig, told: dict[Afi, tuple[BgpPrefix, ...]]) -> BgpConfig:
-        def inwards(neighbor: BgpNeighbor) -> bool:
-            return bool(peers_of(config.device, neighbor, self._owners, self._behind) & self._inside)
+    def _inwards(self, config: DeviceConfig, neighbor: BgpNeighbor) -> bool:
+        return bool(peers_of(config.device, neighbor, self._owners, self._behind) & self._inside)
 
+    def _bgp(self, config: DeviceConfig, bgp: BgpConfig, told: dict[Afi, tuple[BgpPrefix, ...]]) -> BgpConfig:
         return replace(
             bgp,
             network_import_check=False,
-            neighbors=tuple(_deaf(n) for n in bgp.neighbors if inwards(n)),
+            neighbors=tuple(_deaf(n) for n in bgp.neighbors if self._inwards(config, n)),
             families=tuple(_family(family, told[family.afi]) for family in bgp.families),
         )
 

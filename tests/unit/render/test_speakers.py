@@ -109,6 +109,18 @@ def test_it_keeps_its_side_of_the_wire_and_its_loopback():
     assert [n.peer for n in edge.bgp.neighbors] == ["10.0.1.0"]
 
 
+def test_it_keeps_what_a_session_with_the_inside_is_bound_to():
+    far_peer = {"in": TEXTS["in"].replace("neighbor 10.0.1.1", "neighbor 10.0.2.0")}
+    edge, _ = speaker(network(TEXTS | far_peer), {"in"}, "edge")
+    assert [i.name for i in edge.interfaces] == ["lo", "eth1", "eth2"]
+    bound = {"edge": TEXTS["edge"].replace(" network", " neighbor 10.0.1.0 activate\n  network")}
+    bound["edge"] = bound["edge"].replace(
+        "remote-as 1\n", "remote-as 1\n neighbor 10.0.1.0 update-source eth2\n"
+    )
+    edge, _ = speaker(network(TEXTS | bound), {"in"}, "edge")
+    assert [i.name for i in edge.interfaces] == ["lo", "eth1", "eth2"]
+
+
 def test_it_believes_nothing():
     edge, _ = speaker(network(), {"in"}, "edge")
     name = edge.bgp.neighbors[0].family(Afi.IPV4).route_map_in
