@@ -312,17 +312,29 @@ def _box(number: int, name: str, group: Sequence[_Record]) -> Box:
     values = {f"serial:{s}" for s in serials} | {f"mac:{m}" for m in (*own, *macs)}
     values |= {f"ip:{a}" for r in group for a in r.addresses} | {o for r in group for o in r.other}
     values |= {f"name:{r.name}" for r in group if r.name} | {f"name:{name}"}
+    observations = [r.observation for r in group if r.observation is not None]
     retained = next((r.retained for r in group if r.retained is not None), None)
+    if any(seen.complete for seen in observations):
+        retained = None
+    if retained is not None:
+        observations = [_frozen(seen) for seen in observations]
     return Box(
         number=number,
         key=group[0].key,
         name=name,
-        observations=tuple(r.observation for r in group if r.observation is not None),
+        observations=tuple(observations),
         configs=tuple(r.config for r in group if r.config is not None),
-        retained=retained if not any(r.observation and r.observation.complete for r in group) else None,
+        retained=retained,
         identities=frozenset(values),
         strong=(*(f"serial:{s}" for s in serials), *(f"mac:{m}" for m in dict.fromkeys((*own, *macs)))),
     )
+
+
+def _frozen(seen: Observation) -> Observation:
+    """What a walk that broke off says of the device itself. Its rows about others may lack columns, a neighbour's name
+    for one: those of the earlier snapshot stay instead.
+    """
+    return replace(seen, neighbours=(), stations=(), adjacencies=(), lacp=(), members=())
 
 
 def _index(boxes: Sequence[Box]) -> tuple[dict[str, int], list[Conflict]]:

@@ -276,6 +276,16 @@ def test_a_device_that_stopped_half_way_keeps_what_it_did_not_say():
     assert after.device("r2").stale_since
 
 
+def test_a_device_that_stopped_half_way_does_not_rename_its_neighbours():
+    before = merge(device(1, 1, [row(101, mac(9), "eth0", sys_name="camera")]))
+    assert cables(before) == ["camera:eth0--r1:eth1"]
+    half = device(1, 1, [row(101, mac(9), "eth0")], complete=False)
+    after = merge(half, kept=stale(before, "r1"), stale=["r1"])
+    assert cables(after) == cables(before)
+    alone = merge(half)  # without an earlier snapshot it is all there is
+    assert cables(alone) == ["aa00.0000.0900:eth0--r1:eth1"]
+
+
 def test_a_device_whose_configuration_alone_could_be_read_keeps_its_hardware_and_its_management_port():
     def r(number, other):
         return device(
