@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labctl.linux import cgroup, proc
@@ -90,11 +90,21 @@ def attach(room: Room, argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by the caller
             stream.flush()
-    process = _start(room, argv, stdin=None, stdout=None, stderr=None, alone=False)
+    # While the command starts, signals wait: what a handler raises in one of Python's own hooks of a fork is lost.
+    waiting = {signal.SIGINT, signal.SIGTERM}
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        process = _start(
+            room, argv, stdin=None, stdout=None, stderr=None, alone=False, unblock=waiting - held
+        )
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        raise
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         while True:
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
                 code = process.wait()
             except KeyboardInterrupt:  # the terminal has sent it to the command as well
                 continue
@@ -153,8 +163,11 @@ def _start(
     stderr: int | None,
     alone: bool,
     report: int | None = None,
+    unblock: Iterable[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start the helper that enters the room; with `report` it writes the command's pid there and leaves."""
+    """Start the helper that enters the room; with `report` it writes the command's pid there and leaves. unblock: signals
+    that the caller holds back and the command does not.
+    """
     procs = [os.path.join(place, "cgroup.procs") for place in cgroup.directories(room.cgroup)]
     try:
         pidfd = os.pidfd_open(room.process.pid)
@@ -179,6 +192,7 @@ def _start(
         os.setgid(room.gid)
         os.setuid(room.uid)
         os.chdir(room.cwd)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
 
     try:
         if not proc.alive(room.process):

@@ -533,6 +533,26 @@ def test_an_interrupted_run_leaves_no_process(room):
     until(lambda: cgroup.pids(room.cgroup) == [], "it is gone with its caller")
 
 
+def test_a_signal_while_the_command_starts_is_not_lost(room):
+    """Python drops what a handler raises in a hook of a fork, such as its own ones for locks."""
+    script = (
+        "import os, signal\nfrom labctl.linux import enter, proc\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        f"room = enter.Room(process=proc.Identity({room.process.pid}, {room.process.start_ticks}), "
+        f"cgroup={room.cgroup!r}, env={{'PATH': {os.environ['PATH']!r}}})\n"
+        "try: enter.attach(room, ['sleep', '600'])\n"
+        "except KeyboardInterrupt: os._exit(7)\n"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        assert caller.wait(60) == 7
+    finally:
+        caller.kill()
+        caller.wait()
+    until(lambda: cgroup.pids(room.cgroup) == [], "its command is gone, too")
+
+
 # -- exits -------------------------------------------------------------------------------------------------------
 
 
