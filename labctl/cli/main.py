@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -44,8 +45,27 @@ VERBS: tuple[str, ...] = (
 )
 
 
+class _ReaderLeftError(Exception):
+    """Whoever read our output has seen enough."""
+
+
 class _InOrder(Verbs):
     order = VERBS
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # typer would end with 1, which is a verdict of ours
+            if not _reader_gone():
+                raise
+            raise _ReaderLeftError from None
+
+
+def _reader_gone() -> bool:
+    """Is it our output that broke, and not a connection to somebody else?"""
+    look = select.poll()
+    look.register(1, 0)
+    return any(events & select.POLLERR for _, events in look.poll(0))
 
 
 app = typer.Typer(
@@ -90,7 +110,7 @@ def run(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
+    except _ReaderLeftError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(Exit.PASS)
     except OSError as error:

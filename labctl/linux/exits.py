@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -27,6 +28,8 @@ PROC_EVENT_EXIT = 0x80000000
 SO_RCVBUFFORCE = 33
 SO_ATTACH_FILTER = 26
 
+#: Inodes of the first namespaces (PROC_PID_INIT_INO and PROC_USER_INIT_INO of the kernel's proc_ns.h).
+_FIRST = {"pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
 _BUFFER = 4 << 20
 _HEADER = struct.Struct("=IHHIIIIIIHH")  # nlmsghdr, cn_msg
 _EVENT = struct.Struct("=IIQIII")  # what, cpu, time; pid, thread group, status
@@ -52,6 +55,9 @@ class Exits:
     """
 
     def __init__(self, pids: Collection[int] | None = None) -> None:
+        if not _first_namespaces():
+            # The kernel ignores our request without a word, and what others asked for arrives with their numbers.
+            raise OSError(errno.EPERM, "process events are told in the machine's first namespaces only")
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, NETLINK_CONNECTOR)
         try:
@@ -105,6 +111,10 @@ class Exits:
         size = _HEADER.size + 4
         header = _HEADER.pack(size, NLMSG_DONE, 0, 0, os.getpid(), CN_IDX_PROC, CN_VAL_PROC, 0, 0, 4, 0)
         self._socket.send(header + struct.pack("=I", operation))
+
+
+def _first_namespaces() -> bool:
+    return all(os.stat(f"/proc/self/ns/{kind}").st_ino == number for kind, number in _FIRST.items())
 
 
 def _exits(data: bytes) -> Iterator[Exit]:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "labctl", "schema", "snapshot"]
 
 
@@ -16,9 +18,10 @@ def test_a_full_disk_is_said_and_no_bug():
     )
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
+@pytest.mark.parametrize(("reader", "read"), [("head -1", "{\n"), ("exec <&-; sleep 1", "")])
+def test_a_reader_that_has_seen_enough_is_no_error(reader, read):
     done = subprocess.run(
-        ["bash", "-c", '"$@" | head -1; echo "${PIPESTATUS[0]}"', "bash", *COMMAND],
+        ["bash", "-c", f'"$@" | ({reader}); echo "${{PIPESTATUS[0]}}"', "bash", *COMMAND],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("{\n0\n", "")
+    assert (done.stdout, done.stderr) == (f"{read}0\n", "")
