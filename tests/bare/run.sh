@@ -37,7 +37,7 @@ enter() { # in the new namespaces: mounts, then the targets
     local name environment=(HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
     while read -r name; do environment+=("$name=${!name}"); done < <(passed_on)
     chroot "$root" git -c advice.detachedHead=false clone -q /labctl.bundle /root/labctl
-    local target run start status
+    local target run start status=0
     for target in "$@"; do
         for run in 1 2; do
             say "make $target, run $run"
@@ -45,9 +45,13 @@ enter() { # in the new namespaces: mounts, then the targets
             # In the background a shell has its children ignore Ctrl-C; tests send it.
             env -i --default-signal=INT,QUIT "${environment[@]}" chroot "$root" make -C /root/labctl "$target" < /dev/null || status=$?
             say "make $target, run $run: exit $status after $((SECONDS - start)) s"
-            [ "$status" = 0 ] || return "$status"
+            [ "$status" = 0 ] || break 2
         done
     done
+    # The network is the machine's, and so are the packet filters of labs that a target leaves running (`demo` does).
+    env -i "${environment[@]}" chroot "$root" sh -ec 'cd /root/labctl; [ ! -x .venv/bin/labctl ] ||
+        .venv/bin/python tools/in_root.py .venv/bin/labctl destroy --all --yes' < /dev/null || status=${status/#0/1}
+    return "$status"
 }
 
 passed_on() { # variables that say how to reach package mirrors, and what the tests take
@@ -64,6 +68,10 @@ groups() { # directories of one group in all hierarchies
     while read -r kind point options; do echo "$point/$1"; done < <(hierarchies)
 }
 
+filters() { # tables of the packet filter that are labctl's
+    nft list tables 2> /dev/null | grep ' labctl-' | sort || true
+}
+
 clean_up() {
     local directory file
     trap - EXIT
@@ -78,6 +86,8 @@ clean_up() {
         [ -n "$left" ] || break
         sleep 0.2
     done
+    [ -z "$left" ] || say "LEFT: $left"
+    left=$(comm -13 <(echo "$tables") <(filters))
     [ -z "$left" ] || say "LEFT: $left"
     if grep -q " $root" /proc/self/mountinfo; then say "LEFT: mounts below $root"; fi
     if [ -n "${LABCTL_BARE_KEEP:-}" ]; then say "the root is kept in $root"; else rm -rf --one-file-system "$root"; fi
@@ -96,7 +106,7 @@ fi
 cd "$(dirname "$0")/../.."
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/labctl-bare.XXXXXX")
 group=labctl-bare-$$
-inside= left=
+inside= left= tables=$(filters)
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
