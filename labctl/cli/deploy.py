@@ -8,9 +8,10 @@ import typer
 
 from labctl.cli import out
 from labctl.errors import Exit
+from labctl.model.event import Event
 
 if TYPE_CHECKING:
-    from labctl.runtime.store import LabDir
+    from labctl.runtime.store import Instance, LabDir
 
 
 def register(app: typer.Typer) -> None:
@@ -54,18 +55,43 @@ def deploy(
         lenient=lenient,
         dry_run=dry_run,
     )
-    progress = out.Progress()
+    progress = _Watched()
     try:
         plan = app.deploy(request, instance, progress)
+        if dry_run:
+            _show_plan(plan, output)
+            return
+        place = instance.lab(plan.lab.name)
+        show([place], output)
+        if wait:
+            _wait(place, patience)
+    except KeyboardInterrupt:
+        _tell_whole(instance, progress.deployed)
+        raise
     finally:
         progress.close()
-    if dry_run:
-        _show_plan(plan, output)
-        return
-    place = instance.lab(plan.lab.name)
-    show([place], output)
-    if wait:
-        _wait(place, patience)
+
+
+class _Watched(out.Progress):
+    """It keeps the name of the lab that was deployed."""
+
+    deployed: str | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "deployed":
+            self.deployed = event.subject
+        super().__call__(event)
+
+
+def _tell_whole(instance: Instance, lab: str | None) -> None:
+    """An interruption undoes a deploy only while it is one; a lab that was complete stays, and that is said."""
+    from labctl.runtime.store import Phase
+
+    record = None if lab is None else instance.lab(lab).read()
+    if record is not None and record.phase is Phase.RUNNING:
+        out.say(
+            f"lab {lab} is running: it was complete before the interruption; `labctl destroy {lab}` removes it"
+        )
 
 
 def _wait(place: LabDir, timeout_s: float) -> None:

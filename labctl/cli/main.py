@@ -103,7 +103,11 @@ def run(argv: list[str] | None = None) -> None:
     # Ended politely is ended as by Ctrl-C: what was begun is removed again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(args=argv, standalone_mode=True)
+        try:
+            app(args=argv, standalone_mode=True)
+        finally:  # what was to be done is done or undone: the exit status is to say which
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except LabctlError as error:
         print(render(error), file=sys.stderr)
         sys.exit(error.exit)

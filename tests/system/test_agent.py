@@ -37,13 +37,22 @@ def pair(tmp_path):
         yield running
 
 
+def both_sides(running: Rig, port):
+    """The panel's word and the node's link, of one moment: the panel says the same after the node was read."""
+    said = running.carrier(port)
+    while True:
+        inside = running.link(port.node).link(port.interface)
+        before, said = said, running.carrier(port)
+        if said == before:
+            return said, inside
+
+
 def carriers(running: Rig):
     """port -> carrier, for every port; the panel's word and, where the node looks, the node's."""
     found = {}
     for cable in running.spec.cables:
         for end in cable.ends:
-            found[end.port] = running.carrier(end.port)
-            inside = running.link(end.port.node).link(end.port.interface)
+            found[end.port], inside = both_sides(running, end.port)
             if inside.up:
                 assert inside.carrier == found[end.port], f"{end.port}: the node and the panel disagree"
     return found

@@ -168,16 +168,40 @@ def test_nobody_holds_the_lock_of_a_running_lab(here):
 @pytest.mark.parametrize("point", range(3))
 def test_an_interrupted_deploy_removes_everything(here, tmp_path, seed, number, point):
     file = big(tmp_path)
-    process = start("deploy", file)
-    wait_for(here.labs)
-    time.sleep(random.Random(f"{seed}/{number}/{point}").uniform(0, 0.8))
-    process.send_signal(number)
-    process.wait(120)
-    if (
-        process.returncode != 130
-    ):  # it was faster: the signal met a labctl that had finished, and the lab is whole
+    with open(tmp_path / "said", "w+") as told:
+        process = start("deploy", file, stderr=told)
+        wait_for(here.labs)
+        time.sleep(random.Random(f"{seed}/{number}/{point}").uniform(0, 0.8))
+        process.send_signal(number)
+        process.wait(120)
+        told.seek(0)
+        said = told.read()
+    assert process.returncode in (0, 130)
+    if process.returncode == 0 or "it was complete before the interruption" in said:  # the lab was faster
         assert here.lab("big").need().phase is Phase.RUNNING
         labctl("destroy", "--all", "--yes")
+    nothing_left(here)
+
+
+INTERRUPTED_WHILE_IT_SHOWS = """
+import os, signal, sys
+from labctl.cli import inspect, main
+inspect.show = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+main.run(sys.argv[1:])
+"""
+
+
+def test_a_deploy_interrupted_when_the_lab_is_complete_leaves_it_and_says_so(here, file):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IT_SHOWS, "deploy", str(file)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == (
+        "lab two is running: it was complete before the interruption; `labctl destroy two` removes it"
+    )
+    assert here.lab("two").need().phase is Phase.RUNNING
+    labctl("destroy", "two", "--yes")
     nothing_left(here)
 
 
@@ -208,10 +232,10 @@ def big(tmp_path):
     return path
 
 
-def start(*argv):
+def start(*argv, stderr=subprocess.DEVNULL):
     return subprocess.Popen(
         [sys.executable, "-m", "labctl", *map(str, argv)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
     )  # fmt: skip
 
 
