@@ -6,11 +6,14 @@ hands secrets to the redactor. What it cannot read is in the account; what is wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from labctl.errors import LabctlError, Span
+from labctl.ingest.draft import Draft
 from labctl.ingest.redact import Redactor
-from labctl.model.account import ConfigAccount
+from labctl.model.account import AccountedLine, ConfigAccount
 from labctl.model.config import DeviceConfig
 from labctl.plugins import Registry
 
@@ -25,6 +28,36 @@ class Parser(Protocol):
     def __call__(self, text: str, *, file: str, device: str, redactor: Redactor) -> Parsed:
         """`file` is what spans say; `device` is production's name of the device."""
         ...
+
+
+def complete(text: str, draft: Draft) -> None:
+    """Nothing, or `config-truncated`: the output of `show running-config` ends with `end`, as a file need not."""
+    if draft.shown and not draft.ended:
+        raise LabctlError(
+            "config-truncated",
+            "the output of `show running-config` breaks off: its last line should be `end`",
+            where=Span(draft.file, text.count("\n") + (not text.endswith("\n"))),
+            hint="collect it again",
+        )
+
+
+def parsed(draft: Draft, lines: tuple[AccountedLine, ...], build: Callable[[Draft], DeviceConfig]) -> Parsed:
+    """What a parser returns when all lines are read: the vendor's `build` of the draft, or all that was wrong with it."""
+    config = build(draft)
+    draft.problems.stop()
+    return Parsed(config=config, account=ConfigAccount(device=draft.device, lines=_judged(lines, draft)))
+
+
+def _judged(lines: tuple[AccountedLine, ...], draft: Draft) -> tuple[AccountedLine, ...]:
+    """The account with what came out about single lines when the file was read to its end."""
+
+    def final(line: AccountedLine) -> AccountedLine:
+        if line.where not in draft.verdicts:
+            return line
+        cls, rule = draft.verdicts[line.where]
+        return replace(line, cls=cls, rule=rule)
+
+    return tuple(final(line) for line in lines)
 
 
 PARSERS: Registry[Parser] = Registry(

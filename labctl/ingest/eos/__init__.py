@@ -13,11 +13,9 @@ from labctl.errors import Span
 from labctl.ingest.draft import Draft
 from labctl.ingest.eos.build import build
 from labctl.ingest.eos.top import TOP
-from labctl.ingest.ios import judged
 from labctl.ingest.ios.walk import walk
-from labctl.ingest.parsers import Parsed
+from labctl.ingest.parsers import Parsed, parsed
 from labctl.ingest.redact import Redactor
-from labctl.model.account import ConfigAccount
 from labctl.model.policy import Afi
 
 __all__ = ["is_eos", "parse"]
@@ -36,7 +34,4 @@ def parse(text: str, *, file: str, device: str, redactor: Redactor) -> Parsed:
     """The model and the account of every line; all errors of the file at once."""
     draft = Draft(file=file, device=device, redactor=redactor, where=Span(file), open_peers=True)
     draft.forwarding = dict.fromkeys(Afi, False)
-    lines = walk(text, TOP, draft)
-    config = build(draft)
-    draft.problems.stop()
-    return Parsed(config=config, account=ConfigAccount(device=device, lines=judged(lines, draft)))
+    return parsed(draft, walk(text, TOP, draft), build)

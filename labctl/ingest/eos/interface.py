@@ -7,8 +7,8 @@ from typing import Final
 
 from labctl.ingest.commands import Commands, Unsupported
 from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
+from labctl.ingest.frr.interface import here, kind_in
 from labctl.ingest.ios.interface import INTERFACE as IOS_INTERFACE
-from labctl.ingest.ios.interface import here
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 
@@ -24,10 +24,7 @@ _KINDS: Final = (
 
 
 def kind_of(name: str) -> InterfaceKind:
-    for pattern, kind in _KINDS:
-        if re.fullmatch(pattern, name):
-            return kind
-    return InterfaceKind.ETHERNET
+    return kind_in(_KINDS, name)
 
 
 def open_interface(draft: Draft, name: str) -> Commands:

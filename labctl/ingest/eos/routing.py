@@ -6,11 +6,13 @@ import re
 
 from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, area, host, prefix
+from labctl.ingest.frr.bgp import here, peer_here
+from labctl.ingest.frr.ospf import here as ospf_here
 from labctl.ingest.ios import bgp as ios_bgp
 from labctl.ingest.ios import ospf as ios_ospf
 from labctl.ingest.ios.bgp import BGP as IOS_BGP
 from labctl.ingest.ios.bgp import FAMILY as IOS_FAMILY
-from labctl.ingest.ios.bgp import OTHER_FAMILY, here, peer
+from labctl.ingest.ios.bgp import OTHER_FAMILY
 from labctl.ingest.ios.ospf import OSPF as IOS_OSPF
 from labctl.model.policy import Afi
 from labctl.model.routing import BgpAggregate, OspfNetwork, Redistribution
@@ -51,13 +53,13 @@ def _router_id(draft: Draft, match: re.Match[str]) -> None:
 
 @BGP.on(rf"{_PEER} peer group (?P<group>\S+)")
 def _member(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["group"]).is_group = True
-    peer(draft, match["peer"]).group = match["group"]
+    peer_here(draft, match["group"]).is_group = True
+    peer_here(draft, match["peer"]).group = match["group"]
 
 
 @BGP.on(rf"{_PEER} peer group")
 def _group(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).is_group = True
+    peer_here(draft, match["peer"]).is_group = True
 
 
 @BGP.on(
@@ -70,7 +72,7 @@ def _maximum_routes(draft: Draft, match: re.Match[str]) -> None:
     """0: as many as there are."""
     if match["warning"]:
         raise Unsupported("maximum-prefix-warning")
-    peer(draft, match["peer"]).family(draft.afi)["maximum_prefix"] = int(match["value"]) or None
+    peer_here(draft, match["peer"]).family(draft.afi)["maximum_prefix"] = int(match["value"]) or None
 
 
 @BGP.on(rf"{_PEER} send-community(?P<kinds>( standard| extended| large)*)")
@@ -78,7 +80,7 @@ def _send_community(draft: Draft, match: re.Match[str]) -> None:
     kinds = match["kinds"].split() or ["standard", "extended", "large"]
     words = {"standard": "send_community", "extended": "send_ext_community", "large": "send_large_community"}
     for afi in Afi:
-        peer(draft, match["peer"]).family(afi).update({words[kind]: True for kind in kinds})
+        peer_here(draft, match["peer"]).family(afi).update({words[kind]: True for kind in kinds})
 
 
 @BGP.on(r"maximum-paths (?P<paths>\d+)( ecmp \d+)?")
@@ -144,24 +146,24 @@ def _network(draft: Draft, match: re.Match[str]) -> None:
     found = OspfNetwork(
         prefix=prefix(draft, match["prefix"], Afi.IPV4), area=area(draft, match["area"]), where=draft.where
     )
-    ios_ospf.here(draft).networks.append(found)
+    ospf_here(draft).networks.append(found)
 
 
 @OSPF.on(r"redistribute (?P<source>connected|static|bgp|isis)( include leaked)?( route-map (?P<map>\S+))?")
 def _redistribute_ospf(draft: Draft, match: re.Match[str]) -> None:
-    ios_ospf.here(draft).redistribute[match["source"]] = Redistribution(
+    ospf_here(draft).redistribute[match["source"]] = Redistribution(
         source=match["source"], metric_type=2, route_map=match["map"] or "", where=draft.where
     )
 
 
 @OSPF.on(r"bfd default")
 def _bfd(draft: Draft, _match: re.Match[str]) -> None:
-    ios_ospf.here(draft).set["bfd_everywhere"] = True
+    ospf_here(draft).set["bfd_everywhere"] = True
 
 
 @OSPF.on(r"timers (spf delay initial|throttle spf) (?P<first>\d+) (?P<hold>\d+) (?P<most>\d+)")
 def _timers(draft: Draft, match: re.Match[str]) -> None:
-    ios_ospf.here(draft).set |= {
+    ospf_here(draft).set |= {
         "spf_delay_ms": int(match["first"]),
         "spf_hold_ms": int(match["hold"]),
         "spf_max_hold_ms": int(match["most"]),

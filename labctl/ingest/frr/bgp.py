@@ -38,17 +38,17 @@ def open_bgp(draft: Draft, asn: int) -> Commands:
     return BGP
 
 
-def _here(draft: Draft) -> BgpDraft:
+def here(draft: Draft) -> BgpDraft:
     assert draft.bgp is not None
     return draft.bgp
 
 
-def _peer(draft: Draft, name: str) -> PeerDraft:
+def peer_here(draft: Draft, name: str) -> PeerDraft:
     """An existing peer or group; FRR refuses settings of one that has neither remote-as nor group yet."""
     if draft.open_peers:
         return _new_peer(draft, name)
     try:
-        return _here(draft).peers[_canonical(draft, name)]
+        return here(draft).peers[_canonical(draft, name)]
     except KeyError:
         raise LabctlError(
             "bad-config",
@@ -67,7 +67,7 @@ def _canonical(draft: Draft, name: str) -> str:
 
 
 def _new_peer(draft: Draft, name: str) -> PeerDraft:
-    return _here(draft).peers.setdefault(_canonical(draft, name), PeerDraft(where=draft.where))
+    return here(draft).peers.setdefault(_canonical(draft, name), PeerDraft(where=draft.where))
 
 
 # --- the process ---
@@ -76,7 +76,7 @@ def _new_peer(draft: Draft, name: str) -> PeerDraft:
 def _process_flag(words: str, key: str, *, best: bool = False) -> None:
     @BGP.on(rf"(?P<no>no )?{words}")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        (_here(draft).bestpath if best else _here(draft).set)[key] = not match["no"]
+        (here(draft).bestpath if best else here(draft).set)[key] = not match["no"]
 
 
 for _words, _key in (
@@ -101,53 +101,53 @@ for _words, _key in (
 @BGP.on(r"bgp bestpath med(?P<which>( confed| missing-as-worst)+)")
 def _bestpath_med(draft: Draft, match: re.Match[str]) -> None:
     for word in match["which"].split():
-        _here(draft).bestpath[f"med_{word.replace('-', '_')}"] = True
+        here(draft).bestpath[f"med_{word.replace('-', '_')}"] = True
 
 
 @BGP.on(r"bgp router-id (?P<id>\S+)")
 def _router_id(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["router_id"] = host(draft, match["id"], Afi.IPV4)
+    here(draft).set["router_id"] = host(draft, match["id"], Afi.IPV4)
 
 
 @BGP.on(r"bgp cluster-id (?P<id>[\d.]+)")
 def _cluster_id(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["cluster_id"] = match["id"]
+    here(draft).set["cluster_id"] = match["id"]
 
 
 @BGP.on(r"bgp confederation identifier (?P<asn>\d+)")
 def _confederation(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["confederation_id"] = int(match["asn"])
+    here(draft).set["confederation_id"] = int(match["asn"])
 
 
 @BGP.on(r"bgp confederation peers(?P<peers>( \d+)+)")
 def _confederation_peers(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).confederation_peers.extend(int(asn) for asn in match["peers"].split())
+    here(draft).confederation_peers.extend(int(asn) for asn in match["peers"].split())
 
 
 @BGP.on(r"bgp default local-preference (?P<value>\d+)")
 def _local_preference(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["default_local_preference"] = int(match["value"])
+    here(draft).set["default_local_preference"] = int(match["value"])
 
 
 @BGP.on(r"(?P<no>no )?bgp default (?P<afi>ipv4|ipv6)-unicast")
 def _default_family(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).default_families[Afi(match["afi"])] = not match["no"]
+    here(draft).default_families[Afi(match["afi"])] = not match["no"]
 
 
 @BGP.on(r"timers bgp (?P<keepalive>\d+) (?P<hold>\d+)")
 def _timers(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).timers = int(match["keepalive"]), int(match["hold"])
+    here(draft).timers = int(match["keepalive"]), int(match["hold"])
 
 
 @BGP.on(r"bgp max-med on-startup (?P<seconds>\d+)")
 def _max_med(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["max_med_on_startup_s"] = int(match["seconds"])
+    here(draft).set["max_med_on_startup_s"] = int(match["seconds"])
 
 
 @BGP.on(r"(?P<no>no )?bgp graceful-restart(?P<off>-disable)?")
 def _graceful_restart(draft: Draft, match: re.Match[str]) -> None:
     mode = "off" if match["off"] else "on"
-    _here(draft).set["graceful_restart"] = "helper" if match["no"] else mode
+    here(draft).set["graceful_restart"] = "helper" if match["no"] else mode
 
 
 # --- peers ---
@@ -172,7 +172,7 @@ def _remote(draft: Draft, match: re.Match[str]) -> None:
 
 def _reach(draft: Draft, name: str) -> PeerDraft:
     """A group or unnumbered peer that is there already, else a peer by address."""
-    known = _here(draft).peers.get(name)
+    known = here(draft).peers.get(name)
     return known or _new_peer(draft, host(draft, name))
 
 
@@ -197,7 +197,7 @@ def _member(draft: Draft, match: re.Match[str]) -> None:
 
 
 def _known_group(draft: Draft, group: str) -> str:
-    known = _here(draft).peers.get(group)
+    known = here(draft).peers.get(group)
     if known is None or not known.is_group:
         raise LabctlError("bad-config", f"no peer-group is called {group!r}", where=draft.where)
     return group
@@ -205,37 +205,37 @@ def _known_group(draft: Draft, group: str) -> str:
 
 @BGP.on(rf"{_PEER} description (?P<text>.+)")
 def _description(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["description"] = match["text"]
+    peer_here(draft, match["peer"]).set["description"] = match["text"]
 
 
 @BGP.on(rf"{_NO_PEER} shutdown( message .+| rtt .+)?")
 def _shutdown(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["shutdown"] = not match["no"]
+    peer_here(draft, match["peer"]).set["shutdown"] = not match["no"]
 
 
 @BGP.on(rf"{_PEER} update-source (?P<source>\S+)")
 def _update_source(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["update_source"] = _canonical(draft, match["source"])
+    peer_here(draft, match["peer"]).set["update_source"] = _canonical(draft, match["source"])
 
 
 @BGP.on(rf"{_PEER} ebgp-multihop( (?P<hops>\d+))?")
 def _multihop(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["ebgp_multihop"] = int(match["hops"] or 255)
+    peer_here(draft, match["peer"]).set["ebgp_multihop"] = int(match["hops"] or 255)
 
 
 @BGP.on(rf"{_PEER} ttl-security hops (?P<hops>\d+)")
 def _ttl_security(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["ttl_security_hops"] = int(match["hops"])
+    peer_here(draft, match["peer"]).set["ttl_security_hops"] = int(match["hops"])
 
 
 @BGP.on(rf"{_NO_PEER} (disable-connected-check|enforce-multihop)")
 def _connected_check(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["connected_check"] = bool(match["no"])
+    peer_here(draft, match["peer"]).set["connected_check"] = bool(match["no"])
 
 
 @BGP.on(rf"{_PEER} timers (?P<keepalive>\d+) (?P<hold>\d+)")
 def _peer_timers(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set |= {
+    peer_here(draft, match["peer"]).set |= {
         "keepalive_s": int(match["keepalive"]),
         "hold_s": int(match["hold"]),
     }
@@ -244,7 +244,7 @@ def _peer_timers(draft: Draft, match: re.Match[str]) -> None:
 def _peer_number(words: str, key: str) -> None:
     @BGP.on(rf"{_PEER} {words} (?P<value>\d+)")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        _peer(draft, match["peer"]).set[key] = int(match["value"])
+        peer_here(draft, match["peer"]).set[key] = int(match["value"])
 
 
 _peer_number("timers connect", "connect_retry_s")
@@ -254,7 +254,7 @@ _peer_number("advertisement-interval", "advertisement_interval_s")
 def _peer_flag(words: str, key: str) -> None:
     @BGP.on(rf"{_NO_PEER} {words}")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        _peer(draft, match["peer"]).set[key] = not match["no"]
+        peer_here(draft, match["peer"]).set[key] = not match["no"]
 
 
 for _words, _key in (
@@ -268,14 +268,14 @@ for _words, _key in (
 
 @BGP.on(rf"{_PEER} local-as (?P<asn>\d+)(?P<no_prepend> no-prepend)?(?P<replace> replace-as)?")
 def _local_as(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["local_as"] = LocalAs(
+    peer_here(draft, match["peer"]).set["local_as"] = LocalAs(
         asn=int(match["asn"]), no_prepend=bool(match["no_prepend"]), replace_as=bool(match["replace"])
     )
 
 
 @BGP.on(rf"{_PEER} password (?P<secret>\S+)")
 def _password(draft: Draft, match: re.Match[str]) -> None:
-    _peer(draft, match["peer"]).set["password"] = draft.redactor.token(match["secret"])
+    peer_here(draft, match["peer"]).set["password"] = draft.redactor.token(match["secret"])
 
 
 @BGP.on(r"address-family (?P<afi>ipv4|ipv6)( unicast)?")
@@ -287,12 +287,12 @@ def _family(draft: Draft, match: re.Match[str]) -> Commands:
 # --- address families; before FRR 2 the IPv4 ones stood directly below `router bgp`, and FRR still takes them there ---
 
 
-def _in_family(draft: Draft, match: re.Match[str]) -> Overrides:
-    return _peer(draft, match["peer"]).family(draft.afi)
+def in_family(draft: Draft, match: re.Match[str]) -> Overrides:
+    return peer_here(draft, match["peer"]).family(draft.afi)
 
 
-def _af_process(draft: Draft) -> FamilyDraft:
-    return _here(draft).families[draft.afi]
+def family_here(draft: Draft) -> FamilyDraft:
+    return here(draft).families[draft.afi]
 
 
 def _af_flag(words: str, **values: Any) -> None:
@@ -302,7 +302,7 @@ def _af_flag(words: str, **values: Any) -> None:
     @BGP.on(rf"{_NO_PEER} {words}")
     def act(draft: Draft, match: re.Match[str]) -> None:
         off = {key: None if value is None else not value for key, value in values.items()}
-        _in_family(draft, match).update(off if match["no"] else values)
+        in_family(draft, match).update(off if match["no"] else values)
 
 
 _af_flag("activate", activate=True)
@@ -327,38 +327,38 @@ def _af_on(pattern: str, *, peer: str = _PEER) -> Callable[[Act], Act]:
 @_af_on("next-hop-self(?P<force> force| all)?", peer=_NO_PEER)
 def _next_hop_self(draft: Draft, match: re.Match[str]) -> None:
     yes = NextHopSelf.FORCE if match["force"] else NextHopSelf.YES
-    _in_family(draft, match)["next_hop_self"] = NextHopSelf.NO if match["no"] else yes
+    in_family(draft, match)["next_hop_self"] = NextHopSelf.NO if match["no"] else yes
 
 
 @_af_on(r"allowas-in( (?P<times>\d+))?", peer=_NO_PEER)
 def _allowas_in(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["allowas_in"] = None if match["no"] else int(match["times"] or 3)
+    in_family(draft, match)["allowas_in"] = None if match["no"] else int(match["times"] or 3)
 
 
 @_af_on(r"default-originate( route-map (?P<name>\S+))?")
 def _default_originate(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match).update(default_originate=True, default_originate_map=match["name"] or "")
+    in_family(draft, match).update(default_originate=True, default_originate_map=match["name"] or "")
 
 
 @_af_on(r"weight (?P<value>\d+)")
 def _weight(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["weight"] = int(match["value"])
+    in_family(draft, match)["weight"] = int(match["value"])
 
 
 @_af_on(r"maximum-prefix (?P<value>\d+)( \d+)?")
 def _maximum_prefix(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["maximum_prefix"] = int(match["value"])
+    in_family(draft, match)["maximum_prefix"] = int(match["value"])
 
 
 @_af_on(r"addpath-tx-(?P<which>all-paths|bestpath-per-AS)", peer=_NO_PEER)
 def _addpath_send(draft: Draft, match: re.Match[str]) -> None:
     which = AddPath.ALL if match["which"] == "all-paths" else AddPath.BEST_PER_AS
-    _in_family(draft, match)["addpath_send"] = AddPath.BEST if match["no"] else which
+    in_family(draft, match)["addpath_send"] = AddPath.BEST if match["no"] else which
 
 
 @_af_on(r"disable-addpath-rx", peer=_NO_PEER)
 def _addpath_receive(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["addpath_receive"] = bool(match["no"])
+    in_family(draft, match)["addpath_receive"] = bool(match["no"])
 
 
 _POLICIES = {
@@ -371,12 +371,12 @@ _POLICIES = {
 
 @_af_on(rf"(?P<kind>{'|'.join(_POLICIES)}) (?P<name>\S+) (?P<way>in|out)")
 def _policy(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)[f"{_POLICIES[match['kind']]}_{match['way']}"] = match["name"]
+    in_family(draft, match)[f"{_POLICIES[match['kind']]}_{match['way']}"] = match["name"]
 
 
 @_af_on(r"unsuppress-map (?P<name>\S+)")
 def _unsuppress(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["unsuppress_map"] = match["name"]
+    in_family(draft, match)["unsuppress_map"] = match["name"]
 
 
 def _both(pattern: str) -> Callable[[Act], Act]:
@@ -389,7 +389,7 @@ def _both(pattern: str) -> Callable[[Act], Act]:
 @_both(r"network (?P<prefix>\S+/\d+)( route-map (?P<map>\S+))?")
 def _network(draft: Draft, match: re.Match[str]) -> None:
     found = prefix(draft, match["prefix"], draft.afi)
-    _af_process(draft).networks[found] = BgpNetwork(
+    family_here(draft).networks[found] = BgpNetwork(
         prefix=found, route_map=match["map"] or "", where=draft.where
     )
 
@@ -403,7 +403,7 @@ def _aggregate(draft: Draft, match: re.Match[str]) -> None:
     def after(word: str) -> str:
         return words[words.index(word) + 1] if word in words else ""
 
-    _af_process(draft).aggregates[found] = BgpAggregate(
+    family_here(draft).aggregates[found] = BgpAggregate(
         prefix=found,
         as_set="as-set" in words,
         summary_only="summary-only" in words,
@@ -417,7 +417,7 @@ def _aggregate(draft: Draft, match: re.Match[str]) -> None:
 def _redistribute(draft: Draft, match: re.Match[str]) -> None:
     words = match["options"].split()
     options = dict(zip(words[::2], words[1::2], strict=True))
-    _af_process(draft).redistribute[match["source"]] = Redistribution(
+    family_here(draft).redistribute[match["source"]] = Redistribution(
         source=match["source"],
         metric=int(options["metric"]) if "metric" in options else None,
         route_map=options.get("route-map", ""),
@@ -427,27 +427,27 @@ def _redistribute(draft: Draft, match: re.Match[str]) -> None:
 
 @_both(r"maximum-paths (?P<ibgp>ibgp )?(?P<paths>\d+)")
 def _max_paths(draft: Draft, match: re.Match[str]) -> None:
-    _af_process(draft).set[f"max_paths_{'ibgp' if match['ibgp'] else 'ebgp'}"] = int(match["paths"])
+    family_here(draft).set[f"max_paths_{'ibgp' if match['ibgp'] else 'ebgp'}"] = int(match["paths"])
 
 
 @_both(r"distance bgp (?P<ebgp>\d+) (?P<ibgp>\d+) (?P<local>\d+)")
 def _distance(draft: Draft, match: re.Match[str]) -> None:
     for kind in ("ebgp", "ibgp", "local"):
-        _af_process(draft).set[f"distance_{kind}"] = int(match[kind])
+        family_here(draft).set[f"distance_{kind}"] = int(match[kind])
 
 
 @_both(r"bgp dampening(?P<values> \d+( \d+ \d+ \d+)?)?")
 def _dampening(draft: Draft, match: re.Match[str]) -> None:
     stated = [int(word) for word in (match["values"] or "15").split()]
     half, reuse, suppress, most = [*stated, 750, 2000, 4 * stated[0]][:4] if len(stated) == 1 else stated
-    _af_process(draft).set["dampening"] = Dampening(
+    family_here(draft).set["dampening"] = Dampening(
         half_life_min=half, reuse=reuse, suppress=suppress, max_suppress_min=most
     )
 
 
 @_both(r"table-map (?P<name>\S+)")
 def _table_map(draft: Draft, match: re.Match[str]) -> None:
-    _af_process(draft).set["table_map"] = match["name"]
+    family_here(draft).set["table_map"] = match["name"]
 
 
 BGP.irrelevant("logging", r"(no )?bgp log-neighbor-changes", r"(no )?bgp default show-(nexthop-)?hostname")

@@ -12,10 +12,11 @@ from labctl.errors import Span
 from labctl.ingest.commands import Commands, Verdict, walk
 from labctl.ingest.draft import Draft, InterfaceDraft, with_length
 from labctl.ingest.frr.build import build
+from labctl.ingest.frr.interface import here
 from labctl.ingest.frr.top import TOP as FRR_TOP
-from labctl.ingest.parsers import Parsed
+from labctl.ingest.parsers import Parsed, parsed
 from labctl.ingest.redact import Redactor
-from labctl.model.account import ConfigAccount, LineClass
+from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 
 _STANZA: Final = re.compile(rb"(?m)^iface \S+")
@@ -31,10 +32,7 @@ def is_cumulus(head: bytes) -> bool:
 def parse(text: str, *, file: str, device: str, redactor: Redactor) -> Parsed:
     """The model and the account of every line; all errors of the file at once."""
     draft = Draft(file=file, device=device, redactor=redactor, where=Span(file))
-    lines = walk(text, TOP, draft)
-    config = build(draft)
-    draft.problems.stop()
-    return Parsed(config=config, account=ConfigAccount(device=device, lines=lines))
+    return parsed(draft, walk(text, TOP, draft), build)
 
 
 @TOP.on(r"iface (?P<name>\S+)( inet6?)?( (?P<how>static|loopback|dhcp|manual|auto))?")
@@ -45,31 +43,26 @@ def _iface(draft: Draft, match: re.Match[str]) -> Commands:
     return IFACE
 
 
-def _here(draft: Draft) -> InterfaceDraft:
-    assert draft.interface is not None
-    return draft.interface
-
-
 @IFACE.on(r"address (?P<address>\S+/\d+)")
 def _address(draft: Draft, match: re.Match[str]) -> None:
     afi = Afi.IPV6 if ":" in match["address"] else Afi.IPV4
     found = with_length(draft, match["address"], afi)
-    (_here(draft).ipv6 if afi is Afi.IPV6 else _here(draft).ipv4).append(found)
+    (here(draft).ipv6 if afi is Afi.IPV6 else here(draft).ipv4).append(found)
 
 
 @IFACE.on(r"mtu (?P<mtu>\d+)")
 def _mtu(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["mtu"] = int(match["mtu"])
+    here(draft).set["mtu"] = int(match["mtu"])
 
 
 @IFACE.on(r"alias (?P<text>.+)")
 def _alias(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set.setdefault("description", match["text"])
+    here(draft).set.setdefault("description", match["text"])
 
 
 @IFACE.on(r"link-down yes")
 def _down(draft: Draft, _match: re.Match[str]) -> None:
-    _here(draft).set["shutdown"] = True
+    here(draft).set["shutdown"] = True
 
 
 @TOP.on(r"[A-Za-z][\w.-]*")

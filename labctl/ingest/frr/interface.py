@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from labctl.ingest.commands import Commands
@@ -26,7 +27,12 @@ _KINDS = (
 
 def kind_of(name: str) -> InterfaceKind:
     """What a Linux box means by an interface name."""
-    for pattern, kind in _KINDS:
+    return kind_in(_KINDS, name)
+
+
+def kind_in(table: Iterable[tuple[str, InterfaceKind]], name: str) -> InterfaceKind:
+    """The kind of the first pattern that fits the whole name; what fits none is an Ethernet port."""
+    for pattern, kind in table:
         if re.fullmatch(pattern, name):
             return kind
     return InterfaceKind.ETHERNET
@@ -37,40 +43,40 @@ def open_interface(draft: Draft, name: str) -> Commands:
     return INTERFACE
 
 
-def _here(draft: Draft) -> InterfaceDraft:
+def here(draft: Draft) -> InterfaceDraft:
     assert draft.interface is not None
     return draft.interface
 
 
 @INTERFACE.on(r"description (?P<text>.+)")
 def _description(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["description"] = match["text"]
+    here(draft).set["description"] = match["text"]
 
 
 @INTERFACE.on(r"(?P<no>no )?shutdown")
 def _shutdown(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["shutdown"] = not match["no"]
+    here(draft).set["shutdown"] = not match["no"]
 
 
 @INTERFACE.on(r"bandwidth (?P<mbit>\d+)")
 def _bandwidth(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).set["bandwidth_bps"] = int(match["mbit"]) * 10**6
+    here(draft).set["bandwidth_bps"] = int(match["mbit"]) * 10**6
 
 
 @INTERFACE.on(r"ip address (?P<address>\S+)( label \S+)?")
 def _ipv4(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ipv4.append(with_length(draft, match["address"], Afi.IPV4))
+    here(draft).ipv4.append(with_length(draft, match["address"], Afi.IPV4))
 
 
 @INTERFACE.on(r"ipv6 address (?P<address>\S+)")
 def _ipv6(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ipv6.append(with_length(draft, match["address"], Afi.IPV6))
+    here(draft).ipv6.append(with_length(draft, match["address"], Afi.IPV6))
 
 
 def _ospf_number(pattern: str, key: str) -> None:
     @INTERFACE.on(rf"ip ospf {pattern} (?P<value>\d+)")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        _here(draft).ospf[key] = int(match["value"])
+        here(draft).ospf[key] = int(match["value"])
 
 
 for _pattern, _field in (
@@ -86,7 +92,7 @@ for _pattern, _field in (
 def _ospf_flag(word: str, key: str) -> None:
     @INTERFACE.on(rf"(?P<no>no )?ip ospf {word}")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        _here(draft).ospf[key] = not match["no"]
+        here(draft).ospf[key] = not match["no"]
 
 
 for _pattern, _field in (("mtu-ignore", "mtu_ignore"), ("bfd", "bfd"), ("passive", "passive")):
@@ -95,38 +101,38 @@ for _pattern, _field in (("mtu-ignore", "mtu_ignore"), ("bfd", "bfd"), ("passive
 
 @INTERFACE.on(r"ip ospf dead-interval (?P<value>\d+)")
 def _dead(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ospf |= {"dead_s": int(match["value"]), "hello_multiplier": None}
+    here(draft).ospf |= {"dead_s": int(match["value"]), "hello_multiplier": None}
 
 
 @INTERFACE.on(r"ip ospf dead-interval minimal hello-multiplier (?P<value>\d+)")
 def _fast(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ospf |= {"dead_s": 1, "hello_multiplier": int(match["value"])}
+    here(draft).ospf |= {"dead_s": 1, "hello_multiplier": int(match["value"])}
 
 
 @INTERFACE.on(r"ip ospf network (?P<kind>broadcast|non-broadcast|point-to-point|point-to-multipoint)")
 def _network(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ospf["network_type"] = OspfNetworkType(match["kind"])
+    here(draft).ospf["network_type"] = OspfNetworkType(match["kind"])
 
 
 @INTERFACE.on(r"ip ospf area (?P<area>\S+)")
 def _area(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ospf["area"] = area(draft, match["area"])
+    here(draft).ospf["area"] = area(draft, match["area"])
 
 
 @INTERFACE.on(r"ip ospf authentication(?P<how> message-digest| null)?")
 def _authentication(draft: Draft, match: re.Match[str]) -> None:
     how: dict[Any, Auth] = {None: Auth.TEXT, " message-digest": Auth.MD5, " null": Auth.NONE}
-    _here(draft).ospf["auth"] = how[match["how"]]
+    here(draft).ospf["auth"] = how[match["how"]]
 
 
 @INTERFACE.on(r"ip ospf authentication-key (?P<secret>\S+)")
 def _text_key(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).ospf["text_key"] = draft.redactor.token(match["secret"])
+    here(draft).ospf["text_key"] = draft.redactor.token(match["secret"])
 
 
 @INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5 (?P<secret>\S+)")
 def _md5_key(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
+    here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
 
 
 # --- VRRP; FRR counts its interval in milliseconds ---
@@ -134,28 +140,28 @@ def _md5_key(draft: Draft, match: re.Match[str]) -> None:
 
 @INTERFACE.on(r"vrrp (?P<group>\d+)( version (?P<version>[23]))?")
 def _vrrp(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).virtual_router(int(match["group"]))["version"] = int(match["version"] or 3)
+    here(draft).virtual_router(int(match["group"]))["version"] = int(match["version"] or 3)
 
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) ip (?P<address>\S+)")
 def _vrrp_address(draft: Draft, match: re.Match[str]) -> None:
-    found = _here(draft).virtual_router(int(match["group"]))
+    found = here(draft).virtual_router(int(match["group"]))
     found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
 
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) priority (?P<value>\d+)")
 def _vrrp_priority(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).virtual_router(int(match["group"]))["priority"] = int(match["value"])
+    here(draft).virtual_router(int(match["group"]))["priority"] = int(match["value"])
 
 
 @INTERFACE.on(r"(?P<no>no )?vrrp (?P<group>\d+) preempt")
 def _vrrp_preempt(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).virtual_router(int(match["group"]))["preempt"] = not match["no"]
+    here(draft).virtual_router(int(match["group"]))["preempt"] = not match["no"]
 
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) advertisement-interval (?P<ms>\d+)")
 def _vrrp_interval(draft: Draft, match: re.Match[str]) -> None:
-    _here(draft).virtual_router(int(match["group"]))["advertise_ms"] = int(match["ms"])
+    here(draft).virtual_router(int(match["group"]))["advertise_ms"] = int(match["ms"])
 
 
 isis.add_interface(INTERFACE)

@@ -9,17 +9,15 @@ access list means as a filter of routes.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
-from labctl.errors import LabctlError, Span
+from labctl.errors import Span
 from labctl.ingest.draft import Draft
 from labctl.ingest.ios.build import build
 from labctl.ingest.ios.top import TOP
 from labctl.ingest.ios.walk import walk
-from labctl.ingest.parsers import Parsed
+from labctl.ingest.parsers import Parsed, complete, parsed
 from labctl.ingest.redact import Redactor
-from labctl.model.account import AccountedLine, ConfigAccount
 from labctl.model.policy import Afi
 
 __all__ = ["is_ios", "parse"]
@@ -41,25 +39,5 @@ def parse(text: str, *, file: str, device: str, redactor: Redactor) -> Parsed:
     draft.forwarding[Afi.IPV6] = False
     draft.version = (15, 0)
     lines = walk(text, TOP, draft)
-    if draft.shown and not draft.ended:
-        raise LabctlError(
-            "config-truncated",
-            "the output of `show running-config` breaks off: its last line should be `end`",
-            where=Span(file, text.count("\n") + (not text.endswith("\n"))),
-            hint="collect it again",
-        )
-    config = build(draft)
-    draft.problems.stop()
-    return Parsed(config=config, account=ConfigAccount(device=device, lines=judged(lines, draft)))
-
-
-def judged(lines: tuple[AccountedLine, ...], draft: Draft) -> tuple[AccountedLine, ...]:
-    """The account with what came out about single lines when the file was read to its end."""
-
-    def final(line: AccountedLine) -> AccountedLine:
-        if line.where not in draft.verdicts:
-            return line
-        cls, rule = draft.verdicts[line.where]
-        return replace(line, cls=cls, rule=rule)
-
-    return tuple(final(line) for line in lines)
+    complete(text, draft)
+    return parsed(draft, lines, build)

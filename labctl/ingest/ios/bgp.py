@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable
 
-from labctl.errors import LabctlError
 from labctl.ingest.commands import Act, Approximated, Commands, Unsupported
-from labctl.ingest.draft import BgpDraft, Draft, FamilyDraft, Overrides, PeerDraft, host, prefix
+from labctl.ingest.draft import Draft, host, prefix
+from labctl.ingest.frr import bgp as frr_bgp
 from labctl.ingest.frr.bgp import BGP as FRR_BGP
 from labctl.ingest.frr.bgp import FAMILY as FRR_FAMILY
+from labctl.ingest.frr.bgp import family_here, in_family, peer_here
 from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 from labctl.model.routing import AddPath, BgpAggregate, BgpNetwork, LocalAs, Redistribution
@@ -26,33 +26,8 @@ _NO_PEER = r"(?P<no>no )?neighbor (?P<peer>\S+)"
 
 
 def open_bgp(draft: Draft, asn: int) -> Commands:
-    if draft.bgp and draft.bgp.asn != asn:
-        raise LabctlError(
-            "bad-config", f"BGP already runs as AS {draft.bgp.asn}, here it is {asn}", where=draft.where
-        )
-    draft.bgp = draft.bgp or BgpDraft(where=draft.where, asn=asn)
-    draft.afi = Afi.IPV4
+    frr_bgp.open_bgp(draft, asn)
     return BGP
-
-
-def here(draft: Draft) -> BgpDraft:
-    assert draft.bgp is not None
-    return draft.bgp
-
-
-def peer(draft: Draft, name: str) -> PeerDraft:
-    """A peer by address, in one spelling, or a group or template by name."""
-    with contextlib.suppress(LabctlError):
-        name = host(draft, name)
-    return here(draft).peers.setdefault(name, PeerDraft(where=draft.where))
-
-
-def _family(draft: Draft) -> FamilyDraft:
-    return here(draft).families[draft.afi]
-
-
-def _in_family(draft: Draft, match: re.Match[str]) -> Overrides:
-    return peer(draft, match["peer"]).family(draft.afi)
 
 
 def both(pattern: str) -> Callable[[Act], Act]:
@@ -79,7 +54,7 @@ BGP.unsupported("address-family", r"address-family .+", act=lambda _draft, _matc
 @BGP.on(r"template peer-(?P<kind>session|policy) (?P<name>\S+)")
 def _template(draft: Draft, match: re.Match[str]) -> Commands:
     name = _template_name(match["kind"], match["name"])
-    peer(draft, name).is_group = True
+    peer_here(draft, name).is_group = True
     draft.entry = name, 0
     draft.afi = Afi.IPV4
     return TEMPLATE
@@ -91,7 +66,7 @@ def _template_name(kind: str, name: str) -> str:
 
 @TEMPLATE.on(r"inherit peer-(?P<kind>session|policy) (?P<name>\S+)( \d+)?")
 def _template_inherits(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, draft.entry[0]).templates.append(_template_name(match["kind"], match["name"]))
+    peer_here(draft, draft.entry[0]).templates.append(_template_name(match["kind"], match["name"]))
 
 
 @TEMPLATE.on(r"(?P<no>no )?(?P<line>(?!neighbor|inherit|exit)\S.*)")
@@ -110,50 +85,53 @@ def _template_line(draft: Draft, match: re.Match[str]) -> None:
 
 @both(rf"{_PEER} inherit peer-(?P<kind>session|policy) (?P<name>\S+)( \d+)?")
 def _inherit(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).templates.append(_template_name(match["kind"], match["name"]))
+    peer_here(draft, match["peer"]).templates.append(_template_name(match["kind"], match["name"]))
 
 
 @both(rf"{_PEER} peer-group (?P<group>\S+)")
 def _member(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["group"]).is_group = True
-    peer(draft, match["peer"]).group = match["group"]
+    peer_here(draft, match["group"]).is_group = True
+    peer_here(draft, match["peer"]).group = match["group"]
 
 
 @both(rf"{_PEER} peer-group")
 def _group(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).is_group = True
+    peer_here(draft, match["peer"]).is_group = True
 
 
 @BGP.on(rf"{_PEER} remote-as (?P<asn>\d+)")
 def _remote_as(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set["remote_as"] = int(match["asn"])
+    peer_here(draft, match["peer"]).set["remote_as"] = int(match["asn"])
 
 
 @BGP.on(rf"{_PEER} password( \d)? (?P<secret>\S+)")
 def _password(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set["password"] = draft.redactor.token(match["secret"])
+    peer_here(draft, match["peer"]).set["password"] = draft.redactor.token(match["secret"])
 
 
 @BGP.on(rf"{_PEER} timers (?P<keepalive>\d+) (?P<hold>\d+)( \d+)?")
 def _timers(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set |= {"keepalive_s": int(match["keepalive"]), "hold_s": int(match["hold"])}
+    peer_here(draft, match["peer"]).set |= {
+        "keepalive_s": int(match["keepalive"]),
+        "hold_s": int(match["hold"]),
+    }
 
 
 @BGP.on(rf"{_PEER} fall-over bfd( (single|multi)-hop)?")
 def _bfd(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set["bfd"] = True
+    peer_here(draft, match["peer"]).set["bfd"] = True
 
 
 @BGP.on(rf"{_PEER} transport connection-mode (?P<mode>active|passive)")
 def _passive(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set["passive"] = match["mode"] == "passive"
+    peer_here(draft, match["peer"]).set["passive"] = match["mode"] == "passive"
 
 
 @BGP.on(
     rf"{_PEER} local-as (?P<asn>\d+)(?P<no_prepend> no-prepend)?(?P<replace> replace-as)?(?P<dual> dual-as)?"
 )
 def _local_as(draft: Draft, match: re.Match[str]) -> None:
-    peer(draft, match["peer"]).set["local_as"] = LocalAs(
+    peer_here(draft, match["peer"]).set["local_as"] = LocalAs(
         asn=int(match["asn"]), no_prepend=bool(match["no_prepend"]), replace_as=bool(match["replace"])
     )
     if match["dual"]:
@@ -166,31 +144,31 @@ def _local_as(draft: Draft, match: re.Match[str]) -> None:
 def _maximum_prefix(draft: Draft, match: re.Match[str]) -> None:
     if match["warning"]:
         raise Unsupported("maximum-prefix-warning")
-    _in_family(draft, match)["maximum_prefix"] = int(match["value"])
+    in_family(draft, match)["maximum_prefix"] = int(match["value"])
 
 
 @both(rf"{_PEER} remove-private-[aA][sS] all( replace-[aA][sS])?")
 def _remove_private(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["remove_private_as"] = True
+    in_family(draft, match)["remove_private_as"] = True
     raise Approximated("remove-private-as-all")
 
 
 @both(rf"{_PEER} advertise additional-paths (?P<which>all|best \d+|group-best)( .+)?")
 def _advertise_paths(draft: Draft, match: re.Match[str]) -> None:
     all_of_them = match["which"] == "all"
-    _in_family(draft, match)["addpath_send"] = AddPath.ALL if all_of_them else AddPath.BEST_PER_AS
+    in_family(draft, match)["addpath_send"] = AddPath.ALL if all_of_them else AddPath.BEST_PER_AS
     if not all_of_them:
         raise Approximated("add-path-selection")
 
 
 @both(rf"{_PEER} additional-paths (?P<what>disable|send|receive|send receive)")
 def _peer_paths(draft: Draft, match: re.Match[str]) -> None:
-    _in_family(draft, match)["addpath_receive"] = "receive" in match["what"]
+    in_family(draft, match)["addpath_receive"] = "receive" in match["what"]
 
 
 @both(r"bgp additional-paths (?P<what>send|receive|send receive)")
 def _family_paths(draft: Draft, match: re.Match[str]) -> None:
-    _family(draft).peers["addpath_receive"] = "receive" in match["what"]
+    family_here(draft).peers["addpath_receive"] = "receive" in match["what"]
 
 
 @both(r"bgp additional-paths select (?P<which>all|best \d+|group-best|backup)( .+)?")
@@ -211,7 +189,9 @@ def _network(draft: Draft, match: re.Match[str]) -> None:
         raise Unsupported("backdoor")
     length = match["mask"] or _class_length(host(draft, match["address"], Afi.IPV4))
     found = prefix(draft, f"{match['address']}/{length}", Afi.IPV4)
-    _family(draft).networks[found] = BgpNetwork(prefix=found, route_map=match["map"] or "", where=draft.where)
+    family_here(draft).networks[found] = BgpNetwork(
+        prefix=found, route_map=match["map"] or "", where=draft.where
+    )
 
 
 def _class_length(address: str) -> int:
@@ -230,7 +210,7 @@ def _aggregate(draft: Draft, match: re.Match[str]) -> None:
     def after(*keys: str) -> str:
         return next((words[words.index(key) + 1] for key in keys if key in words), "")
 
-    _family(draft).aggregates[found] = BgpAggregate(
+    family_here(draft).aggregates[found] = BgpAggregate(
         prefix=found,
         as_set="as-set" in words,
         summary_only="summary-only" in words,
@@ -262,7 +242,7 @@ def _redistribute(draft: Draft, match: re.Match[str]) -> None:
         )
     )
     ospf = source == "ospf"
-    _family(draft).redistribute[source] = Redistribution(
+    family_here(draft).redistribute[source] = Redistribution(
         source=source,
         metric=int(after("metric")) if "metric" in words else None,
         route_map=after("route-map"),
@@ -276,7 +256,7 @@ def _redistribute(draft: Draft, match: re.Match[str]) -> None:
 def _max_paths(draft: Draft, match: re.Match[str]) -> None:
     which = (match["which"] or "ebgp").strip()
     for kind in ("ebgp", "ibgp") if which == "eibgp" else (which,):
-        _family(draft).set[f"max_paths_{kind}"] = int(match["paths"])
+        family_here(draft).set[f"max_paths_{kind}"] = int(match["paths"])
 
 
 for _context in (BGP, FAMILY):

@@ -8,6 +8,7 @@ from typing import Final
 from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, host, with_length
 from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
+from labctl.ingest.frr.interface import here, kind_in
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 from labctl.model.routing import Election
@@ -42,10 +43,7 @@ _SPEEDS: Final = (
 
 
 def kind_of(name: str) -> InterfaceKind:
-    for pattern, kind in _KINDS:
-        if re.fullmatch(pattern, name):
-            return kind
-    return InterfaceKind.ETHERNET
+    return kind_in(_KINDS, name)
 
 
 def nominal_bps(name: str) -> int | None:
@@ -55,11 +53,6 @@ def nominal_bps(name: str) -> int | None:
 def open_interface(draft: Draft, name: str) -> Commands:
     draft.interface = draft.interfaces.setdefault(name, InterfaceDraft(where=draft.where))
     return INTERFACE
-
-
-def here(draft: Draft) -> InterfaceDraft:
-    assert draft.interface is not None
-    return draft.interface
 
 
 @INTERFACE.on(r"ip address (?P<address>[\d.]+) (?P<mask>[\d.]+)(?P<second> secondary)?")

@@ -6,8 +6,10 @@ import re
 from ipaddress import IPv4Address
 
 from labctl.ingest.commands import Approximated, Commands
-from labctl.ingest.draft import AreaDraft, Draft, OspfDraft, area, host, prefix
+from labctl.ingest.draft import Draft, area, host, prefix
+from labctl.ingest.frr import ospf as frr_ospf
 from labctl.ingest.frr.ospf import OSPF as FRR_OSPF
+from labctl.ingest.frr.ospf import area_here, here
 from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 from labctl.model.routing import AreaKind, OspfRange, Redistribution
@@ -18,17 +20,8 @@ OTHER_PROCESS = Commands("second-ospf-process", swallow=LineClass.UNSUPPORTED)
 
 
 def open_ospf(draft: Draft) -> Commands:
-    draft.ospf = draft.ospf or OspfDraft(where=draft.where)
+    frr_ospf.open_ospf(draft)
     return OSPF
-
-
-def here(draft: Draft) -> OspfDraft:
-    assert draft.ospf is not None
-    return draft.ospf
-
-
-def _area(draft: Draft, text: str) -> AreaDraft:
-    return here(draft).areas.setdefault(area(draft, text), AreaDraft(where=draft.where))
 
 
 @OSPF.on(r"network (?P<address>[\d.]+) (?P<wildcard>[\d.]+) area (?P<area>\S+)")
@@ -66,7 +59,7 @@ def _after(words: list[str], word: str) -> str:
 def _range(draft: Draft, match: re.Match[str]) -> None:
     found = prefix(draft, f"{match['address']}/{match['mask']}", Afi.IPV4)
     words = match["options"].split()
-    ranges = _area(draft, match["area"]).ranges
+    ranges = area_here(draft, match["area"]).ranges
     ranges[found] = OspfRange(
         prefix=found,
         advertise="not-advertise" not in words,
@@ -87,7 +80,7 @@ def _summary(draft: Draft, match: re.Match[str]) -> None:
     r"area (?P<area>\S+) nssa(?P<options>( no-summary| default-information-originate| no-redistribution)+)"
 )
 def _nssa(draft: Draft, match: re.Match[str]) -> None:
-    found, words = _area(draft, match["area"]), match["options"].split()
+    found, words = area_here(draft, match["area"]), match["options"].split()
     found.set["kind"] = AreaKind.NSSA
     if "no-summary" in words:
         found.set["no_summary"] = True
@@ -107,7 +100,7 @@ def _bfd(draft: Draft, _match: re.Match[str]) -> None:
 
 @OSPF.on(r"area (?P<area>\S+) default-cost (?P<cost>\d+)")
 def _default_cost(draft: Draft, match: re.Match[str]) -> None:
-    found = _area(draft, match["area"])
+    found = area_here(draft, match["area"])
     found.set = found.set | {"default_cost": int(match["cost"])}
 
 
