@@ -32,6 +32,7 @@ VERBS: tuple[str, ...] = (
     "deploy",
     "inspect",
     "exec",
+    "capture",
     "destroy",
     "fault",
     "heal",

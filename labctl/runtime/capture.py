@@ -1,0 +1,220 @@
+"""Frames as they cross the panel, copied where nobody in the lab can see it.
+
+A *tap* is two packet sockets at one panel side: what arrives there was sent by the port's node, what leaves there is
+given to it. The kernel copies arriving frames before any filter of the panel treats them and leaving ones after
+all of them, so on an impaired cable the sender's tap has what was sent and the receiver's what came out. Nothing is
+set at a device: a panel side sees every frame of its cable anyway.
+
+The order of frames of several sockets is that of the kernel's times. A round reads everything that waits; what is
+younger than the round's beginning is kept for the next one, because another socket may still have something older.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from labctl.linux import netns
+from labctl.names import PortId
+from labctl.runtime.impair import port as packets
+from labctl.runtime.store import LabDir, Phase
+from labctl.schema.pcapng import Direction
+
+_SOL_PACKET, _STATISTICS, _AUXDATA, _VNET_HDR = 263, 6, 8, 15
+_ATTACH_FILTER, _TIMESTAMPNS, _RCVBUFFORCE = 26, 35, 33
+_ETH_P_ALL = 0x0003
+_BUFFER_BYTES = 32 << 20
+_LARGEST = 1 << 18
+_CONTROL = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(20)
+_VLAN_VALID, _TPID_VALID = 0x10, 0x40
+#: How many frames of one socket are read before the others get their turn, and the longest sleep: after it we look
+#: whether the lab is still there and whether a panel side is.
+_TURN, _NAP_S = 512, 0.1
+#: Classic BPF: `ld pkttype; jeq outgoing; ret all or nothing`.
+_PKTTYPE, _OUTGOING = 0xFFFFF004, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One frame of a port, with its tags and checksums. `segments`: bytes of payload in each of the frames that the
+    sender left to hardware to cut this one into; 0 for a frame that is one.
+    """
+
+    port: PortId
+    direction: Direction
+    time_ns: int
+    data: bytes
+    segments: int = 0
+
+
+@dataclass(slots=True)
+class Count:
+    """received: frames that came to a tap; dropped: those of them that the kernel could not keep for us."""
+
+    received: int = 0
+    dropped: int = 0
+
+
+class Capture:
+    """Taps at some panel sides of a lab. Close it, or use it as a context manager."""
+
+    def __init__(self, place: LabDir, ports: Mapping[PortId, str], directions: Collection[Direction]) -> None:
+        """`ports`: with the names of their panel sides."""
+        self.counts: dict[PortId, Count] = {each: Count() for each in ports}
+        self._place = place
+        self._record = _identity(place)
+        self._poll = select.epoll()
+        self._taps: dict[int, _Tap] = {}
+        self._later: list[Frame] = []
+        for each, device in ports.items():
+            for direction in directions:
+                tap = _Tap(place.panel_ns, each, device, direction)
+                self._taps[tap.fileno()] = tap
+                self._poll.register(tap.fileno(), select.EPOLLIN)
+
+    def close(self) -> None:
+        for tap in self._taps.values():
+            tap.close()
+        self._taps.clear()
+        self._poll.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until frames come, at most a moment; False once the lab is being destroyed."""
+        if not self._later and timeout_s > 0:
+            self._poll.poll(min(timeout_s, _NAP_S))
+        if _identity(self._place) != self._record:
+            with contextlib.suppress(Exception):
+                record = self._place.read()
+                self._record = _identity(self._place)
+                return record is not None and record.phase is not Phase.DESTROYING
+            return False
+        return True
+
+    def read(self, *, final: bool = False) -> list[Frame]:
+        """What has come, in order of time. final: nothing is kept for the next round."""
+        began = time.time_ns()
+        found = self._later
+        for tap in self._taps.values():
+            found += tap.read()
+        found.sort(key=lambda frame: frame.time_ns)
+        self._later = [] if final else [frame for frame in found if frame.time_ns > began]
+        return found[: len(found) - len(self._later)]
+
+    def count(self) -> None:
+        """Bring `counts` up to date."""
+        for tap in self._taps.values():
+            received, dropped = tap.statistics()
+            self.counts[tap.port].received += received
+            self.counts[tap.port].dropped += dropped
+
+
+class _Tap:
+    """One direction of one panel side."""
+
+    def __init__(self, panel: str, port: PortId, device: str, direction: Direction) -> None:
+        self.port = port
+        self._device = device
+        self._direction = direction
+        self._socket = netns.socket_in(panel, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._socket.setblocking(False)
+        # What arrives at the panel's side is what the port's node sends out.
+        _only(self._socket, outgoing=direction is Direction.IN)
+        for option in (_VNET_HDR, _AUXDATA):
+            self._socket.setsockopt(_SOL_PACKET, option, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER_BYTES)
+        self._socket.bind((device, _ETH_P_ALL))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def statistics(self) -> tuple[int, int]:
+        """Frames since the last call: all of them, and those that found no room."""
+        received, dropped = struct.unpack("=II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))
+        return received, dropped
+
+    def read(self) -> Iterator[Frame]:
+        for _ in range(_TURN):
+            try:
+                data, notes, _, _ = self._socket.recvmsg(_LARGEST, _CONTROL)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+                    raise
+                continue  # the panel side went down: reading has cleared it
+            yield self._frame(data, notes)
+        self._stay()
+
+    def _stay(self) -> None:
+        """A port that was plugged in again has another device of the same name."""
+        if not self._socket.getsockname()[0]:
+            with contextlib.suppress(OSError):  # not there yet
+                self._socket.bind((self._device, _ETH_P_ALL))
+
+    def _frame(self, data: bytes, notes: list[tuple[int, int, bytes]]) -> Frame:
+        time_ns = 0
+        for level, kind, value in notes:
+            if (level, kind) == (socket.SOL_SOCKET, _TIMESTAMPNS):
+                seconds, nanoseconds = struct.unpack("=qq", value[:16])
+                time_ns = seconds * 1_000_000_000 + nanoseconds
+            elif (level, kind) == (_SOL_PACKET, _AUXDATA):
+                status, tag, tag_type = struct.unpack("=I12xHH", value[:20])
+                if status & _VLAN_VALID:
+                    data = packets.with_tag(data, tag, tag_type if status & _TPID_VALID else 0x8100)
+        segments = struct.unpack_from("=H", data, 4)[0] if packets.is_super(data) else 0
+        return Frame(
+            port=self.port,
+            direction=self._direction,
+            time_ns=time_ns or time.time_ns(),
+            data=packets.finished(data)[packets.VNET :],
+            segments=segments,
+        )
+
+
+def _only(sock: socket.socket, *, outgoing: bool) -> None:
+    """Have the kernel give this socket the frames of one direction."""
+    yes, no = (0, 1) if outgoing else (1, 0)
+    program = b"".join(
+        struct.pack("=HBBI", *each)
+        for each in (
+            (0x20, 0, 0, _PKTTYPE),
+            (0x15, yes, no, _OUTGOING),
+            (0x06, 0, 0, _LARGEST),
+            (0x06, 0, 0, 0),
+        )
+    )
+    held = ctypes.create_string_buffer(program)
+    sock.setsockopt(
+        socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
+    )
+
+
+def _identity(place: LabDir) -> tuple[int, int] | None:
+    """Changes whenever the record is written anew; None if there is none."""
+    try:
+        found = os.stat(place.record_file)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
