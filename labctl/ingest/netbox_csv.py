@@ -6,7 +6,6 @@ that are not connected are passed over; over REST (`netbox_rest`) NetBox itself 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_interface
@@ -51,19 +50,10 @@ KINDS: Final = {"lag": 161, "virtual": 53, "bridge": 209, "link aggregation grou
 CONNECTED: Final = ("", "connected")
 
 
-def fields_of(columns: Iterable[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for column in columns:
-        name = COLUMNS.get(re.sub("[^a-z0-9]", "", column.lower()))
-        if name is not None:
-            found.setdefault(name, column)
-    return found
-
-
 def table_of(columns: Iterable[str]) -> str | None:
     """Which of NetBox's tables has these columns."""
     listed = list(columns)
-    has = set(fields_of(listed))
+    has = set(rows.fields_of(listed, COLUMNS))
     found = next((table for table, needed in _NEEDS.items() if needed <= has), None)
     plain = {"a_type", "z_type"} <= has or "termination a" in {column.lower() for column in listed}
     return None if found == "cables" and not plain else found
@@ -151,7 +141,7 @@ class NetboxCsv:
         for row, line in rows.read_csv(path, broken):
             table = table_of(row)
             assert table is not None
-            fields = {name: _cell(row[column]) for name, column in fields_of(row).items()}
+            fields = {name: _cell(row[column]) for name, column in rows.fields_of(row, COLUMNS).items()}
             problem = _TAKERS[table](found, fields, f"{path}:{line}")
             if problem:
                 broken.append(rows.bad_row(problem, path, line))

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from json import decoder, scanner
 from typing import Any, Final
 
@@ -23,6 +23,19 @@ DELIMITERS: Final = ",;\t"
 def index_of(port: str) -> int:
     """The same name has the same index in every table of a device."""
     return NO_INDEX + int.from_bytes(hashlib.sha256(port.encode("utf-8", "replace")).digest()[:5])
+
+
+def fields_of(columns: Iterable[str], spellings: Mapping[str, str]) -> dict[str, str]:
+    """field -> the column that holds it, the first of several spellings.
+
+    spellings: spelling -> field; in lower case, without anything but letters and digits.
+    """
+    found: dict[str, str] = {}
+    for column in columns:
+        name = spellings.get(re.sub("[^a-z0-9]", "", column.lower()))
+        if name is not None:
+            found.setdefault(name, column)
+    return found
 
 
 # -- JSON -------------------------------------------------------------------------------------------------------

@@ -74,16 +74,6 @@ _NAMES: Final = (
 TABLES: Final = ("cables", "neighbours", "interfaces", "arp", "macs")
 
 
-def fields_of(columns: Iterable[str]) -> dict[str, str]:
-    """field -> the column that holds it; the first of several spellings."""
-    found: dict[str, str] = {}
-    for column in columns:
-        name = COLUMNS.get(re.sub("[^a-z0-9]", "", column.lower()))
-        if name is not None:
-            found.setdefault(name, column)
-    return found
-
-
 def _fits(table: str, has: set[str]) -> bool:
     match table:
         case "cables":
@@ -100,7 +90,7 @@ def _fits(table: str, has: set[str]) -> bool:
 
 def kind_of(columns: Iterable[str], name: str) -> str | None:
     """Which table has these columns; the file's name decides between those that fit."""
-    has = set(fields_of(columns))
+    has = set(rows.fields_of(columns, COLUMNS))
     fit = [table for table in TABLES if _fits(table, has)]
     named = [table for table, words in _NAMES if words.search(name.lower())]
     for table in (*(t for t in named if t in fit), *fit):
@@ -350,7 +340,7 @@ class CsvTable:
     def read(self, path: str, context: Context) -> Reading:  # noqa: ARG002  (the protocol's)
         found = Tables(path)
         for row, line in rows.read_csv(path, found.broken):
-            fields = fields_of(row)
+            fields = rows.fields_of(row, COLUMNS)
             table = kind_of(row, rows.stem(path))
             assert table is not None
             found.add(
@@ -426,7 +416,7 @@ class JsonTable:
                     rows.bad_row("its keys are of no known table", found.path, document.line(record))
                 )
                 continue
-            fields = {key: _flat(record[column]) for key, column in fields_of(record).items()}
+            fields = {key: _flat(record[column]) for key, column in rows.fields_of(record, COLUMNS).items()}
             found.add(table, fields, document.line(record), default)
 
 

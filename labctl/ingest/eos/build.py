@@ -10,15 +10,13 @@ undefined list does not hold.
 
 from __future__ import annotations
 
+from labctl.ingest import standard
 from labctl.ingest.assemble import Defaults, assemble
 from labctl.ingest.draft import Draft
 from labctl.ingest.eos.interface import kind_of
 from labctl.ingest.ios.build import (
-    AREA,
-    BEST_PATH,
     BGP_FAMILY,
     BGP_PROCESS,
-    OSPF_INTERFACE,
     OSPF_PROCESS,
     PEER,
     PEER_FAMILY,
@@ -46,7 +44,7 @@ def defaults(draft: Draft) -> Defaults:
         dialect="eos",
         undefined=EOS_UNDEFINED,
         kind_of=kind_of,
-        ospf_interface=OSPF_INTERFACE | {"cost": cost},
+        ospf_interface=standard.OSPF_INTERFACE | {"cost": cost},
         ospf_process=OSPF_PROCESS
         | {
             "spf_delay_ms": 0,
@@ -55,8 +53,8 @@ def defaults(draft: Draft) -> Defaults:
             "max_paths": 128,
             "rfc1583": False,
         },
-        area=AREA,
-        best_path=BEST_PATH,
+        area=standard.AREA,
+        best_path=standard.BEST_PATH,
         bgp_process=BGP_PROCESS | {"graceful_restart": "helper"},
         bgp_family=BGP_FAMILY | {"distance_ebgp": 200},
         peer=PEER,

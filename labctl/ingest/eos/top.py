@@ -10,7 +10,7 @@ from labctl.ingest.draft import Draft, host, prefix
 from labctl.ingest.eos import interface, routing
 from labctl.ingest.frr import policy as frr_policy
 from labctl.ingest.ios import policy
-from labctl.ingest.ios.top import outward, section
+from labctl.ingest.ios.top import add_forwarding, outward, section
 from labctl.model.config import Discard, StaticRoute
 from labctl.model.policy import Afi
 
@@ -25,14 +25,7 @@ def _hostname(draft: Draft, match: re.Match[str]) -> None:
     draft.hostname = match["name"]
 
 
-@TOP.on(r"(?P<no>no )?ip routing")
-def _routing(draft: Draft, match: re.Match[str]) -> None:
-    draft.forwarding[Afi.IPV4] = not match["no"]
-
-
-@TOP.on(r"(?P<no>no )?ipv6 unicast-routing")
-def _routing_v6(draft: Draft, match: re.Match[str]) -> None:
-    draft.forwarding[Afi.IPV6] = not match["no"]
+add_forwarding(TOP)
 
 
 @TOP.on(r"interface (?P<name>[A-Za-z][A-Za-z-]*\d\S*)")
@@ -81,6 +74,17 @@ def _static(draft: Draft, match: re.Match[str]) -> None:
 # --- lists ---
 
 
+def _reworded(
+    draft: Draft, line: str, commands: Commands | None = TOP, *, otherwise: str = "list-form"
+) -> None:
+    """Take a line as if it stood in these other words; where nobody takes those, it is unsupported: `otherwise`."""
+    found = commands.find(line) if commands else None
+    if found is None:
+        raise Unsupported(otherwise)
+    rule, match = found
+    rule.act(draft, match)
+
+
 @TOP.on(r"(?P<afi>ip|ipv6) prefix-list (?P<name>\S+)")
 def _prefix_list(draft: Draft, match: re.Match[str]) -> Commands:
     draft.entry = f"{match['afi']} prefix-list {match['name']}", 0
@@ -90,10 +94,7 @@ def _prefix_list(draft: Draft, match: re.Match[str]) -> Commands:
 @PREFIX_LIST.on(r"(seq \d+ )?(permit|deny) .+")
 def _prefix_entry(draft: Draft, match: re.Match[str]) -> None:
     """An entry in the list's own context says the same as a line with the list's name."""
-    found = TOP.find(f"{draft.entry[0]} {match[0]}")
-    if found is None:
-        raise Unsupported("list-form")
-    found[0].act(draft, found[1])
+    _reworded(draft, f"{draft.entry[0]} {match[0]}")
 
 
 @TOP.on(r"ip access-list standard (?P<name>\S+)")
@@ -122,10 +123,7 @@ def _as_ios(text: str) -> str:
 def _with_lengths(commands: Commands) -> None:
     @commands.on(r"(\d+ )?(permit|deny) .*[\d.]+/\d+.*")
     def act(draft: Draft, match: re.Match[str]) -> None:
-        found = commands.base.find(_as_ios(match[0])) if commands.base else None
-        if found is None:
-            raise Unsupported("filter-entry")
-        found[0].act(draft, found[1])
+        _reworded(draft, _as_ios(match[0]), commands.base, otherwise="filter-entry")
 
     commands.irrelevant("statistics", r"(no )?(counters|statistics) per-entry")
 
@@ -141,18 +139,12 @@ def _route_map(draft: Draft, match: re.Match[str]) -> Commands:
 
 @TOP.on(r"ip community-list regexp (?P<name>\S+) (?P<rest>(permit|deny) .+)")
 def _community_regexp(draft: Draft, match: re.Match[str]) -> None:
-    found = TOP.find(f"ip community-list expanded {match['name']} {match['rest']}")
-    if found is None:
-        raise Unsupported("list-form")
-    found[0].act(draft, found[1])
+    _reworded(draft, f"ip community-list expanded {match['name']} {match['rest']}")
 
 
 @TOP.on(r"ip as-path access-list (?P<name>\S+) (?P<action>permit|deny) (?P<regex>\S+) any")
 def _as_path(draft: Draft, match: re.Match[str]) -> None:
-    found = TOP.find(f"ip as-path access-list {match['name']} {match['action']} {match['regex']}")
-    if found is None:
-        raise Unsupported("list-form")
-    found[0].act(draft, found[1])
+    _reworded(draft, f"ip as-path access-list {match['name']} {match['action']} {match['regex']}")
 
 
 frr_policy.add_lists(TOP)

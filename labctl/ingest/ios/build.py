@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Interface
 
+from labctl.ingest import standard
 from labctl.ingest.assemble import Defaults, assemble
 from labctl.ingest.draft import Draft, OspfDraft, Overrides
 from labctl.ingest.ios.interface import kind_of, nominal_bps
@@ -20,7 +21,7 @@ from labctl.model.account import LineClass
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
 from labctl.model.filters import NatRule, PacketFilter
 from labctl.model.policy import Action, UndefinedPolicies
-from labctl.model.routing import AreaKind, Auth, NextHopSelf, OspfConfig
+from labctl.model.routing import OspfConfig
 
 #: route_map is recorded, the others are assumed.
 IOS_UNDEFINED = UndefinedPolicies(
@@ -30,94 +31,25 @@ IOS_UNDEFINED = UndefinedPolicies(
     as_path_list=Action.PERMIT,
     match=Action.PERMIT,
 )
-OSPF_INTERFACE: Overrides = {
-    "area": None,
-    "cost": None,
-    "hello_s": 10,
-    "dead_s": 40,
-    "hello_multiplier": None,
-    "retransmit_s": 5,
-    "transmit_delay_s": 1,
-    "priority": 1,
-    "mtu_ignore": False,
-    "bfd": False,
-}
-OSPF_PROCESS: Overrides = {
+OSPF_PROCESS: Overrides = standard.OSPF_PROCESS | {
     "reference_bandwidth_bps": 100 * 10**6,
-    "distance_intra": 110,
-    "distance_inter": 110,
-    "distance_external": 110,
     "max_paths": 4,
-    "passive_default": False,
     "rfc1583": True,
-    "default_metric": None,
-    "max_metric": False,
     "cost_rounds_down": True,
 }
-AREA: Overrides = {"kind": AreaKind.NORMAL, "no_summary": False, "default_cost": 1, "auth": Auth.NONE}
-BEST_PATH: Overrides = {
-    "always_compare_med": False,
-    "deterministic_med": False,
-    "compare_router_id": False,
-    "ignore_as_path": False,
-    "multipath_relax": False,
-    "as_path_confed": False,
-    "med_missing_as_worst": False,
-    "med_confed": False,
-}
-BGP_PROCESS: Overrides = {
-    "cluster_id": None,
-    "confederation_id": None,
+BGP_PROCESS: Overrides = standard.BGP_PROCESS | {
     "ebgp_requires_policy": False,
     "network_import_check": True,
-    "default_local_preference": 100,
-    "client_to_client_reflection": True,
-    "fast_external_failover": True,
     "suppress_duplicates": True,
     "graceful_restart": "off",
-    "max_med_on_startup_s": None,
 }
-BGP_FAMILY: Overrides = {
-    "max_paths_ebgp": 1,
-    "max_paths_ibgp": 1,
-    "distance_ebgp": 20,
-    "distance_ibgp": 200,
-    "distance_local": 200,
-}
-PEER: Overrides = {
-    "unnumbered": False,
-    "v6_only": False,
-    "description": "",
-    "shutdown": False,
-    "update_source": "",
-    "ebgp_multihop": 1,
-    "ttl_security_hops": None,
-    "connected_check": True,
-    "passive": False,
-    "keepalive_s": 60,
-    "hold_s": 180,
-    "connect_retry_s": 120,
-    "advertisement_interval_s": 0,
-    "extended_next_hop": False,
-    "enforce_first_as": True,
-    "bfd": False,
-    "local_as": None,
-    "password": None,
-}
+BGP_FAMILY: Overrides = standard.BGP_DISTANCES | {"max_paths_ebgp": 1, "max_paths_ibgp": 1}
+PEER: Overrides = standard.PEER | {"enforce_first_as": True}
 EXTERNAL_PEER: Overrides = {"advertisement_interval_s": 30}
-PEER_FAMILY: Overrides = {
-    "next_hop_self": NextHopSelf.NO,
-    "route_reflector_client": False,
+PEER_FAMILY: Overrides = standard.PEER_FAMILY | {
     "send_community": False,
     "send_ext_community": False,
     "send_large_community": False,
-    "soft_reconfiguration": False,
-    "allowas_in": None,
-    "as_override": False,
-    "remove_private_as": False,
-    "default_originate": False,
-    "weight": None,
-    "maximum_prefix": None,
     "addpath_receive": False,
 }
 
@@ -129,10 +61,10 @@ def defaults(draft: Draft) -> Defaults:
         dialect="ios",
         undefined=IOS_UNDEFINED,
         kind_of=kind_of,
-        ospf_interface=OSPF_INTERFACE,
+        ospf_interface=standard.OSPF_INTERFACE,
         ospf_process=OSPF_PROCESS | {"spf_delay_ms": delay, "spf_hold_ms": hold, "spf_max_hold_ms": most},
-        area=AREA,
-        best_path=BEST_PATH,
+        area=standard.AREA,
+        best_path=standard.BEST_PATH,
         bgp_process=BGP_PROCESS,
         bgp_family=BGP_FAMILY,
         peer=PEER,

@@ -25,14 +25,19 @@ def _hostname(draft: Draft, match: re.Match[str]) -> None:
     draft.hostname = match["name"].strip('"')
 
 
-@TOP.on(r"(?P<no>no )?ip routing")
-def _routing(draft: Draft, match: re.Match[str]) -> None:
-    draft.forwarding[Afi.IPV4] = not match["no"]
+def add_forwarding(top: Commands) -> None:
+    """Whether the device routes at all."""
+
+    def command(words: str, afi: Afi) -> None:
+        @top.on(rf"(?P<no>no )?{words}")
+        def act(draft: Draft, match: re.Match[str]) -> None:
+            draft.forwarding[afi] = not match["no"]
+
+    command("ip routing", Afi.IPV4)
+    command("ipv6 unicast-routing", Afi.IPV6)
 
 
-@TOP.on(r"(?P<no>no )?ipv6 unicast-routing")
-def _routing_v6(draft: Draft, match: re.Match[str]) -> None:
-    draft.forwarding[Afi.IPV6] = not match["no"]
+add_forwarding(TOP)
 
 
 @TOP.on(r"interface (?P<name>[A-Za-z]\S*)( ?(?P<number>\d\S*))?( point-to-point| multipoint)?")
