@@ -33,7 +33,7 @@ from labctl.schema import faults as fault_settings
 from labctl.schema import fields, scenario, yaml
 from labctl.schema.scenario import EXPECT_KEYS, MOST_SEED
 from labctl.schema.scenario_expect import read_expectations, read_probes, read_stop_rules
-from labctl.schema.scenario_read import Reading, read_expression, read_query
+from labctl.schema.scenario_read import Reading, document, read_expression, read_query
 from labctl.schema.scenario_steps import read_id, read_kind, read_target
 from labctl.schema.yaml import Entry, Map, Scalar, Seq, Value
 
@@ -75,17 +75,7 @@ def load(path: str | os.PathLike[str]) -> Campaign:
 
 def parse(text: str, *, file: str) -> Campaign:
     """The campaign of a text; `file` is the name that errors carry and what scenarios are looked for beside."""
-    reading = Reading()
-    root = yaml.parse(text, file=file, nul=False)
-    given = reading.mapping(root, "the campaign", KEYS)
-    if given is None:
-        if not len(reading.problems):
-            fields.wrong(reading.problems, root, "a campaign", "a map")
-        reading.problems.stop()
-    assert given is not None
-    made = _campaign(given, file, reading)
-    reading.problems.stop()
-    return made
+    return document(text, file, "campaign", KEYS, lambda given, reading: _campaign(given, file, reading))
 
 
 def _campaign(given: Map, file: str, reading: Reading) -> Campaign:

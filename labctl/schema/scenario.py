@@ -13,7 +13,7 @@ from labctl.model.scenario import BlastRadius, Scenario, Sequence
 from labctl.names import LAB
 from labctl.schema import fields, yaml
 from labctl.schema.scenario_expect import read_expectations, read_probes, read_stop_rules
-from labctl.schema.scenario_read import Reading, read_query
+from labctl.schema.scenario_read import Reading, document, read_query
 from labctl.schema.scenario_steps import read_timeline
 from labctl.schema.yaml import Map, Value
 
@@ -41,17 +41,7 @@ def load(path: str | os.PathLike[str]) -> Scenario:
 
 def parse(text: str, *, file: str) -> Scenario:
     """The scenario of a text; `file` is the name that errors carry."""
-    reading = Reading()
-    root = yaml.parse(text, file=file, nul=False)
-    given = reading.mapping(root, "the scenario", KEYS)
-    if given is None:
-        if not len(reading.problems):
-            fields.wrong(reading.problems, root, "a scenario", "a map")
-        reading.problems.stop()
-    assert given is not None
-    made = _scenario(given, file, reading)
-    reading.problems.stop()
-    return made
+    return document(text, file, "scenario", KEYS, lambda given, reading: _scenario(given, file, reading))
 
 
 def _scenario(given: Map, file: str, reading: Reading) -> Scenario:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from labctl import units
 from labctl.errors import Problems, Span, did_you_mean
 from labctl.model.scenario import Kind, Query
-from labctl.schema import fields
+from labctl.schema import fields, yaml
 from labctl.schema.yaml import Map, Scalar, Seq, Value
 from labctl.topo import query
 
@@ -136,3 +136,21 @@ def _start(value: Value) -> Span:
     span = value.span
     quoted = isinstance(value, Scalar) and not value.plain
     return Span(span.file, span.line, span.column + quoted)
+
+
+def document(text: str, file: str, what: str, keys: Iterable[str], build: Callable[[Map, Reading], T]) -> T:
+    """What `build` makes of the map in the text, or everything that is wrong with it.
+
+    file: the name that errors carry. what: the word for such a file. keys: all that the map may hold.
+    """
+    reading = Reading()
+    root = yaml.parse(text, file=file, nul=False)
+    given = reading.mapping(root, f"the {what}", keys)
+    if given is None:
+        if not len(reading.problems):
+            fields.wrong(reading.problems, root, f"a {what}", "a map")
+        reading.problems.stop()
+    assert given is not None
+    made = build(given, reading)
+    reading.problems.stop()
+    return made
