@@ -72,11 +72,8 @@ def campaign(
     if dry_run:
         _show_drawn(app.dry_run(request, Instance.here()), output)
         return
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         result = app.run(request, Instance.here(), progress)
-    finally:
-        progress.close()
     _show(result, output)
     if result.left:
         raise typer.Exit(Exit.DIRTY)

@@ -29,11 +29,8 @@ def demo(
 
     whole.check_directory(directory)
     request = app.Request(out=directory, scenario=scenario)
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         result = app.demo(request, Instance.here(), progress)
-    finally:
-        progress.close()
     typer.echo(f"topology   {result.topology}")
     typer.echo(f"lab file   {result.lab_file}")
     typer.echo(f"routes     {result.routes}")

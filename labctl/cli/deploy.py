@@ -55,21 +55,19 @@ def deploy(
         lenient=lenient,
         dry_run=dry_run,
     )
-    progress = _Watched()
-    try:
-        plan = app.deploy(request, instance, progress)
-        if dry_run:
-            _show_plan(plan, output)
-            return
-        place = instance.lab(plan.lab.name)
-        show([place], output)
-        if wait:
-            _wait(place, patience)
-    except KeyboardInterrupt:
-        _tell_whole(instance, progress.deployed)
-        raise
-    finally:
-        progress.close()
+    with _Watched() as progress:
+        try:
+            plan = app.deploy(request, instance, progress)
+            if dry_run:
+                _show_plan(plan, output)
+                return
+            place = instance.lab(plan.lab.name)
+            show([place], output)
+            if wait:
+                _wait(place, patience)
+        except KeyboardInterrupt:
+            _tell_whole(instance, progress.deployed)
+            raise
 
 
 class _Watched(out.Progress):
@@ -97,11 +95,8 @@ def _tell_whole(instance: Instance, lab: str | None) -> None:
 def _wait(place: LabDir, timeout_s: float) -> None:
     from labctl.app import ready
 
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         seen = ready.wait(place, timeout_s=timeout_s, emit=progress)
-    finally:
-        progress.close()
     for line in ready.told(seen):
         out.say(line)
     if not seen.settled:

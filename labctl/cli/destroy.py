@@ -41,11 +41,8 @@ def destroy(
             out.say(f"error: would remove {names}; say --yes to do it without a question")
             raise typer.Exit(Exit.USAGE)
         typer.confirm(f"Remove {names}?", abort=True, err=True)
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         removed = app.destroy(places, progress)
-    finally:
-        progress.close()
     out.print_table(
         ("REMOVED", "NODES", "PROCESSES", "MOUNTS"),
         [(each.lab, each.nodes, each.processes, each.mounts) for each in removed],

@@ -73,8 +73,7 @@ def discover(
         with out.reading("--name"):
             names.check_lab(name)
 
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         result = use_case.discover(
             paths,
             name=name,
@@ -87,8 +86,6 @@ def discover(
             explain=explain,
             emit=progress,
         )
-    finally:
-        progress.close()
     if output is out.Format.JSON:
         out.print_json(discovered.printed(result))
     elif result.explanation is not None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import typer
 
@@ -87,7 +87,8 @@ def say(text: str) -> None:
 class Progress:
     """An `Emit` that keeps one line up to date on a terminal and prints each step's end elsewhere.
 
-    Elsewhere a passing event is said only if the last line is `QUIET_S` old, so a log shows that work goes on.
+    Elsewhere a passing event is said only if the last line is `QUIET_S` old, so a log shows that work goes on. A line that
+    stands open when the `with` is left, however it is left, is ended.
     """
 
     QUIET_S = 10.0
@@ -110,6 +111,12 @@ class Progress:
         elif ends or (event.passing and time.monotonic() - self._said >= self.QUIET_S):
             say(text)
             self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._open:

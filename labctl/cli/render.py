@@ -100,11 +100,8 @@ def render(
         annotated=annotated,
         scope=Ask(around=tuple(around), depth=depth, query=scope, safe=safe),
     )
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         result = app.render(request, progress)
-    finally:
-        progress.close()
     if output is out.Format.JSON:
         out.print_json(as_json(result))
     else:

@@ -45,11 +45,8 @@ def run(
     if dry_run:
         _show_plan(app.prepare(request, Instance.here())[1], output)
         return
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         result = app.run(request, Instance.here(), progress)
-    finally:
-        progress.close()
     show(result, output)
     stop(result)
 
