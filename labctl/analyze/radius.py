@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_interface
 from itertools import pairwise
 
 from labctl.model.account import AccountedLine, ConfigAccount
@@ -52,12 +51,7 @@ class Network:
 
     @cached_property
     def owners(self) -> Mapping[str, str]:
-        return {
-            str(ip_interface(address).ip): name
-            for name, config in self.configs.items()
-            for interface in config.interfaces
-            for address in (*interface.ipv4, *interface.ipv6)
-        }
+        return {address: name for name, config in self.configs.items() for address in config.addresses}
 
     def at(self, device: str, port: str) -> frozenset[str]:
         ports = self.far.get(device, {})

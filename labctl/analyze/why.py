@@ -46,12 +46,7 @@ class Known:
     @cached_property
     def owners(self) -> Mapping[str, str]:
         """Address -> device of the lab."""
-        return {
-            str(ip_interface(address).ip): name
-            for name, config in self.configs.items()
-            for interface in config.interfaces
-            for address in (*interface.ipv4, *interface.ipv6)
-        }
+        return {address: name for name, config in self.configs.items() for address in config.addresses}
 
     @cached_property
     def managed(self) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_interface
 
 from labctl.errors import Span
 from labctl.model.filters import NatRule, PacketFilter
@@ -148,6 +149,15 @@ class DeviceConfig:
     fib_policies: tuple[FibPolicy, ...] = ()
     outward: tuple[OutwardService, ...] = field(default=(), compare=False)
     where: Span = field(default=NOWHERE, compare=False)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of all interfaces, without their lengths and in the usual spelling; in file order."""
+        return tuple(
+            str(ip_interface(address).ip)
+            for interface in self.interfaces
+            for address in (*interface.ipv4, *interface.ipv6)
+        )
 
     def interface(self, name: str) -> InterfaceConfig:
         """The interface of that name; KeyError if there is none."""

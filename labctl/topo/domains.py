@@ -70,7 +70,7 @@ def area_of(interface: InterfaceConfig, process: OspfConfig) -> str | None:
     """The OSPF area of an interface: its own, else that of the longest matching `network`."""
     if interface.ospf and interface.ospf.area is not None:
         return interface.ospf.area
-    nets = [(IPv4Network(n.prefix), n.area) for n in process.networks]
+    nets = [(IPv4Network(n.prefix, strict=False), n.area) for n in process.networks]
     for address in interface.ipv4:
         inside = [(net.prefixlen, area) for net, area in nets if IPv4Interface(address).ip in net]
         if inside:
@@ -133,9 +133,8 @@ def _bgp(snapshot: Snapshot, near: list[tuple[PortId, PortId]]) -> Iterator[Sess
     """A session that one side alone configures counts: the other may take it from anybody."""
     owners: dict[str, set[str]] = defaultdict(set)
     for name, config in snapshot.configs.items():
-        for interface in config.interfaces:
-            for address in (*interface.ipv4, *interface.ipv6):
-                owners[str(ip_interface(address).ip)].add(name)
+        for address in config.addresses:
+            owners[address].add(name)
     behind: dict[PortId, set[str]] = defaultdict(set)
     for a, b in near:
         behind[a].add(b.node)

@@ -13,7 +13,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address
 
 from labctl.model.config import DeviceConfig
 from labctl.model.observation import BY_NAME, DOCUMENTS, Found, Ident, IdKind, Neighbour, Observation
@@ -150,14 +150,8 @@ def _of_observation(seen: Observation) -> _Record:
 
 
 def _of_config(key: str, config: DeviceConfig) -> _Record:
-    record = _Record(key=key, config=config, name=config.hostname)
-    for interface in config.interfaces:
-        record.addresses |= {
-            str(ip_interface(a).ip)
-            for a in (*interface.ipv4, *interface.ipv6)
-            if usable_address(str(ip_interface(a).ip))
-        }
-    return record
+    addresses = {address for address in config.addresses if usable_address(address)}
+    return _Record(key=key, config=config, name=config.hostname, addresses=addresses)
 
 
 def _of_device(device: Device) -> _Record:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address
 from typing import Final
 
 from labctl.model.config import DeviceConfig, InterfaceConfig
 from labctl.model.routing import BgpNeighbor, OspfInterface
 from labctl.model.topology import Conflict, Evidence, Link, Topology
 from labctl.names import PortId
+from labctl.topo.domains import area_of
 
 #: Conflicts of the merge that are mistakes of production and not of what was read.
 OF_THE_MERGE: Final = frozenset(
@@ -99,9 +100,10 @@ def _adjacency(link: Link, ends: list[_End]) -> Iterator[Conflict]:
     sides = []
     for port, config, interface in ends:
         assert config is not None
+        assert config.ospf is not None
         assert interface is not None
         assert interface.ospf is not None
-        sides.append((port, interface, interface.ospf, _area(config, interface)))
+        sides.append((port, interface, interface.ospf, area_of(interface, config.ospf)))
     (a, a_if, one, a_area), (b, b_if, other, b_area) = sides
     if a_area is None or b_area is None or one.passive or other.passive:
         return
@@ -115,17 +117,6 @@ def _adjacency(link: Link, ends: list[_End]) -> Iterator[Conflict]:
         if a_says != b_says:
             said = ((str(a_if.where), f"{a}: {a_says}"), (str(b_if.where), f"{b}: {b_says}"))
             yield _finding(kind, str(link.id), said, meaning)
-
-
-def _area(config: DeviceConfig, interface: InterfaceConfig) -> str | None:
-    """The area of an interface: its own, else that of the most specific network with its address. None: no OSPF."""
-    if interface.ospf is not None and interface.ospf.area is not None:
-        return interface.ospf.area
-    here = [ip_interface(address).ip for address in interface.ipv4]
-    networks = config.ospf.networks if config.ospf else ()
-    fit = [n for n in networks if any(ip in ip_network(n.prefix, strict=False) for ip in here)]
-    best = max(fit, key=lambda n: ip_network(n.prefix, strict=False).prefixlen, default=None)
-    return best.area if best else None
 
 
 def _timers(ospf: OspfInterface) -> str:
@@ -153,9 +144,8 @@ def _type(ospf: OspfInterface) -> str:
 def _bgp(configs: Mapping[str, DeviceConfig]) -> Iterator[Conflict]:
     owners: dict[str, set[str]] = defaultdict(set)
     for name, config in configs.items():
-        for interface in config.interfaces:
-            for address in (*interface.ipv4, *interface.ipv6):
-                owners[str(ip_interface(address).ip)].add(name)
+        for address in config.addresses:
+            owners[address].add(name)
     for name, config in sorted(configs.items()):
         for neighbor in config.bgp.neighbors if config.bgp else ():
             if neighbor.unnumbered or neighbor.shutdown:
@@ -176,7 +166,7 @@ def _session(
     name: str, config: DeviceConfig, neighbor: BgpNeighbor, other: DeviceConfig
 ) -> Iterator[Conflict]:
     subject = f"{name} to {other.device} ({neighbor.peer})"
-    mine = {str(ip_interface(a).ip) for i in config.interfaces for a in (*i.ipv4, *i.ipv6)}
+    mine = config.addresses
     back = [n for n in other.bgp.neighbors if _address(n.peer) in mine] if other.bgp else []
     here = f"{name}: neighbor {neighbor.peer} remote-as {neighbor.remote_as}"
     if other.bgp is None or not back:
