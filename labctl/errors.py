@@ -76,6 +76,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     "bad-row": (Exit.BAD_INPUT, "A row of a table of production cannot be used."),
     "bad-snmp-row": (Exit.BAD_INPUT, "A line of an SNMP walk cannot be decoded."),
     "bad-sysctl": (Exit.CANNOT, "The kernel does not have or does not take a sysctl that a node asks for."),
+    "bad-template": (
+        Exit.BAD_INPUT,
+        "The Go template of a lab file does not parse, cannot be carried out, or makes too much.",
+    ),
     "bad-unit": (
         Exit.BAD_INPUT,
         "A duration, rate, size or percentage has no unit, an unknown one, or is out of range.",
@@ -149,6 +153,10 @@ CODES: dict[str, tuple[Exit, str]] = {
     "missing-secret": (
         Exit.BAD_INPUT,
         "A key or password is to come from the environment or a file that is not there.",
+    ),
+    "missing-variable": (
+        Exit.BAD_INPUT,
+        "The Go template of a lab file needs a variable that no file of variables sets.",
     ),
     "no-address-left": (Exit.BAD_INPUT, "The management subnet of a lab is too small for its nodes."),
     "no-lab": (Exit.USAGE, "No lab has this name, or it is not clear which lab is meant."),

@@ -23,6 +23,7 @@ from labctl.runtime.impair.choose import PREFERENCES
 from labctl.schema import clab_keys
 from labctl.schema import faults as fault_settings
 from labctl.schema.clab_keys import Key
+from labctl.schema.template_calls import calls
 
 ROOT = Path(__file__).resolve().parent.parent
 ERRORS = ROOT / "tests" / "errors"
@@ -102,10 +103,23 @@ def labfile() -> Iterator[str]:
         "its JSON Schema for an editor."
     )
     yield (
-        "A file is read in containerlab's order: variables are expanded in the raw text (`${NAME}`, `${NAME:-default}`; "
-        "an unset variable stays as it is; `$$` is a dollar sign), then YAML is read, keys are checked, every node "
-        "inherits from defaults, its kind and its group, and links are resolved. Values keep their text: `22:22` is no "
-        "number and `on` no boolean. Go templates (`{{`) are refused."
+        "A file is read in containerlab's order: its Go template is rendered, variables are expanded in the raw text "
+        "(`${NAME}`, `${NAME:-default}`; an unset variable stays as it is; `$$` is a dollar sign), then YAML is read, keys "
+        "are checked, every node inherits from defaults, its kind and its group, and links are resolved. Values keep their "
+        "text: `22:22` is no number and `on` no boolean. In `name`, `__gitBranch__` and `__gitHash__` are those of the "
+        "repository that the file lies in (`none` outside of one)."
+    )
+    yield (
+        "Of Go's templates labctl renders `{{ . }}`, fields, variables, pipes, `if`, `with`, `range`, comments, and the "
+        f"functions {', '.join(f'`{name}`' for name in sorted(calls()))}; the rest is refused with its place. A variable "
+        "that is printed and not set is an error (containerlab would write `<no value>`). `--vars FILE` (repeatable; maps "
+        "are merged, later files win) gives a template its variables; without it those of `x.clab_vars.yml` and "
+        "`x.clab_vars.*.yml` (also `.yaml`, `.json`) beside `x.clab.yml` hold."
+    )
+    yield (
+        "`labctl validate` takes what containerlab takes when it reads a file. What only a deploy must not meet is a "
+        "warning there and an error everywhere else: an interface with two links, a management address outside the "
+        "management network, a file of `env-files` that is not there."
     )
     yield (
         "What labctl does with a key: **yes**: it is honoured. **no effect**: accepted with a warning, and the lab runs "

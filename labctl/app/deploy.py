@@ -31,6 +31,7 @@ class Request:
     images: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
     lenient: bool = False
+    variables: tuple[str, ...] = ()  # files of what the lab file's template names
     dry_run: bool = False
 
 
@@ -50,6 +51,7 @@ def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
         request.file,
         lenient=request.lenient,
         name=request.name,
+        variables=request.variables,
         notify=lambda notice: emit(Event(kind="warning", text=f"warning: {notice}")),
     )
     return deploy_lab(lab, request, instance, emit)

@@ -23,6 +23,14 @@ from labctl.schema.clab_read import Notice, Notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How lab files are read."""
+
+    lenient: bool = False
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
     """One file. `kind` is empty if it could not be told; `summary` says what a good file holds."""
 
@@ -34,13 +42,21 @@ class Validated:
 
 
 def validate(
-    paths: Sequence[str], *, lenient: bool = False, lab: str | None = None, emit: Emit = ignore
+    paths: Sequence[str],
+    *,
+    lenient: bool = False,
+    variables: Sequence[str] = (),
+    lab: str | None = None,
+    emit: Emit = ignore,
 ) -> tuple[Validated, ...]:
-    """Every file, in the order given. lab: the lab, or lab file, on which scenarios are planned."""
+    """Every file, in the order given. lab: the lab, or lab file, on which scenarios are planned; variables: files of
+    what the templates of lab files name.
+    """
     on = cache(lambda: lab_of(lab, lenient)) if lab else None
+    how = How(lenient=lenient, variables=tuple(variables))
     found = []
     for done, path in enumerate(paths, start=1):
-        found.append(_validate(path, lenient, on))
+        found.append(_validate(path, how, on))
         emit(Event(kind="file-read", text=f"read {path}", subject=path, done=done, total=len(paths)))
     return tuple(found)
 
@@ -79,13 +95,13 @@ def _where(span: Span | None) -> dict[str, Any] | None:
     return None if span is None else {"file": span.file, "line": span.line, "column": span.column}
 
 
-def _validate(path: str, lenient: bool, lab: Callable[[], LabSpec] | None) -> Validated:
+def _validate(path: str, how: How, lab: Callable[[], LabSpec] | None) -> Validated:
     notices: list[Notice] = []
     kind: Kind | None = None
     try:
         kind = _kind_of(path)
         on_lab = _ON_A_LAB.get(kind)
-        summary = on_lab(path, lab) if on_lab else _READERS[kind](path, lenient, notices.append)
+        summary = on_lab(path, lab) if on_lab else _READERS[kind](path, how, notices.append)
     except LabctlError as error:
         return Validated(file=path, kind=kind or "", notices=tuple(notices), errors=error.each)
     return Validated(file=path, kind=kind, summary=summary, notices=tuple(notices))
@@ -107,8 +123,9 @@ def _kind_of(path: str) -> Kind:
     )
 
 
-def _lab(path: str, lenient: bool, notify: Notify) -> str:
-    lab = clab.load(path, lenient=lenient, notify=notify)
+def _lab(path: str, how: How, notify: Notify) -> str:
+    """Whether the lab can be deployed here is for `deploy`, as it is for containerlab's."""
+    lab = clab.load(path, lenient=how.lenient, variables=how.variables, notify=notify, deferred=notify)
     return f"lab {lab.name}: {_count(len(lab.nodes), 'node')}, {_count(len(lab.cables), 'link')}"
 
 
@@ -159,7 +176,7 @@ def _plan(path: str, on: Callable[[], LabSpec] | None) -> str:
     return f"plan of {found.scenario} for lab {found.lab}, seed {found.seed}"
 
 
-def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:
+def _snapshot(path: str, _how: How, _notify: Notify) -> str:
     from labctl.schema import files
 
     topology = files.load_snapshot(path).topology
@@ -167,7 +184,7 @@ def _snapshot(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"snapshot {topology.name}: {_count(devices, 'device')}, {_count(links, 'link')}"
 
 
-def _allocation_table(path: str, _lenient: bool, _notify: Notify) -> str:
+def _allocation_table(path: str, _how: How, _notify: Notify) -> str:
     from labctl.render.allocation import AllocationTable
     from labctl.schema import files
 
@@ -175,7 +192,7 @@ def _allocation_table(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"allocation table: {_count(len(table.devices), 'device')}"
 
 
-def _inventory(path: str, _lenient: bool, _notify: Notify) -> str:
+def _inventory(path: str, _how: How, _notify: Notify) -> str:
     from labctl.ingest import inventory
 
     return f"inventory: {_count(len(inventory.load(path, keys=False)), 'device')}"
@@ -185,7 +202,7 @@ def _count(number: int, noun: str, many: str = "") -> str:
     return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
-def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
+def _tables(path: str, _how: How, _notify: Notify) -> str:
     from labctl.app import compare
 
     routes = compare.read(path).routes
@@ -193,7 +210,7 @@ def _tables(path: str, _lenient: bool, _notify: Notify) -> str:
     return f"routes of {_count(len(routes), 'node')}: {_count(count, 'route')}"
 
 
-def _topology(path: str, _lenient: bool, _notify: Notify) -> str:
+def _topology(path: str, _how: How, _notify: Notify) -> str:
     from labctl.model.topology import Topology
     from labctl.schema import files
 
@@ -203,7 +220,7 @@ def _topology(path: str, _lenient: bool, _notify: Notify) -> str:
     )
 
 
-_READERS: Mapping[Kind, Callable[[str, bool, Notify], str]] = {
+_READERS: Mapping[Kind, Callable[[str, How, Notify], str]] = {
     Kind.ALLOCATION: _allocation_table,
     Kind.INVENTORY: _inventory,
     Kind.LAB: _lab,

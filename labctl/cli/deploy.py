@@ -28,6 +28,7 @@ def deploy(
     ),
     name: str | None = typer.Option(None, "--name", "-n", help="A name for the lab instead of the file's."),
     lenient: bool = typer.Option(False, "--lenient", help="Accept keys of older containerlab versions."),
+    template_vars: list[str] = out.VARS,
     wait: bool = typer.Option(
         False, "--wait", "-w", help="Return when routing has settled; exit 4 if it has not."
     ),
@@ -53,6 +54,7 @@ def deploy(
         images=dict(out.image_pair(each, "A=B") for each in image),
         name=name,
         lenient=lenient,
+        variables=tuple(template_vars),
         dry_run=dry_run,
     )
     with _Watched() as progress:

@@ -29,6 +29,12 @@ FORMAT = typer.Option(
 LAB = typer.Option(None, "--lab", "-l", help="The lab; default: the only running one.", envvar="LABCTL_LAB")
 YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
 DRY_RUN = typer.Option(False, "--dry-run", help="Say what would be done; change nothing.")
+VARS = typer.Option(
+    [],
+    "--vars",
+    metavar="FILE",
+    help="A YAML or JSON file of variables for the lab file's template; repeatable, later ones win.",
+)
 SEED = typer.Option(
     None, "--seed", help="Seed of every random choice; printed, and the same seed repeats the run."
 )

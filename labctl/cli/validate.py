@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
 def validate(
     files: list[str] = FILES,
     lenient: bool = typer.Option(False, "--lenient", help="Accept containerlab's old keys, with a warning."),
+    template_vars: list[str] = out.VARS,
     lab: str | None = typer.Option(
         None, "--lab", "-l", help="A lab or a lab file, to plan scenarios on it, too."
     ),
@@ -25,7 +26,7 @@ def validate(
     from labctl.app.validate import as_json, failures
     from labctl.app.validate import validate as check
 
-    results = check(files, lenient=lenient, lab=lab)
+    results = check(files, lenient=lenient, variables=template_vars, lab=lab)
     for result in results:
         for notice in result.notices:
             out.say(f"warning: {notice}")

@@ -55,6 +55,7 @@ class NodeSpec:
     cmd: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[str, ...] = ()  # absolute; only those that could not be read, which no runtime takes
     exec: tuple[str, ...] = ()
     binds: tuple[Bind, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,8 +1,13 @@
 """containerlab's lab files, in: `load(path)` gives the `LabSpec` that they mean.
 
-The order is containerlab's: variables are expanded in the raw text, then YAML is read, keys are checked (unknown ones
-are errors), each node inherits from defaults, kind and group, links are resolved in file order. What labctl does not
-emulate is an error or a `Notice`, never dropped in silence; `clab_keys` lists every key. Go templates are refused.
+The order is containerlab's: the file's template is rendered and variables are expanded in the raw text (`clab_text`),
+then YAML is read, keys are checked (unknown ones are errors), each node inherits from defaults, kind and group, links
+are resolved in file order. What labctl does not emulate is an error or a `Notice`, never dropped in silence;
+`clab_keys` lists every key.
+
+What containerlab takes when it reads a file and refuses when it deploys it (an interface with two links, a management
+address outside the network, a file of variables that is not there) is an error as well, unless the caller is content
+to be told (`deferred`), as `labctl validate` is.
 
 `clab_out.dump` is the way back: `parse(dump(x)) == x`.
 """
@@ -11,19 +16,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from labctl import names
 from labctl.errors import LabctlError, Span
 from labctl.model.lab import LabSpec, MgmtSpec
-from labctl.schema import fields, yaml
+from labctl.schema import clab_text, fields, git_words, yaml
 from labctl.schema.clab_keys import MGMT, NODE, TOP, TOPOLOGY
 from labctl.schema.clab_links import MTU_MAX, MTU_MIN_IPV6, LinkReader
 from labctl.schema.clab_nodes import Definitions, NodeReader
 from labctl.schema.clab_read import Checked, Notice, Notify, Reading, place, said
-from labctl.schema.envsubst import expand
-
-_GIT_WORDS = ("__gitBranch__", "__gitHash__")
+from labctl.schema.clab_text import Variables
 
 
 def load(
@@ -31,15 +34,28 @@ def load(
     *,
     lenient: bool = False,
     name: str | None = None,
+    variables: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     notify: Notify | None = None,
+    deferred: Notify | None = None,
 ) -> LabSpec:
     """The lab of a file. `lenient` maps old keys; `name` overrides the lab's; `env` defaults to the process's.
 
-    `notify` hears of keys that have no effect; without it they go to the log.
+    variables: files with what its template names; without any, those that lie beside the file and carry its name.
+    `notify` hears of keys that have no effect; without it they go to the log. `deferred` hears of what only a deploy
+    must not meet; without it that is an error.
     """
-    text = yaml.read_text(path)
-    return parse(text, file=os.fspath(path), lenient=lenient, name=name, env=env, notify=notify)
+    text = clab_text.read(path)
+    return parse(
+        text,
+        file=os.fspath(path),
+        lenient=lenient,
+        name=name,
+        variables=clab_text.variables(path, variables) if variables or "{{" in text else None,
+        env=env,
+        notify=notify,
+        deferred=deferred,
+    )
 
 
 def parse(
@@ -48,34 +64,29 @@ def parse(
     file: str,
     lenient: bool = False,
     name: str | None = None,
+    variables: Variables | None = None,
     env: Mapping[str, str] | None = None,
     notify: Notify | None = None,
+    deferred: Notify | None = None,
 ) -> LabSpec:
-    """The lab of a text; relative paths in it start from the directory of `file`."""
-    _refuse_templates(text, file)
-    root = yaml.parse(expand(text, os.environ if env is None else env, file=file), file=file, nul=False)
+    """The lab of a text; relative paths in it start from the directory of `file`. variables: what its template names."""
+    env = os.environ if env is None else env
+    done, where = clab_text.prepared(text, variables, env, file)
+    root = yaml.parse(done, file=file, nul=False, place=where)
     source = os.path.abspath(file)
     reading = Reading(
-        file=file, directory=os.path.dirname(source), lenient=lenient, notify=notify or _to_the_log
+        file=file,
+        directory=os.path.dirname(source),
+        lenient=lenient,
+        env=env,
+        notify=notify or _to_the_log,
+        deferred=deferred,
     )
     return _resolve(reading, root, name, source)
 
 
 def _to_the_log(notice: Notice) -> None:
     logging.getLogger("labctl").warning("%s", notice)
-
-
-def _refuse_templates(text: str, file: str) -> None:
-    at = text.find("{{")
-    if at >= 0:
-        line = text.count("\n", 0, at) + 1
-        column = at - (text.rfind("\n", 0, at) + 1) + 1
-        raise LabctlError(
-            "unsupported",
-            "this is a Go template (`{{`), and labctl does not render templates yet",
-            where=Span(file, line, column),
-            hint="render it first: `containerlab deploy --export-rendered FILE`",
-        )
 
 
 def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) -> LabSpec:
@@ -132,11 +143,7 @@ def _name(reading: Reading, top: Checked, where: Span) -> str:
         )
         return "lab"
     where = place(top, "name", where)
-    if any(word in name for word in _GIT_WORDS):
-        reading.problems.add(
-            "unsupported", "labctl does not fill in git's branch or hash", where=where, hint="pass --name"
-        )
-        return name
+    name = git_words.filled(name, reading.directory)
     try:
         names.check_lab(name, where=where)
     except LabctlError as error:

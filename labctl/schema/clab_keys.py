@@ -103,7 +103,18 @@ NODE: Mapping[str, Key] = {
     "group": Key(_YES, note="node, then kind, then defaults"),
     "cmd": Key(_YES, note="split like a shell does; absent keeps the image's"),
     "entrypoint": Key(_YES, note="split like a shell does; absent keeps the image's"),
-    "env": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
+    "env": Key(
+        _YES,
+        Shape.TEXT_MAP,
+        Merge.KEYS,
+        '`__IMPORT_ENVS: "true"` adds the whole environment of labctl at its level',
+    ),
+    "env-files": Key(
+        _YES,
+        Shape.TEXTS,
+        Merge.UNION,
+        "lines like `NAME=value`, relative to the file; a later file wins, and `env` over all of them",
+    ),
     "exec": Key(_YES, Shape.TEXTS, Merge.UNION, "run in the node after its start; the same command once"),
     "binds": Key(
         _YES,
@@ -149,7 +160,6 @@ NODE: Mapping[str, Key] = {
     "position": _no_effect("for containerlab's editor"),
     "extras": _no_effect("for kinds that labctl does not emulate"),
     "config": _no_effect("for containerlab's own templates"),
-    "env-files": _refused("write the variables under `env`"),
     "stages": _refused("use `startup-delay` or wait inside the node"),
     "volumes": _refused("use `binds`"),
     "devices": _refused("a node sees no device of the machine"),

@@ -204,7 +204,7 @@ class LinkReader:
             )
         first = self._used.setdefault(port, where)
         if first is not where:
-            self._problems.add(
+            self._reading.at_deploy(
                 "endpoint-twice",
                 f"{port} is the end of two links",
                 where=where,

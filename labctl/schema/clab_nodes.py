@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind, NodeSpec
-from labctl.schema import fields
+from labctl.schema import dotenv, fields
 from labctl.schema.clab_keys import KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
 
 #: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
 RESERVED = frozenset({"host", "mgmt-net", "macvlan", "stub", "panel"})
+IMPORT_ENVS = "__IMPORT_ENVS"  # as a variable of `env` with the value `true`
 PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
 #: Docker's. Those about SELinux labels, propagation and copying have no effect here (`labctl.runtime.bundle`).
 _BIND_OPTIONS = frozenset(
@@ -138,6 +139,7 @@ class NodeReader:
             cmd=self._words(levels, "cmd"),
             entrypoint=self._words(levels, "entrypoint"),
             env=env,
+            env_files=self._absent_env_files(levels),
             exec=tuple(dict.fromkeys(self._magic(item.text, name) for item in levels.items("exec"))),
             binds=self._binds(levels, name),
             labels=labels,
@@ -208,23 +210,53 @@ class NodeReader:
         return said(own, "group") or of_kind or said(self._all.defaults, "group") or ""
 
     def _env(self, levels: _Levels) -> dict[str, str]:
+        """The files' variables, then those of each level; `__IMPORT_ENVS` adds what its own level does not say."""
+        found = self._env_files(levels)
         for level in levels.levels:
-            if "env" in level:
-                for entry in getattr(level["env"].value, "entries", {}).values():
-                    if entry.key == "__IMPORT_ENVS":
-                        self._problems.add(
-                            "unsupported",
-                            "labctl does not copy the whole environment into a node",
-                            where=entry.span,
-                            hint="name the variables: `NAME: ${NAME}`",
-                        )
-                    elif not entry.key or "=" in entry.key:
-                        self._problems.add(
-                            "bad-value",
-                            f"no environment variable can be called {entry.key!r}",
-                            where=entry.span,
-                        )
-        return levels.by_key("env")
+            if "env" not in level:
+                continue
+            own = fields.text_map(level["env"].value, "env", Problems())
+            if own.pop(IMPORT_ENVS, "") == "true":
+                own = {
+                    key: value for key, value in self._reading.env.items() if "\0" not in key + value
+                } | own
+            for entry in getattr(level["env"].value, "entries", {}).values():
+                if not entry.key or "=" in entry.key:
+                    self._problems.add(
+                        "bad-value",
+                        f"no environment variable can be called {entry.key!r}",
+                        where=entry.span,
+                    )
+            found |= own
+        return found
+
+    def _env_files(self, levels: _Levels) -> dict[str, str]:
+        """All files, defaults first; a later one wins."""
+        found: dict[str, str] = {}
+        for path, _ in self._paths_of(levels, "env-files"):
+            if os.path.exists(path):
+                try:
+                    found |= dotenv.load(path)
+                except LabctlError as error:
+                    self._problems.extend(error)
+        return found
+
+    def _absent_env_files(self, levels: _Levels) -> tuple[str, ...]:
+        """Files of variables that are not there (yet)."""
+        absent = {p: where for p, where in self._paths_of(levels, "env-files") if not os.path.exists(p)}
+        for path, where in absent.items():
+            self._reading.at_deploy(
+                "file-not-found",
+                f"the file of variables {path} is not there",
+                where=where,
+                hint="write it, or say the variables under `env`",
+            )
+        return tuple(absent)
+
+    def _paths_of(self, levels: _Levels, key: str) -> Iterator[tuple[str, Span]]:
+        for item in levels.items(key):
+            path = os.path.join(self._reading.directory, os.path.expanduser(item.text))
+            yield os.path.normpath(path), item.span
 
     def _sysctls(self, levels: _Levels) -> dict[str, str]:
         """Dots separate, `/` stands for a dot in a name. An empty part would lead out of /proc/sys."""
@@ -336,7 +368,7 @@ class NodeReader:
         where = own[key].value.span
         found = fields.address(text, where, self._problems, version=version, prefix=False, key=key)
         if found and ipaddress.ip_address(found) not in ipaddress.ip_network(subnet):
-            self._problems.add(
+            self._reading.at_deploy(
                 "bad-address",
                 f"{key} {found} is outside the management network {subnet}",
                 where=where,

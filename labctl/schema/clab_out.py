@@ -67,6 +67,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("cpu", limits.cpu),
         ("memory", f"{limits.memory_bytes}b" if limits.memory_bytes else None),
         ("env", dict(node.env)),
+        ("env-files", [_relative(path, relative_to) for path in node.env_files]),
         ("sysctls", dict(node.sysctls)),
         ("labels", labels),
         ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
@@ -89,12 +90,16 @@ def _seconds(node: NodeSpec) -> int | None:
 
 
 def _bind(node: NodeSpec, bind: Bind, relative_to: str | None) -> str:
-    source = bind.source
-    if relative_to is not None and source.startswith(relative_to.rstrip("/") + "/"):
-        source = os.path.relpath(source, relative_to)
+    source = _relative(bind.source, relative_to)
     if any(":" in part for part in (source, bind.target)):
         raise _no_form(node, "a bind with `:` in a path")
     return ":".join((source, bind.target, *([",".join(bind.options)] if bind.options else [])))
+
+
+def _relative(path: str, to: str | None) -> str:
+    if to is not None and path.startswith(to.rstrip("/") + "/"):
+        return os.path.relpath(path, to)
+    return path
 
 
 def _no_form(node: NodeSpec, what: str) -> LabctlError:

@@ -34,16 +34,28 @@ Checked: TypeAlias = Mapping[str, Entry]
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """One file being read. `directory` is what relative paths start from."""
+    """One file being read. `directory` is what relative paths start from; `env` the variables that it may name.
+
+    `deferred` hears of what containerlab refuses only when it deploys; without it that is a problem as any other.
+    """
 
     file: str
     directory: str
     lenient: bool
+    env: Mapping[str, str]
     notify: Notify
+    deferred: Notify | None = None
     problems: Problems = field(default_factory=Problems)
 
     def notice(self, where: Span, text: str) -> None:
         self.notify(Notice(where, text))
+
+    def at_deploy(self, code: str, message: str, *, where: Span, hint: str | None = None) -> None:
+        """A problem that only a deploy must not meet."""
+        if self.deferred is None:
+            self.problems.add(code, message, where=where, hint=hint)
+        else:
+            self.deferred(Notice(where, f"{message}; `labctl deploy` refuses it"))
 
     def keys(self, value: Value | None, table: Mapping[str, Key], what: str) -> Checked:
         """The entries of a map that have an effect, each of the right shape; the rest is reported."""

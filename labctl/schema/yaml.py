@@ -12,7 +12,7 @@ beyond reason (the C parser's own composer overflows its stack there). Anchors a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
@@ -79,12 +79,17 @@ class Map:
 
 
 Value: TypeAlias = Scalar | Seq | Map
+#: Line and column of the text that is parsed -> those of the file that it was made from.
+Place: TypeAlias = Callable[[int, int], tuple[int, int]]
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file, or the error of `infile.read`, or `bad-yaml` with the place of the first byte that is not UTF-8."""
-    name = os.fspath(path)
-    raw = infile.read(path)
+    return decode(infile.read(path), os.fspath(path))
+
+
+def decode(raw: bytes, name: str) -> str:
+    """UTF-8, or `bad-yaml` with the place of the first byte that is not; name: the file's, for the error."""
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -97,23 +102,26 @@ def load(path: str | os.PathLike[str]) -> Value:
     return parse(read_text(path), file=os.fspath(path))
 
 
-def parse(text: str, *, file: str, nul: bool = True) -> Value:
-    """The tree of a text; `file` is the name that errors carry.
+def parse(text: str, *, file: str, nul: bool = True, place: Place | None = None) -> Value:
+    """The tree of a text; `file` is the name that errors carry. place: for a text that was made from the file.
 
     nul False: no value holds a NUL character, because the values go where the kernel takes C strings. What devices
     say of themselves may hold one.
     """
-    builder = _Builder(file, nul=nul)
+    place = place or _as_it_is
+    builder = _Builder(file, nul=nul, place=place)
     try:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _scan_error(error, file) from None
+        raise _scan_error(error, file, place) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         char = error.character if isinstance(error.character, int) else ord(error.character)
         raise LabctlError(
-            "bad-yaml", f"the character U+{char:04X} is not allowed in YAML", where=Span(file, line)
+            "bad-yaml",
+            f"the character U+{char:04X} is not allowed in YAML",
+            where=Span(file, place(line, 0)[0]),
         ) from None
     return builder.root or Scalar("", plain=True, span=Span(file, 1, 1))
 
@@ -144,12 +152,16 @@ def at(value: Value, path: tuple[str | int, ...]) -> tuple[Span, Span]:
     return key, here.span
 
 
-def _scan_error(error: yaml.MarkedYAMLError, file: str) -> LabctlError:
+def _as_it_is(line: int, column: int) -> tuple[int, int]:
+    return line, column
+
+
+def _scan_error(error: yaml.MarkedYAMLError, file: str, place: Place) -> LabctlError:
     mark = error.problem_mark or error.context_mark
-    where = Span(file, mark.line + 1, mark.column + 1) if mark else Span(file)
+    where = Span(file, *place(mark.line + 1, mark.column + 1)) if mark else Span(file)
     said = error.problem or "this is not YAML"
     if error.context and error.context_mark and error.context_mark.line != (mark.line if mark else -1):
-        said = f"{said}, {error.context} that starts at line {error.context_mark.line + 1}"
+        said = f"{said}, {error.context} that starts at line {place(error.context_mark.line + 1, 0)[0]}"
     hint = None
     if "cannot start any token" in said:
         hint = "indent with spaces, not tabs; quote a value that starts with @, `, % or a tab"
@@ -175,9 +187,10 @@ class _Open:
 class _Builder:
     """Events to tree, without recursion."""
 
-    def __init__(self, file: str, *, nul: bool) -> None:
+    def __init__(self, file: str, *, nul: bool, place: Place) -> None:
         self.root: Value | None = None
         self._file = file
+        self._where = place
         self._nul = nul
         self._stack: list[_Open] = []
         self._anchors: dict[str, tuple[Value, int] | None] = {}  # value and weight; None: still open
@@ -207,7 +220,7 @@ class _Builder:
 
     def _span(self, event: ev.Event) -> Span:
         mark = cast("yaml.Mark", event.start_mark)
-        return Span(self._file, mark.line + 1, mark.column + 1)
+        return Span(self._file, *self._where(mark.line + 1, mark.column + 1))
 
     def _error(self, said: str, event: ev.Event, hint: str | None = None) -> LabctlError:
         return LabctlError("bad-yaml", said, where=self._span(event), hint=hint)

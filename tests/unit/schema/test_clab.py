@@ -111,7 +111,6 @@ def test_errors_of_one_stage_come_together():
         ("name: ../x\ntopology: {}", "bad-name", 1),
         ("name: " + "x" * 129 + "\ntopology: {}", "bad-name", 1),
         ("name: t\nmgmt: {mtu: 1279}\ntopology: {}", "bad-value", 2),
-        ("name: x-__gitHash__\ntopology: {}", "unsupported", 1),
         ("name: [t]\ntopology: {}", "bad-value", 1),
         ("name: t\ntopology: x", "bad-value", 2),
         ("name: t\ntopology: {nodes: [a]}", "bad-value", 2),
@@ -121,7 +120,7 @@ def test_errors_of_one_stage_come_together():
         ("name: t\nmgmt: {ipv6-subnet: 10.0.0.0/24}\ntopology: {}", "bad-address", 2),
         ("name: t\nmgmt: {mtu: big}\ntopology: {}", "bad-value", 2),
         ("name: t\nmgmt: {mtu: 10}\ntopology: {}", "bad-value", 2),
-        ("name: t\ntopology:\n  nodes: {a: {image: x{{ .v }}}}", "unsupported", 3),
+        ("name: t\ntopology:\n  nodes: {a: {image: x{{ .v }}}}", "missing-variable", 3),
         ("name: t\nname: u", "duplicate-key", 2),
         ("name: ${X", "bad-value", 1),
     ],
@@ -279,7 +278,6 @@ def test_lenient_does_not_take_unknown_keys():
         ("{kind: srl}", "unsupported"),
         ("{kind: linux, image: i, stages: {}}", "unsupported"),
         ("{kind: linux, image: i, network-mode: 'container:x'}", "unsupported"),
-        ("{kind: linux, image: i, env: {__IMPORT_ENVS: 'true'}}", "unsupported"),
         ("{kind: linux, image: i, cpu: lots}", "bad-value"),
         ("{kind: linux, image: i, cpu: -1}", "bad-value"),
         ("{kind: linux, image: i, cpu: 1e999}", "bad-value"),
@@ -478,3 +476,17 @@ def test_bridges_that_share_a_port_name_are_told():
         "links: [{endpoints: ['a:eth1', 'x:p1']}, {endpoints: ['a:eth2', 'y:p1']}]}"
     )
     assert notices == ["x:p1 and y:p1 have one interface name: containerlab would refuse the file"]
+
+
+def test_what_only_a_deploy_must_not_meet_is_told_to_who_is_content_with_that():
+    told = []
+    lab = nodes(
+        "nodes: {a: {kind: linux, image: i, mgmt-ipv4: 10.9.0.1}, b: {kind: linux, image: i}}\n"
+        "links: [{endpoints: ['a:eth1', 'b:eth1']}, {endpoints: ['a:eth1', 'b:eth2']}]",
+        deferred=told.append,
+    )
+    assert (len(lab.cables), lab.node("a").mgmt_ipv4) == (2, "10.9.0.1")
+    assert [n.text for n in told] == [
+        "mgmt-ipv4 10.9.0.1 is outside the management network 172.20.20.0/24; `labctl deploy` refuses it",
+        "a:eth1 is the end of two links; `labctl deploy` refuses it",
+    ]
