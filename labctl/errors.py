@@ -149,6 +149,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.DIRTY,
         "A lab's ledger of faults was damaged by something other than a crash of labctl.",
     ),
+    "limit-refused": (
+        Exit.CANNOT,
+        "A running node uses more than a new limit leaves it, or the kernel does not keep the limit.",
+    ),
     "missing-key": (Exit.BAD_INPUT, "A key that must be there is not."),
     "missing-secret": (
         Exit.BAD_INPUT,

@@ -278,6 +278,13 @@ class Agent:
         readings = yield from self._settle(broken)
         return readings + (yield from self.clear([_unplugged(node)], "request"))
 
+    def relimit(self, node: str) -> Work[list[Reading]]:
+        """The record has other limits for a node: its CPU's is what they and the active effects make of it."""
+        if node not in {each.name for each in self.record.lab.nodes}:
+            raise refusals.no_resource(self.record.lab, node)
+        self._load()
+        return (yield from self._settle([NodeRef(node)]))
+
     def prepare(self, effects: Sequence[Effect]) -> None:
         """Do beforehand what takes time and touches nothing, so that these faults begin when their time has come."""
         self.cables.impairs.prepare([e.change.impairment for e in effects if isinstance(e.change, Impaired)])

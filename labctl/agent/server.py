@@ -331,6 +331,11 @@ def _replug(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
     return {"readings": [r.to_json() for r in readings]}
 
 
+def _relimit(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    readings = yield from agent.relimit(str(request.get("node")))
+    return {"readings": [r.to_json() for r in readings]}
+
+
 def _stop(_: Agent, __: Mapping[str, Any]) -> dict[str, Any]:
     return {"stopping": True}
 
@@ -347,5 +352,6 @@ _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], Work[dict[str, Any]
     "heal": _heal,
     "unplug": _unplug,
     "replug": _replug,
+    "relimit": _relimit,
     "stop": _at_once(_stop),
 }

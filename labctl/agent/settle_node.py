@@ -7,6 +7,7 @@ healing must not start what nobody had stopped.
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import sys
 
@@ -25,7 +26,7 @@ def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
     if before.off and not wanted.off and not taken:
         return False  # it ended by itself
     back = taken and not wanted.off
-    changed = back or _differs(before, wanted)
+    changed = back or _differs(before, wanted, inside.lab.node(ref.node).limits.cpu)
     if changed:
         # Also if it seems to run: an agent that died while it started the node leaves processes that nobody knows as the
         # node's, and then this ends them and starts it anew.
@@ -60,16 +61,28 @@ def disagrees(inside: Inside, ref: NodeRef, wanted: Setting) -> str:
         return ""
     if found.frozen != wanted.frozen:
         return "it stays frozen" if found.frozen else "it does not freeze"
-    if _quota(found) != _quota(wanted):
-        return f"its CPU quota is {found.cpu} cores"
+    own = inside.lab.node(ref.node).limits.cpu
+    if _milli(_has(found, own)) != _milli(_should(wanted, own)):
+        return f"its CPU quota is {_has(found, own):g} cores"
     return ""
 
 
-def _differs(found: Setting, wanted: Setting) -> bool:
+def _differs(found: Setting, wanted: Setting, own: float | None) -> bool:
+    """own: the lab's limit of the node's CPU."""
     if found.off or wanted.off:
         return found.off != wanted.off
-    return found.frozen != wanted.frozen or _quota(found) != _quota(wanted)
+    return found.frozen != wanted.frozen or _milli(_has(found, own)) != _milli(_should(wanted, own))
 
 
-def _quota(setting: Setting) -> int | None:
-    return None if setting.cpu is None else round(setting.cpu * 1000)
+def _has(found: Setting, own: float | None) -> float:
+    """Cores that were read; without a limit there is no end to them."""
+    return next((each for each in (found.cpu, own) if each is not None), math.inf)
+
+
+def _should(wanted: Setting, own: float | None) -> float:
+    return min((each for each in (wanted.cpu, own) if each is not None), default=math.inf)
+
+
+def _milli(cores: float) -> float:
+    """The kernel keeps whole microseconds of a tenth of a second."""
+    return cores if math.isinf(cores) else round(cores * 1000)

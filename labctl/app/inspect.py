@@ -44,7 +44,7 @@ def _inspect(place: LabDir) -> Inspected:
     return Inspected(
         lab=place.name,
         containers=tuple(_container(record, status) for status in statuses),
-        notes=(*_notes(place, record), *_ends(statuses)),
+        notes=(*_notes(place, record), *_ends(statuses), *_memory(record.lab, statuses)),
     )
 
 
@@ -61,6 +61,16 @@ def _ends(statuses: Iterable[NodeStatus]) -> Iterator[str]:
         if status.state is NodeState.EXITED:
             printed = f"; its last line: {status.last_line}" if status.last_line else "; it printed nothing"
             yield f"node {status.node} has ended: {_how(status)}{printed}"
+
+
+def _memory(lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
+    """Nodes that met their memory limit. Without a limit it was the machine's memory that ran out."""
+    for status in statuses:
+        if status.oom_kills:
+            limit = lab.node(status.node).limits.memory_bytes
+            of = "the machine's memory" if limit is None else f"its memory limit of {limit / (1 << 20):g} MiB"
+            count = "a process" if status.oom_kills == 1 else f"{status.oom_kills} processes"
+            yield f"node {status.node} ran out of {of}: the kernel has ended {count} of it (OOM)"
 
 
 def _how(status: NodeStatus) -> str:
@@ -93,6 +103,8 @@ def _container(record: Record, status: NodeStatus) -> dict[str, Any]:
     }
     if node.group:
         shown["group"] = node.group
+    if status.oom_kills:
+        shown["oom_kills"] = status.oom_kills
     if status.state is NodeState.EXITED:
         shown |= {
             "exit_code": status.exit_code,

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 PERIOD_US = 100_000
+#: What v1 says for none is the largest number of pages; no machine has an exabyte.
+_NO_LIMIT = 1 << 60
 
 
 @cache
@@ -196,18 +198,93 @@ def limit(
     path: str, *, cpu: float | None = None, memory_bytes: int | None = None, pids: int | None = None
 ) -> None:
     """Set limits (cores, bytes, a count); None lifts them. The group must exist."""
+    limit_cpu(path, cpu)
+    limit_memory(path, memory_bytes)
+    limit_pids(path, pids)
+
+
+def limit_memory(path: str, limit_bytes: int | None) -> None:
+    """Set only the limit of memory and swap together; None lifts it. The group must exist.
+
+    OSError (EBUSY) if what is in use does not fit and cannot be given back: nothing is killed for it.
+    """
     if unified():
         place = os.path.join(roots()["unified"], path)
-        quota = "max" if cpu is None else str(round(cpu * PERIOD_US))
-        _write_if(place, "cpu.max", f"{quota} {PERIOD_US}")
-        _write_if(place, "memory.max", "max" if memory_bytes is None else str(memory_bytes))
-        _write_if(place, "pids.max", "max" if pids is None else str(pids))
+        if limit_bytes is not None and _kept_bytes(place) > limit_bytes:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))  # the kernel would kill for it
+        _write_if(place, "memory.max", "max" if limit_bytes is None else str(limit_bytes))
+        _write_if(place, "memory.swap.max", "max" if limit_bytes is None else "0")
         return
-    quota = "-1" if cpu is None else str(round(cpu * PERIOD_US))
-    _write_v1("cpu", path, "cpu.cfs_period_us", str(PERIOD_US))
-    _write_v1("cpu", path, "cpu.cfs_quota_us", quota)
-    _write_v1("memory", path, "memory.limit_in_bytes", "-1" if memory_bytes is None else str(memory_bytes))
-    _write_v1("pids", path, "pids.max", "max" if pids is None else str(pids))
+    value = "-1" if limit_bytes is None else str(limit_bytes)
+    # Memory and swap together are never less than memory alone, on the way as well.
+    names = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+    now = memory_limit(path)
+    if limit_bytes is None or (now is not None and limit_bytes > now):
+        names.reverse()
+    for name in names:
+        if os.path.exists(os.path.join(roots().get("memory", ""), path, name)):  # swap may not be counted
+            _write_v1("memory", path, name, value)
+
+
+def memory_limit(path: str) -> int | None:
+    """The memory limit in bytes; None if there is none, or no such group."""
+    with contextlib.suppress(FileNotFoundError):
+        if unified():
+            said = _read(os.path.join(roots()["unified"], path), "memory.max").strip()
+            return None if said == "max" else int(said)
+        if "memory" in roots():
+            found = int(_read(os.path.join(roots()["memory"], path), "memory.limit_in_bytes"))
+            return None if found > _NO_LIMIT else found
+    return None
+
+
+def memory_in_use(path: str) -> int | None:
+    """Bytes that count against the memory limit; None where nobody counts."""
+    with contextlib.suppress(FileNotFoundError):
+        if unified():
+            return int(_read(os.path.join(roots()["unified"], path), "memory.current"))
+        if "memory" in roots():
+            return int(_read(os.path.join(roots()["memory"], path), "memory.usage_in_bytes"))
+    return None
+
+
+def limit_pids(path: str, most: int | None) -> None:
+    """Set only the limit of processes; None lifts it. The group must exist. What runs already goes on."""
+    value = "max" if most is None else str(most)
+    if unified():
+        _write_if(os.path.join(roots()["unified"], path), "pids.max", value)
+    else:
+        _write_v1("pids", path, "pids.max", value)
+
+
+def pids_limit(path: str) -> int | None:
+    """The limit of processes; None if there is none, or no such group."""
+    root = roots().get("unified" if unified() else "pids")
+    with contextlib.suppress(FileNotFoundError):
+        if root is not None:
+            said = _read(os.path.join(root, path), "pids.max").strip()
+            return None if said == "max" else int(said)
+    return None
+
+
+def oom_kills(path: str) -> int:
+    """How many processes of the group the kernel has ended for want of memory; 0 if there is no such group."""
+    root, name = (
+        (roots()["unified"], "memory.events") if unified() else (roots().get("memory"), "memory.oom_control")
+    )
+    with contextlib.suppress(FileNotFoundError):
+        if root is not None:
+            said = dict(line.split() for line in _read(os.path.join(root, path), name).splitlines())
+            return int(said.get("oom_kill", 0))
+    return 0
+
+
+def _kept_bytes(place: str) -> int:
+    """What the group cannot give back (v2): no page of a file on disk."""
+    with contextlib.suppress(FileNotFoundError):
+        said = dict(line.split() for line in _read(place, "memory.stat").splitlines())
+        return sum(int(said.get(key, 0)) for key in ("anon", "shmem", "kernel_stack", "slab_unreclaimable"))
+    return 0
 
 
 def limit_cpu(path: str, cores: float | None) -> None:

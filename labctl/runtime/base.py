@@ -14,7 +14,7 @@ from typing import Protocol
 
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, ignore
-from labctl.model.lab import LabSpec
+from labctl.model.lab import LabSpec, Limits
 from labctl.plugins import Registry
 
 
@@ -45,6 +45,7 @@ class NodeStatus:
     mgmt_ipv4: str | None = None
     mgmt_ipv6: str | None = None
     uptime_s: float | None = None
+    oom_kills: int = 0  # processes that the kernel ended for want of memory, since the node was started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,17 @@ class NodeShaper(Protocol):
         ...
 
     def read(self, lab: LabSpec, resource: NodeRef) -> Setting:
-        """`off` says that nothing of the node runs; `cpu` is None where the limit is the lab's own."""
+        """`off` says that nothing of the node runs; `cpu` is None where the limit is the lab's own, infinite if it has none
+        and the lab's is missing.
+        """
+        ...
+
+    def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits:
+        """Give a node these limits of memory and processes from now on, also after it is started again; read back.
+
+        The CPU's is `ensure`'s, because faults take part in it: here it is only noted for the next start. A node that
+        does not run reads back what was noted. OSError (EBUSY) if it uses more than that and cannot give it back.
+        """
         ...
 
     def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]: ...

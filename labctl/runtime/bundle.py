@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.model.lab import LabSpec, NodeSpec
+from labctl.model.lab import LabSpec, Limits, NodeSpec
 from labctl.runtime import mgmt, sysctls
 from labctl.runtime.images import Image
 
@@ -258,12 +258,22 @@ def _resources(node: NodeSpec) -> dict[str, Any]:
     ]
     devices.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
     found: dict[str, Any] = {"devices": devices}
-    if node.limits.cpu is not None:
-        found["cpu"] = {"quota": round(node.limits.cpu * 100_000), "period": 100_000}
-    if node.limits.memory_bytes is not None:
-        found["memory"] = {"limit": node.limits.memory_bytes, "swap": node.limits.memory_bytes}
-    if node.limits.pids is not None:
-        found["pids"] = {"limit": node.limits.pids}
+    return found | limited(node.limits)
+
+
+#: The keys of `limited`.
+LIMITED = frozenset({"cpu", "memory", "pids"})
+
+
+def limited(limits: Limits) -> dict[str, Any]:
+    """Limits as a bundle has them, below `linux.resources`."""
+    found: dict[str, Any] = {}
+    if limits.cpu is not None:
+        found["cpu"] = {"quota": round(limits.cpu * 100_000), "period": 100_000}
+    if limits.memory_bytes is not None:
+        found["memory"] = {"limit": limits.memory_bytes, "swap": limits.memory_bytes}
+    if limits.pids is not None:
+        found["pids"] = {"limit": limits.pids}
     return found
 
 

@@ -9,19 +9,21 @@ lab is destroyed, also over a restart.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from resource import RLIMIT_NOFILE, getrlimit
 
 from labctl.errors import LabctlError
-from labctl.linux import cgroup, enter, mounts, proc
+from labctl.linux import cgroup, enter, mounts, proc, whole
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import LabSpec, NodeKind, NodeSpec
+from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import bundle, ended, launch, runc_check
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
 from labctl.runtime.images import ImageStore
@@ -171,10 +173,32 @@ class RuncRuntime:
         group = place.node_cgroup(resource.node)
         if self._process(place, resource.node) is None and not cgroup.pids(group):
             return Setting(off=True)
-        limit = cgroup.cpu_limit(group)
-        return Setting(
-            frozen=cgroup.frozen(group), cpu=None if limit == lab.node(resource.node).limits.cpu else limit
-        )
+        limit, own = cgroup.cpu_limit(group), lab.node(resource.node).limits.cpu
+        found = math.inf if limit is None else limit
+        return Setting(frozen=cgroup.frozen(group), cpu=None if limit == own else found)
+
+    def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits:
+        """The kernel first, because it may refuse; then the bundle that the node is started from."""
+        place = self.instance.lab(lab.name)
+        group = place.node_cgroup(node)
+        runs = self._process(place, node) is not None and bool(cgroup.directories(group))
+        if runs:
+            before = cgroup.memory_limit(group)
+            try:
+                cgroup.limit_memory(group, limits.memory_bytes)
+            except OSError:
+                cgroup.limit_memory(group, before)
+                raise
+            cgroup.limit_pids(group, limits.pids)
+        file = os.path.join(place.node_dir(node), "config.json")
+        with open(file, encoding="utf-8") as config:
+            spec = json.load(config)
+        kept = {k: v for k, v in spec["linux"]["resources"].items() if k not in bundle.LIMITED}
+        spec["linux"]["resources"] = kept | bundle.limited(limits)
+        whole.write(file, json.dumps(spec).encode())
+        if not runs:
+            return limits
+        return replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
 
     def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]:
         found = {
@@ -260,6 +284,7 @@ class RuncRuntime:
             ended_s=end.wall_s if end else None,
             last_line=ended.last_line(place, node.name) if state is NodeState.EXITED else "",
             uptime_s=proc.age_s(who) if who else None,
+            oom_kills=cgroup.oom_kills(place.node_cgroup(node.name)),
             mgmt_ipv4=node.mgmt_ipv4,
             mgmt_ipv6=node.mgmt_ipv6,
         )

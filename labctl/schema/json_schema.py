@@ -389,11 +389,12 @@ def _inspect() -> Schema:
             "ipv4_address": _TEXT,
             "ipv6_address": _TEXT,
             "owner": _TEXT,
+            "oom_kills": {"type": "integer", "minimum": 1},
             "exit_code": {"type": ["integer", "null"]},
             "finished_at": {"type": ["string", "null"]},
             "last_log_line": _TEXT,
         },
-        optional=("group", "exit_code", "finished_at", "last_log_line"),
+        optional=("group", "oom_kills", "exit_code", "finished_at", "last_log_line"),
         extra=True,
     )
     return {"type": "object", "additionalProperties": _list(node)}

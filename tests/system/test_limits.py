@@ -1,0 +1,125 @@
+"""Limits of a running node: set, kept over a restart, shared with faults, refused when they would kill."""
+
+import pytest
+from labs import deployed, instance, line, node
+
+from labctl.agent import client
+from labctl.app import inspect
+from labctl.errors import LabctlError
+from labctl.linux import cgroup
+from labctl.model.effects import CpuLimit, Effect, NodeRef
+from labctl.model.lab import Limits
+from labctl.run import limits, restart
+from labctl.runtime.runc import RuncRuntime
+
+pytestmark = pytest.mark.root
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        here = instance(tmp_path_factory.mktemp("state"), patch)
+        with deployed(here, line(node("r1"), node("r2"), name="limited")) as running:
+            yield running
+
+
+@pytest.fixture(autouse=True)
+def unlimited(place):
+    yield
+    ensure(place, Limits())
+
+
+def ensure(place, wanted):
+    with place.lock():
+        return limits.ensure(place, "r1", wanted)
+
+
+def now(place):
+    group = place.node_cgroup("r1")
+    return Limits(
+        cpu=cgroup.cpu_limit(group), memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group)
+    )
+
+
+def run(place, *argv):
+    return RuncRuntime(place.instance).exec(place.need().lab, "r1", argv)
+
+
+def test_each_is_set_changed_and_lifted_while_the_node_runs(place):
+    pid = status(place).pid
+    for wanted in (
+        Limits(cpu=0.5, memory_bytes=64 * MIB, pids=50),
+        Limits(cpu=1.5, memory_bytes=256 * MIB, pids=90),
+        Limits(memory_bytes=64 * MIB),
+        Limits(pids=70),
+        Limits(),
+    ):
+        assert ensure(place, wanted) == wanted
+        assert now(place) == wanted
+        assert place.need().lab.node("r1").limits == wanted
+        assert ensure(place, wanted) == wanted
+    assert status(place).pid == pid
+    assert now(place) == Limits()
+
+
+def status(place):
+    return next(s for s in RuncRuntime(place.instance).status(place.need().lab) if s.node == "r1")
+
+
+def test_processes_beyond_the_limit_are_not_started(place):
+    ensure(place, Limits(pids=20))
+    forks = "i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); done"
+    said = run(place, "sh", "-c", forks)
+    assert "ork" in said.stderr  # "Cannot fork"
+    ensure(place, Limits(pids=100))
+    assert run(place, "sh", "-c", forks).stderr == ""
+
+
+def test_a_restarted_node_has_the_new_limits(place):
+    wanted = Limits(cpu=0.7, memory_bytes=128 * MIB, pids=60)
+    ensure(place, wanted)
+    restart.restart(place, ["r1"])
+    assert now(place) == wanted
+
+
+def test_the_lower_of_limit_and_fault_counts_until_the_fault_ends(place):
+    ref = NodeRef("r1")
+    effects = [Effect(id="slow", on=ref, change=CpuLimit(0.2))]
+    client.add(place, "slow", effects, 60.0)
+    assert now(place).cpu == 0.2
+    ensure(place, Limits(cpu=0.5))
+    assert now(place).cpu == 0.2
+    ensure(place, Limits(cpu=0.1))
+    assert now(place).cpu == 0.1
+    ensure(place, Limits(cpu=0.5))
+    client.ask(place, "effects.clear", id="slow")
+    assert now(place).cpu == 0.5
+
+
+def test_what_ran_out_of_memory_is_told(place):
+    ensure(place, Limits(memory_bytes=24 * MIB))
+    assert run(place, "tail", "/dev/zero").code == 137
+    (found,) = inspect.inspect([place])
+    mine = next(each for each in found.containers if each["name"].endswith("-r1"))
+    assert mine["oom_kills"] == 1
+    assert (
+        "node r1 ran out of its memory limit of 24 MiB: the kernel has ended a process of it (OOM)"
+        in found.notes
+    )
+    other = next(each for each in found.containers if each["name"].endswith("-r2"))
+    assert "oom_kills" not in other
+
+
+def test_a_limit_below_what_is_in_use_is_refused_and_kills_nobody(place):
+    ensure(place, Limits(memory_bytes=256 * MIB))
+    assert run(place, "sh", "-c", "head -c 40000000 /dev/zero > /dev/shm/full").code == 0
+    assert cgroup.memory_in_use(place.node_cgroup("r1")) > 40e6
+    with pytest.raises(LabctlError, match="uses more than 16 MiB") as refused:
+        ensure(place, Limits(memory_bytes=16 * MIB))
+    assert refused.value.code == "limit-refused"
+    assert now(place).memory_bytes == 256 * MIB
+    assert place.need().lab.node("r1").limits == Limits(memory_bytes=256 * MIB)
+    run(place, "rm", "/dev/shm/full")
+    ensure(place, Limits(memory_bytes=16 * MIB))
