@@ -1,6 +1,6 @@
 """`python -m labctl` is `labctl`."""
 
-from labctl.cli.main import run
+from labctl.cli.main import command
 
 if __name__ == "__main__":
-    run()
+    command()

@@ -99,16 +99,21 @@ for _verb in VERBS:
     importlib.import_module(f"labctl.cli.{_verb}").register(app)
 
 
+def command() -> None:
+    """The program `labctl`: what was to be done is done or undone at its end, and its exit status says which."""
+    try:
+        run()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def run(argv: list[str] | None = None) -> None:
-    """Entry point: `app` with labctl's error texts and exit statuses."""
+    """`app` with labctl's error texts and exit statuses."""
     # Ended politely is ended as by Ctrl-C: what was begun is removed again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        try:
-            app(args=argv, standalone_mode=True)
-        finally:  # what was to be done is done or undone: the exit status is to say which
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        app(args=argv, standalone_mode=True)
     except LabctlError as error:
         print(render(error), file=sys.stderr)
         sys.exit(error.exit)
