@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -31,13 +32,15 @@ ALIVE_S = 5.0
 
 
 class Connection:
-    """An open connection to the agent; one request at a time."""
+    """An open connection to the agent. `ask` waits for its reply; what is sent by `begin` is done beside it."""
 
     def __init__(self, place: LabDir, timeout_s: float = TIMEOUT_S) -> None:
         self._place = place
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.settimeout(timeout_s)
+        self._timeout_s = timeout_s
         self._rest = b""
+        self._replies: list[dict[str, Any]] = []  # to requests with tags
         try:
             with protocol.address(place.agent_dir) as address:
                 self._socket.connect(address)
@@ -58,20 +61,59 @@ class Connection:
 
     def ask(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and return its reply; raises the error that the agent replies."""
+        self._send({"op": op, **arguments})
+        deadline = time.monotonic() + self._timeout_s
+        while not (replies := self._receive(deadline)):
+            if time.monotonic() >= deadline:
+                raise self._unreachable(TimeoutError("timed out"))
+        return _good(replies[0])
+
+    def begin(self, op: str, tag: int, **arguments: Any) -> None:
+        """Send a request and wait for nothing: its reply is one of `replies`. The agent begins requests in the order in
+        which they are sent.
+        """
+        self._send({"op": op, "tag": tag, **arguments})
+
+    def replies(self, until: float) -> list[tuple[int, dict[str, Any]]]:
+        """(tag, reply) of what was begun and is done; if nothing is, the first to come until then (monotonic time).
+        Raises the error that the agent replies.
+        """
+        if not self._replies:
+            self._receive(until)
+        found, self._replies = self._replies, []
+        return [(int(each["tag"]), _good(each)) for each in found]
+
+    def _send(self, message: Mapping[str, Any]) -> None:
         try:
-            self._socket.sendall(protocol.encode({"op": op, **arguments}))
-            while b"\n" not in self._rest:
+            self._socket.sendall(protocol.encode(message))
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def _receive(self, until: float) -> list[dict[str, Any]]:
+        """Take what comes until one reply is whole, or until then: those without a tag; the others are kept."""
+        while b"\n" not in self._rest:
+            if not self._readable(until):
+                return []
+            try:
                 data = self._socket.recv(1 << 16)
                 if not data:
                     raise ConnectionResetError("the agent closed the connection")
-                self._rest += data
-        except OSError as error:
-            raise self._unreachable(error) from error
-        line, _, self._rest = self._rest.partition(b"\n")
-        reply = protocol.decode(line)
-        if reply.get("ok") is not True:
-            raise protocol.raised(reply)
-        return reply
+            except OSError as error:
+                raise self._unreachable(error) from error
+            self._rest += data
+        *lines, self._rest = self._rest.split(b"\n")
+        replies = [protocol.decode(line) for line in lines]
+        self._replies += [each for each in replies if "tag" in each]
+        return [each for each in replies if "tag" not in each]
+
+    def _readable(self, until: float) -> bool:
+        """Wait for something to read, to the microsecond: a poll's milliseconds are too coarse for who acts at `until`."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        if poll.poll(max(0, int((until - time.monotonic()) * 1000))):
+            return True
+        time.sleep(max(0.0, until - time.monotonic()))
+        return bool(poll.poll(0))
 
     def _unreachable(self, error: OSError) -> LabctlError:
         return LabctlError(
@@ -79,6 +121,12 @@ class Connection:
             f"the agent of lab {self._place.name!r} does not answer: {error.strerror or error}",
             hint="`labctl heal` starts it again",
         )
+
+
+def _good(reply: dict[str, Any]) -> dict[str, Any]:
+    if reply.get("ok") is not True:
+        raise protocol.raised(reply)
+    return reply
 
 
 def ask(place: LabDir, op: str, *, timeout_s: float = TIMEOUT_S, **arguments: Any) -> dict[str, Any]:

@@ -205,6 +205,15 @@ def parse_effects(lease_id: str, value: Any) -> tuple[Effect, ...]:
     return tuple(parse_effect(lease_id, each) for each in value)
 
 
+def parse_resources(value: Any) -> tuple[Resource, ...]:
+    """A list of resources; none when it is missing."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError("the resources are not a list of objects")
+    return tuple(parse_resource(each) for each in value)
+
+
 def parse_windows(value: Any, count: int) -> tuple[tuple[float, float], ...]:
     """As many (start, end) as there are effects, or none."""
     if value is None:

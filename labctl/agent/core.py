@@ -209,11 +209,17 @@ class Agent:
             )
         return changed
 
-    def change(self, begin: Sequence[Asked], end: Collection[str], owner: Owner | None) -> Work[Changed]:
+    def change(
+        self,
+        begin: Sequence[Asked],
+        end: Collection[str],
+        owner: Owner | None,
+        also: Collection[Resource] = (),
+    ) -> Work[Changed]:
         """Begin and end leases at one instant.
 
         All of it is on disk before the first touch, and the touches follow each other without a pause. A lease that
-        did not take is withdrawn; the others stay.
+        did not take is withdrawn; the others stay. also: what else to bring to its setting, and to wait for.
         """
         for each in begin:
             refusals.check(
@@ -223,6 +229,7 @@ class Agent:
         self._check_impairments(ids, [effect for each in begin for effect in each.effects])
         touched = [e.on for i in ids if i in self.ledger.active for e in self.ledger.active[i].effects]
         touched += [effect.on for each in begin for effect in each.effects]
+        touched += also
         at = clock.now()
         leases = {each.id: _lease(each, at, owner) for each in begin}
         with self.ledger.together():

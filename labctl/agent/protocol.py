@@ -4,6 +4,9 @@
     {"version": 1, "ok": true, ...}
     {"version": 1, "ok": false, "error": {"code": "effect-not-taken", "message": "...", "hint": "..."}}
 
+Requests of one connection are done one after the other. One with a `tag` is only *begun* in its turn: its reply carries
+the tag and comes when it is done, before or after those of others.
+
 Versions must be equal: client and agent come from one installation, and a client that finds an agent of another
 version restarts it. The socket lies in the lab's directory, whose path may be longer than the 108 bytes of a socket
 address; both sides therefore name it through a descriptor of its directory.

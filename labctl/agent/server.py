@@ -2,7 +2,7 @@
 
 Between two wakes it sleeps; an idle lab costs no CPU. Link events come first in every round, so that a request is
 answered from what is, not from what was. A request that waits for something inside a node is answered when that is done,
-and others meanwhile; those of one client one after the other. Nobody is answered before everything has been looked at once.
+and others meanwhile; those of one client one after the other, unless it told them apart by tags. Nobody is answered before everything has been looked at once.
 A request that fails is answered with its error and changes nothing; an error
 that is nobody's request (the kernel refused something) ends the agent loudly, and the guard starts a new one that looks
 at everything afresh.
@@ -169,23 +169,30 @@ class Server:
         self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
-        """Answer the lines of a client, one after the other."""
+        """Begin the lines of a client, each when those before it are answered, or at least begun if these have tags."""
         said = self._clients.get(client)
-        if said is None or said.busy or not said.lines:
-            return
-        said.busy = True
+        while said is not None and said.lines and not said.busy:
+            self._answer(client, said, said.lines.popleft())
+            said = self._clients.get(client)
+
+    def _answer(self, client: socket.socket, said: _Client, line: bytes) -> None:
+        tag: dict[str, Any] = {}
+
+        def begun(request: Mapping[str, Any]) -> None:
+            tag.update({"tag": request["tag"]} if "tag" in request else {})
+            said.busy = not tag
 
         def reply(message: Mapping[str, Any]) -> None:
-            said.busy = False
+            said.busy = said.busy and bool(tag)
             self._stopping = self._stopping or message.get("stopping") is True
             if client in self._clients:
                 try:
-                    client.sendall(protocol.encode(message))
+                    client.sendall(protocol.encode({**message, **tag}))
                 except OSError:
                     self._drop(client)
             self._serve(client)
 
-        answer(self._agent, said.lines.popleft(), reply)
+        answer(self._agent, line, reply, begun)
 
 
 @dataclass(slots=True)
@@ -201,8 +208,15 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def answer(agent: Agent, line: bytes, reply: Callable[[Mapping[str, Any]], None]) -> None:
-    """Do what a line asks for and reply to it, now or when it is done; an error is a reply as well."""
+def answer(
+    agent: Agent,
+    line: bytes,
+    reply: Callable[[Mapping[str, Any]], None],
+    begun: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> None:
+    """Do what a line asks for and reply to it, now or when it is done; an error is a reply as well. `begun` gets the
+    request before anything is done.
+    """
 
     def failed(error: Exception) -> None:
         if isinstance(error, ValueError):  # from the codec: the request is not well formed
@@ -214,6 +228,7 @@ def answer(agent: Agent, line: bytes, reply: Callable[[Mapping[str, Any]], None]
 
     try:
         request = protocol.decode(line)
+        begun(request)
         handler = _HANDLERS.get(str(request.get("op")))
         if handler is None:
             raise LabctlError("bad-request", f"unknown request {request.get('op')!r}")  # noqa: TRY301
@@ -268,7 +283,8 @@ def _change(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
     if not isinstance(begin, list) or not isinstance(end, list) or not all(isinstance(i, str) for i in end):
         raise ValueError("begin or end is not a list")
     asked = [_asked(each) for each in begin]
-    changed = yield from agent.change(asked, end, codec.parse_owner(request.get("owner")))
+    also = codec.parse_resources(request.get("also"))
+    changed = yield from agent.change(asked, end, codec.parse_owner(request.get("owner")), also)
     return {"readings": [r.to_json() for r in changed.readings], "refused": dict(changed.refused)}
 
 

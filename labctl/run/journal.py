@@ -1,8 +1,8 @@
 """The journal of a run: what happened, one JSON object a line, appended and never changed.
 
-Each line has a number, a kind, and three clocks: host, monotonic and wall time. What was asked of the world and what
-came back are on disk before the run goes on (`sync`); everything else follows with the next such line. A crash can tear
-only the last line, which is then dropped; a line that is damaged elsewhere, or missing, is an error.
+Each line has a number, a kind, and three clocks: host, monotonic and wall time. What came back from the world is on disk
+as soon as nothing is due (`sync`); everything else follows with the next such line. A crash can tear only the last line,
+which is then dropped; a line that is damaged elsewhere, or missing, is an error.
 
 Kinds, in the order in which a run writes them:
 
@@ -12,7 +12,8 @@ Kinds, in the order in which a run writes them:
     run         what runs, on what, with which expectations; first, where the lab was there before
     settled     what waiting for quiet came to
     window      the stretch that the steady state, the failure or the recovery is judged by
-    effects     effects that began and ended together: when they were due, made, read back
+    asked       effects that begin and end together: when they were due, and the number of the request
+    made        its answer, whenever it came: what was made, when, and how it was read back
     looked      whether the active faults are still what they were made to be, and what they did to frames
     check       an expectation of the timeline, at this moment
     not-steady, stopped, refused, interrupted, failed    why the run ended early
@@ -61,7 +62,11 @@ class Journal:
         os.write(self._fd, line.encode() + b"\n")
         self._lines += 1
         if sync:
-            os.fdatasync(self._fd)
+            self.sync()
+
+    def sync(self) -> None:
+        """Have everything that was written on disk."""
+        os.fdatasync(self._fd)
 
 
 def read(path: str) -> Iterator[Mapping[str, Any]]:

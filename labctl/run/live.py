@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from labctl.agent import client
+from labctl.agent import client, codec
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux.netlink import Netlink
-from labctl.model.effects import Effect
+from labctl.model.effects import Effect, Resource
 from labctl.model.lab import LabSpec
 from labctl.model.measure import Track, Window
 from labctl.model.measures import PROBE_KINDS
@@ -43,6 +43,14 @@ class _Remembered:
     words: Mapping[tuple[str, str, str, str], str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unanswered:
+    """A request that the agent works on. touched: what it changes. late_at: when no answer is to be expected any more."""
+
+    touched: frozenset[Resource]
+    late_at: float
+
+
 class LabWorld:
     """One run on one lab. Use it in a `with` block: whatever was opened is closed."""
 
@@ -55,6 +63,8 @@ class LabWorld:
         self._samplers: dict[str, Sampler] = {}
         self._agent: client.Connection | None = None
         self._before: _Remembered | None = None
+        self._touched: dict[str, frozenset[Resource]] = {}  # by active fault
+        self._unanswered: dict[int, _Unanswered] = {}  # by request
 
     # -- measuring ---------------------------------------------------------------------------------------------
 
@@ -118,9 +128,7 @@ class LabWorld:
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
-        if self._agent is not None:
-            self._agent.close()
-            self._agent = None
+        self._hang_up()
         return tracks
 
     # -- effects -----------------------------------------------------------------------------------------------
@@ -128,44 +136,79 @@ class LabWorld:
     def prepare(self, effects: Sequence[Effect]) -> None:
         client.prepare(self.place, effects)
 
-    def change(self, begin: Sequence[Wanted], end: Collection[str]) -> Changed:
-        if self._agent is None:
-            self._agent = client.Connection(self.place)
+    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str]) -> None:
+        began = {each.fault: frozenset(effect.on for effect in each.effects) for each in begin}
+        touched = [self._touched.pop(fault, frozenset()) for fault in (*end, *began)]
+        self._touched |= began
+        late_at = time.monotonic() + client.TIMEOUT_S
+        self._unanswered[request] = _Unanswered(frozenset().union(*touched, *began.values()), late_at)
         me = client.me()
-        reply = self._agent.ask(
+        self._connection().begin(
             "effects.change",
+            request,
             begin=[client.wanted(self._lease(each.fault), each.effects, each.lease_s) for each in begin],
             end=[self._lease(fault) for fault in end],
             owner={"pid": me.pid, "start_ticks": me.start_ticks},
         )
-        refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
-        return Changed(readings=reply["readings"], refused=refused)
+
+    def answers(self, until: float) -> Sequence[Changed]:
+        late_at = min((each.late_at for each in self._unanswered.values()), default=until)
+        if self._unanswered and (self._agent is None or time.monotonic() > late_at):
+            raise LabctlError(
+                "agent-unreachable", f"the agent of lab {self.place.name!r} owes the answer to a change"
+            )
+        found = []
+        for request, reply in self._connection().replies(min(until, late_at)):
+            del self._unanswered[request]
+            refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
+            found.append(Changed(request=request, readings=reply["readings"], refused=refused))
+        return found
 
     def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        if self._agent is None:
-            self._agent = client.Connection(self.place)
         try:
-            looks = self._agent.ask("effects.look", ids=[self._lease(fault) for fault in faults])["looks"]
-        except LabctlError:
-            self._agent.close()
-            self._agent = None
+            looks = self._connection().ask("effects.look", ids=[self._lease(fault) for fault in faults])[
+                "looks"
+            ]
+        except LabctlError as error:
+            if error.code == "agent-unreachable":
+                self._hang_up()
             raise
         return [{**each, "fault": str(each["lease"]).partition("/")[2]} for each in looks]
 
-    def clear(self) -> Changed:
-        if self._agent is not None:  # a reply may be on its way that nobody waits for
-            self._agent.close()
-            self._agent = None
-        deadline = time.monotonic() + PATIENCE_S
+    def clear(self, request: int) -> Changed:
+        """What was never answered for is brought to its setting once more, after whatever is under way there."""
+        self._hang_up()  # a reply may be on its way that nobody waits for
+        also = frozenset[Resource]().union(*(each.touched for each in self._unanswered.values()))
+        self._unanswered.clear()
+        self._touched.clear()
+        failed_at: float | None = None
         while True:
             try:
                 mine = [str(lease["id"]) for lease in client.leases(self.place) if self._is_mine(lease["id"])]
-                reply = client.ask(self.place, "effects.change", begin=[], end=mine, owner=None)
-                return Changed(readings=reply["readings"])
+                reply = client.ask(
+                    self.place,
+                    "effects.change",
+                    begin=[],
+                    end=mine,
+                    owner=None,
+                    also=[codec.resource(on) for on in sorted(also, key=str)],
+                )
+                return Changed(request=request, readings=reply["readings"])
             except LabctlError:
-                if time.monotonic() > deadline:
-                    return Changed()
+                failed_at = failed_at or time.monotonic()
+                if time.monotonic() > failed_at + PATIENCE_S:
+                    return Changed(request=request)
                 time.sleep(0.2)
+
+    def _connection(self) -> client.Connection:
+        if self._agent is None:
+            self._agent = client.Connection(self.place)
+        return self._agent
+
+    def _hang_up(self) -> None:
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None
 
     def left(self) -> tuple[str, ...]:
         try:

@@ -23,6 +23,7 @@ from labctl.names import CableId
 from labctl.run import entries, journal, samples
 from labctl.schema import files
 
+NEVER = float("inf")
 JOURNAL, SAMPLES, TOPOLOGY = "journal.jsonl", "samples.jsonl", "topology.yml"
 
 
@@ -70,7 +71,10 @@ def played(
         before=windows.get("before"),
         during=during if ended is None or during is None else Window(start=during.start, end=ended.start),
         after=windows.get("after"),
-        faults_end=max((line["due"] - zero for line in found.get("asked", ())), default=None),
+        faults_end=max(
+            (line["due"] - zero for line in found.get("asked", ()) if line["begin"] or line["end"]),
+            default=None,
+        ),
         not_steady=tuple(reason for line in found.get("not-steady", ()) for reason in line["reasons"]),
         stopped=tuple(line["why"] for line in found.get("stopped", ())),
         refused={k: v for line in found.get("refused", ()) for k, v in line["faults"].items()},
@@ -161,10 +165,16 @@ def _sessions(value: Any, zero: float) -> tuple[AdjacencyChange, ...]:
 
 @dataclass(slots=True)
 class _Open:
-    """One fault on one subject, while it is read together."""
+    """One fault on one subject, while it is read together. requests: those that began it; closing: the one that ended
+    it. closed_at, again_at: when that was asked for, and when the same fault was asked for here again.
+    """
 
     entry: Mapping[str, Any]
     asked: float
+    requests: set[int] = field(default_factory=set)
+    closing: int = 0
+    closed_at: float = NEVER
+    again_at: float = NEVER
     spans: set[int] = field(default_factory=set)
     resources: list[Any] = field(default_factory=list)
     made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -174,46 +184,75 @@ class _Open:
 
 
 def _acts(lines: Iterable[Mapping[str, Any]], zero: float, names: Mapping[str, str]) -> Iterable[Act]:
-    opened: dict[tuple[str, str], _Open] = {}
+    latest: dict[tuple[str, str], _Open] = {}
     every: list[_Open] = []
+    request = 0
     for line in lines:
         if line["kind"] == "asked":
+            request = line.get("request", request + 1)
             for entry in line["end"]:
-                _end(opened, entry, line["due"])
+                _end(latest, entry, line, request)
             for entry in line["begin"]:
-                key = (entry["fault"], entry["on"])
-                if key not in opened:
-                    opened[key] = _Open(entry, line["due"])
-                    every.append(opened[key])
-                opened[key].spans.add(entry["span"])
-                opened[key].resources.append(entry["resource"])
+                _begin(latest, every, entry, line, request)
         elif line["kind"] == "made":
             for act in every:
-                _made(act, line["readings"])
+                _made(act, line["readings"], line.get("request", request))
         elif line["kind"] == "looked":
-            for act in opened.values():
-                _looked(act, line["looks"], line["t"])
+            for act in latest.values():
+                if not act.closing:
+                    _looked(act, line["looks"], line["t"])
     return [_act(each, zero, names) for each in every]
 
 
-def _end(opened: dict[tuple[str, str], _Open], entry: Mapping[str, Any], at: float) -> None:
-    act = opened.get((entry["fault"], entry["on"]))
-    if act is None:
+def _begin(
+    latest: dict[tuple[str, str], _Open],
+    every: list[_Open],
+    entry: Mapping[str, Any],
+    line: Mapping[str, Any],
+    request: int,
+) -> None:
+    key = (entry["fault"], entry["on"])
+    act = latest.get(key)
+    if act is None or act.closing:
+        if act is not None:
+            act.again_at = line["t"]
+        act = latest[key] = _Open(entry, line["due"])
+        every.append(act)
+    act.spans.add(entry["span"])
+    act.requests.add(request)
+    act.resources.append(entry["resource"])
+
+
+def _end(
+    latest: dict[tuple[str, str], _Open], entry: Mapping[str, Any], line: Mapping[str, Any], request: int
+) -> None:
+    act = latest.get((entry["fault"], entry["on"]))
+    if act is None or act.closing:
         return
     act.spans.discard(entry["span"])
     if not act.spans:
-        act.ended = at
-        del opened[entry["fault"], entry["on"]]
+        act.ended, act.closing, act.closed_at = line["due"], request, line["t"]
 
 
-def _made(act: _Open, readings: Iterable[Mapping[str, Any]]) -> None:
+def _made(act: _Open, readings: Iterable[Mapping[str, Any]], request: int) -> None:
+    """What an answer says of an act. Its beginning is proven by the answer to what began it; its end also by a later
+    one, if the run did not wait for its own. Who looked at a resource only after the opposite had been asked for has
+    seen nothing of it: what takes its turn late is brought to what it should be then.
+    """
     for reading in readings:
         if not reading["taken"]:
             continue
+        looked_at = reading.get("asked", reading["applied"])["monotonic"]
         for resource in act.resources:
-            if _is(reading, resource):
-                where = act.made if act.ended is None else act.unmade
-                where.setdefault(str(resource), reading)
+            if not _is(reading, resource):
+                continue
+            if request in act.requests and looked_at < act.closed_at:
+                act.made.setdefault(str(resource), reading)
+            if act.closing and looked_at < act.again_at:
+                if request == act.closing:
+                    act.unmade[str(resource)] = reading
+                elif request > act.closing:
+                    act.unmade.setdefault(str(resource), reading)
 
 
 def _looked(act: _Open, looks: Iterable[Mapping[str, Any]], t: float) -> None:

@@ -46,8 +46,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """readings: each resource that was touched, with when it was made and read back. refused: fault -> why."""
+    """The answer to a request. readings: each resource that was touched, with when it was made and read back. refused:
+    fault -> why.
+    """
 
+    request: int = 0
     readings: Sequence[Mapping[str, Any]] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,12 +74,18 @@ class World(Protocol):
         """These will be asked for: do beforehand what takes time and touches nothing."""
         ...
 
-    def change(self, begin: Sequence[Wanted], end: Collection[str]) -> Changed:
-        """Make all of this so, at once."""
+    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str]) -> None:
+        """Have all of this made so, at once, after everything that was asked for before. Waits for nothing."""
         ...
 
-    def clear(self) -> Changed:
-        """End every effect of this run, whatever happened before. Never raises; `left` tells."""
+    def answers(self, until: float) -> Sequence[Changed]:
+        """What has been made since, by the number of its request; if nothing has, wait for the first, but no longer."""
+        ...
+
+    def clear(self, request: int) -> Changed:
+        """End every effect of this run, whatever happened before, and wait until all that was ever asked for is so.
+        Requests that were not answered by now will not be. Never raises; `left` tells.
+        """
         ...
 
     def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:

@@ -1,9 +1,12 @@
 """A world for the engine's tests: two hosts with two ways between them, on a virtual clock.
 
 What traffic and routing do is written out: the first way is taken while it is whole, the second one `REROUTE_S` after
-the first was cut, and the first again as soon as it is back. A sleep takes no time at all, except that every request
-to the agent takes `REQUEST_S`.
+the first was cut, and the first again as soon as it is back. A sleep takes no time at all. A change is answered after
+`REQUEST_S`, or longer if it is a slow one, and whatever else is asked meanwhile is answered in its own time.
 """
+
+import heapq
+import itertools
 
 from labctl.agent import codec
 from labctl.errors import LabctlError
@@ -48,7 +51,8 @@ class Clock:
 
 class World:
     """refuse: faults whose effects do not take; sticky: what stays behind; restless: routing never settles; back_s: how
-    long after the last change of a cable a route is still not as before, though routing is quiet.
+    long after the last change of a cable a route is still not as before, though routing is quiet. slow: fault -> how long
+    its end takes; mute: the request that is never answered.
     """
 
     def __init__(
@@ -63,7 +67,12 @@ class World:
         back_s=0.0,
         strays=None,
         deaf=0,
+        slow=None,
+        mute=None,
     ):
+        self.slow, self.mute = slow or {}, mute
+        self.under_way = []  # (when it is done, order, request, what it is then)
+        self.order = itertools.count()
         self.back_s = back_s
         self.clock = clock
         self.refuse, self.sticky, self.restless = set(refuse), tuple(sticky), restless
@@ -85,12 +94,30 @@ class World:
     def prepare(self, effects):
         self.prepared = [e.id for e in effects]
 
-    def change(self, begin, end):
-        self.requests.append((self.clock.now(), tuple(w.fault for w in begin), tuple(end)))
-        self.clock.t += REQUEST_S
-        touched = [e for f in end for e in self.active.pop(f, ())]
+    def change(self, request, begin, end):
+        now = self.clock.now()
+        self.requests.append((now, tuple(w.fault for w in begin), tuple(end)))
         for wanted in begin:
             self.leases[wanted.fault] = wanted.lease_s
+        done = now + max([REQUEST_S, *(self.slow.get(fault, 0.0) for fault in end)])
+        heapq.heappush(self.under_way, (done, next(self.order), request, begin, end, now))
+
+    def answers(self, until):
+        found = []
+        while self.under_way and self.under_way[0][0] <= max(until, self.clock.now()):
+            if found and self.under_way[0][0] > self.clock.now():
+                break
+            done, _, request, begin, end, asked = heapq.heappop(self.under_way)
+            self.clock.sleep_until(done)
+            made = self.make(request, begin, end, asked)
+            found += [made] if request != self.mute else []
+        if not found:
+            self.clock.sleep_until(until)
+        return found
+
+    def make(self, request, begin, end, asked):
+        touched = [e for f in end for e in self.active.pop(f, ())]
+        for wanted in begin:
             touched += [e for e in self.active.get(wanted.fault, ()) if e not in wanted.effects]
             touched += wanted.effects
             if wanted.fault not in self.refuse:
@@ -98,7 +125,8 @@ class World:
         self.note()
         refused = {w.fault: "it stays as it was" for w in begin if w.fault in self.refuse}
         return Changed(
-            readings=[self.reading(e, e.id not in refused) for e in touched],
+            request=request,
+            readings=[self.reading(e, e.id not in refused, asked) for e in touched],
             refused=refused,
         )
 
@@ -120,8 +148,17 @@ class World:
             for effect in self.active[fault]
         ]
 
-    def clear(self):
-        return self.change((), tuple(self.active))
+    def clear(self, request):
+        asked = self.clock.now()
+        ends = dict.fromkeys(self.active)
+        late = [self.make(number, *rest) for _, _, number, *rest in sorted(self.under_way)]
+        done = max([asked + REQUEST_S, *(each[0] for each in self.under_way)])
+        self.under_way.clear()
+        ends |= dict.fromkeys(self.active)
+        self.requests.append((asked, (), tuple(ends)))
+        self.clock.t = max(self.clock.t, done)
+        made = self.make(request, (), tuple(ends), asked)
+        return Changed(request=request, readings=[r for each in (*late, made) for r in each.readings])
 
     def look(self, phase, since):
         changes = [c for c in self.route_changes() if c.t >= since]
@@ -168,10 +205,10 @@ class World:
         if down != self.history[-1][1]:
             self.history.append((self.clock.now(), down))
 
-    def reading(self, effect, taken):
+    def reading(self, effect, taken, asked):
         now = {"host": "local", "monotonic": self.clock.now(), "boot": 0.0, "wall": 0.0}
         return codec.resource(effect.on) | {
-            "applied": now, "read": now, "changed": True, "taken": taken, "note": ""
+            "asked": now | {"monotonic": asked}, "applied": now, "read": now, "changed": True, "taken": taken, "note": ""
         }  # fmt: skip
 
     def answered(self, t):
