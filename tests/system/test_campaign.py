@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from labs import deployed, instance, nothing_left
 from rig import until
-from triangle import CUT, triangle
+from triangle import CUT, running, whole
 
 from labctl.agent import client
 from labctl.app import ready
@@ -58,14 +58,9 @@ pool:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    if os.geteuid():
-        pytest.skip("needs root: deploys a lab")
-    with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
-        with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
-            assert ready.wait(place, timeout_s=120).settled
-            yield place
-        nothing_left(here)
+    with running(tmp_path_factory) as place:
+        assert ready.wait(place, timeout_s=120).settled
+        yield place
 
 
 @pytest.fixture
@@ -79,12 +74,6 @@ def labctl(capsys, *argv):
     with pytest.raises(SystemExit) as stop:
         main.run(list(argv))
     return int(stop.value.code or 0), capsys.readouterr().out
-
-
-def whole(place):
-    """No effect is active and nothing is off its base."""
-    assert client.leases(place) == []
-    assert client.ask(place, "status")["off_base"] == {}
 
 
 def played(directory):

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 import pytest
-from labs import deployed, instance, nothing_left
-from triangle import CUT, triangle
+from labs import instance, nothing_left
+from triangle import CUT, running
 
 from labctl.analyze import loss
 from labctl.app import compare, ready, run
@@ -24,13 +24,8 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    if os.geteuid():
-        pytest.skip("needs root: deploys a lab")
-    with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
-        with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
-            yield place
-        nothing_left(here)
+    with running(tmp_path_factory) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")

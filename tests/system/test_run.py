@@ -12,9 +12,8 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
-from labs import deployed, instance, nothing_left
 from rig import until
-from triangle import CUT, triangle
+from triangle import CUT, running, whole
 
 from labctl.agent import client
 from labctl.app import ready
@@ -81,14 +80,9 @@ STOPPED = LONG.replace("name: long", "name: stopped") + (
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    if os.geteuid():
-        pytest.skip("needs root: deploys a lab")
-    with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
-        with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
-            assert ready.wait(place, timeout_s=120).settled
-            yield place
-        nothing_left(here)
+    with running(tmp_path_factory) as place:
+        assert ready.wait(place, timeout_s=120).settled
+        yield place
 
 
 @pytest.fixture
@@ -105,12 +99,6 @@ def run(directory, scenario, capsys, *more):
     said = capsys.readouterr().out.splitlines()
     found = sorted((directory / "reports").iterdir(), key=lambda each: each.stat().st_mtime)
     return int(stop.value.code or 0), said, found[-1]
-
-
-def whole(place):
-    """No effect is active and nothing is off its base."""
-    assert client.leases(place) == []
-    assert client.ask(place, "status")["off_base"] == {}
 
 
 def test_a_cut_that_routing_survives_passes(lab, directory, capsys):

@@ -1,7 +1,12 @@
 """Three FRR routers in a triangle and two hosts behind two of them: a lab with a second way."""
 
-from labs import end, node
+import contextlib
+import os
 
+import pytest
+from labs import deployed, end, instance, node, nothing_left
+
+from labctl.agent import client
 from labctl.model.lab import Bind, CableSpec, LabSpec
 
 FRR = "labctl/frr"
@@ -46,3 +51,21 @@ def triangle(directory):
     ]
     cables = tuple(CableSpec(a=end(a, x), z=end(z, y)) for a, x, z, y in CABLES)
     return LabSpec(name="measured", nodes=(*hosts, *nodes), cables=cables)
+
+
+@contextlib.contextmanager
+def running(tmp_path_factory):
+    """The triangle, deployed in an instance of its own; removed at the end, with a look that nothing is left."""
+    if os.geteuid():
+        pytest.skip("needs root: deploys a lab")
+    with pytest.MonkeyPatch.context() as patch:
+        here = instance(tmp_path_factory.mktemp("state"), patch)
+        with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
+            yield place
+        nothing_left(here)
+
+
+def whole(place):
+    """No effect is active and nothing is off its base."""
+    assert client.leases(place) == []
+    assert client.ask(place, "status")["off_base"] == {}
