@@ -16,7 +16,8 @@ from typing import Final
 
 from labctl.model.observation import CableRow, Claim, Ident, IdKind, Neighbour
 from labctl.model.topology import Conflict, Evidence
-from labctl.topo.identity import Box, Identities, Neighbours
+from labctl.topo.identity import Box, Identities
+from labctl.topo.neighbours import Neighbours
 from labctl.topo.ports import FACTORS, Found, Ports, canonical, ports_of
 
 DOCUMENTED: Final = frozenset({"cables", "clab", "layer1", "netbox"})
