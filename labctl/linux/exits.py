@@ -17,8 +17,8 @@ import struct
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+
+from labctl.linux.closing import Closing
 
 NETLINK_CONNECTOR = 11
 NLMSG_DONE = 3
@@ -48,7 +48,7 @@ class Exit:
     wall_s: float
 
 
-class Exits:
+class Exits(Closing):
     """Exits of these processes from now on (None: of all), in the order in which they happened.
 
     OSError where the kernel has no process events or does not tell this process (not in its first namespaces).
@@ -98,14 +98,6 @@ class Exits:
         ):  # kernels before 6.6 count listeners, and count down only when told
             self._say(MCAST_IGNORE)
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _say(self, operation: int) -> None:
         size = _HEADER.size + 4

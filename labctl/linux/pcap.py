@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from types import TracebackType
-from typing import Self
 
 from labctl.errors import LabctlError, Span
+from labctl.linux.closing import Closing
 
 _LIBRARY = "libpcap.so.0.8"
 _ETHERNET, _LONGEST, _NO_NETMASK = 1, 262_144, 0xFFFFFFFF
@@ -30,7 +29,7 @@ class _Header(ctypes.Structure):
     )
 
 
-class Filter:
+class Filter(Closing):
     """A compiled expression. `bad-option` if it is none, `tool-missing` without libpcap. Close it."""
 
     def __init__(self, expression: str) -> None:
@@ -60,14 +59,6 @@ class Filter:
 
     def close(self) -> None:
         self._pcap.pcap_freecode(ctypes.byref(self._program))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @functools.cache

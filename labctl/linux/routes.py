@@ -17,9 +17,9 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 from labctl.linux import netns
+from labctl.linux.closing import Closing
 from labctl.model.routes import NextHop, Route
 
 NETLINK_ROUTE = 0
@@ -86,7 +86,7 @@ class RouteEvent:
     link: bool = False
 
 
-class RouteReader:
+class RouteReader(Closing):
     """The routes of one namespace, its events included. Close it, or use it as a context manager."""
 
     def __init__(self, ns_path: str) -> None:
@@ -108,12 +108,6 @@ class RouteReader:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._dump.close()

@@ -11,10 +11,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from labctl.linux import netns
+from labctl.linux.closing import Closing
 
 NETLINK_ROUTE = 0
 SOL_NETLINK = 270
@@ -108,7 +107,7 @@ def attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-class Socket:
+class Socket(Closing):
     """One rtnetlink socket in one namespace (`path`; None: the caller's own)."""
 
     def __init__(self, path: str | None = None) -> None:
@@ -120,14 +119,6 @@ class Socket:
 
     def close(self) -> None:
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- requests ----------------------------------------------------------------------------------------------
 

@@ -21,10 +21,9 @@ import struct
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from labctl.linux import netns
+from labctl.linux.closing import Closing
 from labctl.names import PortId
 from labctl.runtime.impair import port as packets
 from labctl.runtime.store import LabDir, Phase
@@ -65,7 +64,7 @@ class Count:
     dropped: int = 0
 
 
-class Capture:
+class Capture(Closing):
     """Taps at some panel sides of a lab. Close it, or use it as a context manager."""
 
     def __init__(self, place: LabDir, ports: Mapping[PortId, str], directions: Collection[Direction]) -> None:
@@ -87,14 +86,6 @@ class Capture:
             tap.close()
         self._taps.clear()
         self._poll.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until frames come, at most a moment; False once the lab is being destroyed."""

@@ -12,11 +12,10 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from labctl.errors import LabctlError
 from labctl.linux import classifier, offload, tc
+from labctl.linux.closing import Closing
 from labctl.linux.netlink import Netlink, VethEnd
 from labctl.linux.offload import Offload
 from labctl.linux.trial import Tried
@@ -45,7 +44,7 @@ _NOTE = "labctl-offloads:"
 _SETTLED_S = 0.01
 
 
-class Impairer:
+class Impairer(Closing):
     """All half-cables of one panel. `directory` is where the wire's process has its socket and log."""
 
     def __init__(
@@ -70,14 +69,6 @@ class Impairer:
     def close(self) -> None:
         self._netlink.close()
         self.wire.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- what is asked of it -----------------------------------------------------------------------------------
 
