@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labctl.ingest.commands import Commands, Unsupported
-from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
-from labctl.ingest.frr.interface import here, kind_in
+from labctl.ingest.commands import Commands
+from labctl.ingest.draft import Draft, InterfaceDraft
+from labctl.ingest.frr.interface import add_virtual_address, here, kind_in
 from labctl.ingest.ios.interface import INTERFACE as IOS_INTERFACE
+from labctl.ingest.ios.interface import put_ipv4, put_vrf
 from labctl.model.config import InterfaceKind
-from labctl.model.policy import Afi
 
 INTERFACE = Commands("interface", base=IOS_INTERFACE)
 
@@ -38,19 +38,12 @@ def open_interface(draft: Draft, name: str) -> Commands:
 
 @INTERFACE.on(r"ip address (?P<address>[\d.]+/\d+)(?P<second> secondary)?")
 def _ipv4(draft: Draft, match: re.Match[str]) -> None:
-    found = with_length(draft, match["address"], Afi.IPV4)
-    if match["second"]:
-        here(draft).ipv4.append(found)
-    else:
-        here(draft).ipv4.insert(0, found)
+    put_ipv4(draft, match["address"], secondary=bool(match["second"]))
 
 
 @INTERFACE.on(r"vrf (?P<vrf>\S+)")
 def _vrf(draft: Draft, match: re.Match[str]) -> None:
-    here(draft).set["vrf"] = match["vrf"]
-    if not re.search(r"(?i)mgmt|management", match["vrf"]):
-        raise Unsupported("vrf")
-    here(draft).set["mgmt"] = True
+    put_vrf(draft, match["vrf"])
 
 
 @INTERFACE.on(r"channel-group (?P<number>\d+)( mode (active|passive|on))?")
@@ -69,11 +62,6 @@ def _speed(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set["speed_bps"] = int(match["value"]) * unit
 
 
-@INTERFACE.on(r"ip ospf area (?P<area>\S+)")
-def _ospf_area(draft: Draft, match: re.Match[str]) -> None:
-    here(draft).ospf["area"] = area(draft, match["area"])
-
-
 @INTERFACE.on(r"ip ospf neighbor bfd")
 def _bfd(draft: Draft, _match: re.Match[str]) -> None:
     here(draft).ospf["bfd"] = True
@@ -81,8 +69,7 @@ def _bfd(draft: Draft, _match: re.Match[str]) -> None:
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) ipv4 (?P<address>[\d.]+)( secondary)?")
 def _vrrp_address(draft: Draft, match: re.Match[str]) -> None:
-    found = here(draft).virtual_router(int(match["group"]))
-    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+    add_virtual_address(draft, here(draft).virtual_router(int(match["group"])), match["address"])
 
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) priority-level (?P<value>\d+)")

@@ -29,8 +29,8 @@ def open_bgp(draft: Draft, asn: int) -> Commands:
     return BGP
 
 
-def open_ospf(draft: Draft) -> Commands:
-    ios_ospf.open_ospf(draft)
+def open_ospf(draft: Draft, process: str) -> Commands:
+    ios_ospf.open_ospf(draft, process)
     return OSPF
 
 

@@ -40,10 +40,7 @@ def _bgp(draft: Draft, match: re.Match[str]) -> Commands:
 
 @TOP.on(r"router ospf (?P<process>\d+)")
 def _ospf(draft: Draft, match: re.Match[str]) -> Commands:
-    if draft.ospf_process not in ("", match["process"]):
-        raise Unsupported("second-ospf-process")
-    draft.ospf_process = match["process"]
-    return routing.open_ospf(draft)
+    return routing.open_ospf(draft, match["process"])
 
 
 @TOP.on(

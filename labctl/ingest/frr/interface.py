@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from labctl.ingest.commands import Commands
-from labctl.ingest.draft import Draft, InterfaceDraft, area, host, with_length
+from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, host, with_length
 from labctl.ingest.frr import isis
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
@@ -145,8 +145,12 @@ def _vrrp(draft: Draft, match: re.Match[str]) -> None:
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) ip (?P<address>\S+)")
 def _vrrp_address(draft: Draft, match: re.Match[str]) -> None:
-    found = here(draft).virtual_router(int(match["group"]))
-    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+    add_virtual_address(draft, here(draft).virtual_router(int(match["group"])), match["address"])
+
+
+def add_virtual_address(draft: Draft, group: Overrides, address: str) -> None:
+    """One more IPv4 address of a group, in the order of the file."""
+    group["addresses"] = (*group.get("addresses", ()), host(draft, address, Afi.IPV4))
 
 
 @INTERFACE.on(r"vrrp (?P<group>\d+) priority (?P<value>\d+)")

@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 from labctl.ingest.commands import Approximated, Commands, Unsupported
-from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, host, with_length
+from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, with_length
 from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
-from labctl.ingest.frr.interface import here, kind_in
+from labctl.ingest.frr.interface import add_virtual_address, here, kind_in
 from labctl.model.config import InterfaceKind
 from labctl.model.policy import Afi
 from labctl.model.routing import Election
@@ -57,8 +57,13 @@ def open_interface(draft: Draft, name: str) -> Commands:
 
 @INTERFACE.on(r"ip address (?P<address>[\d.]+) (?P<mask>[\d.]+)(?P<second> secondary)?")
 def _ipv4(draft: Draft, match: re.Match[str]) -> None:
-    found = with_length(draft, f"{match['address']}/{match['mask']}", Afi.IPV4)
-    if match["second"]:
+    put_ipv4(draft, f"{match['address']}/{match['mask']}", secondary=bool(match["second"]))
+
+
+def put_ipv4(draft: Draft, address: str, *, secondary: bool) -> None:
+    """The primary address comes first, wherever it stands."""
+    found = with_length(draft, address, Afi.IPV4)
+    if secondary:
         here(draft).ipv4.append(found)
     else:
         here(draft).ipv4.insert(0, found)
@@ -98,11 +103,15 @@ def _lag(draft: Draft, match: re.Match[str]) -> None:
 
 @INTERFACE.on(r"(ip )?vrf forwarding (?P<vrf>\S+)")
 def _vrf(draft: Draft, match: re.Match[str]) -> None:
-    here(draft).set["vrf"] = match["vrf"]
-    if re.search(r"(?i)mgmt|management", match["vrf"]):
-        here(draft).set["mgmt"] = True
-    else:
+    put_vrf(draft, match["vrf"])
+
+
+def put_vrf(draft: Draft, name: str) -> None:
+    """A VRF that is called after management makes the port one of management; others are not emulated."""
+    here(draft).set["vrf"] = name
+    if not re.search(r"(?i)mgmt|management", name):
         raise Unsupported("vrf")
+    here(draft).set["mgmt"] = True
 
 
 @INTERFACE.on(r"ip ospf (?P<process>\d+) area (?P<area>\S+)( secondaries none)?")
@@ -148,8 +157,7 @@ def _done(match: re.Match[str]) -> None:
 
 @INTERFACE.on(r"(?P<kind>vrrp|standby)( (?P<group>\d+))? ip (?P<address>[\d.]+)( secondary)?")
 def _virtual_address(draft: Draft, match: re.Match[str]) -> None:
-    found = _virtual(draft, match)
-    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+    add_virtual_address(draft, _virtual(draft, match), match["address"])
     _done(match)
 
 
@@ -183,8 +191,7 @@ def _virtual_family(draft: Draft, match: re.Match[str]) -> Commands:
 
 @VRRP_FAMILY.on(r"address (?P<address>[\d.]+)( primary| secondary)?")
 def _family_address(draft: Draft, match: re.Match[str]) -> None:
-    found = here(draft).virtual_router(draft.entry[1])
-    found["addresses"] = (*found.get("addresses", ()), host(draft, match["address"], Afi.IPV4))
+    add_virtual_address(draft, here(draft).virtual_router(draft.entry[1]), match["address"])
 
 
 @VRRP_FAMILY.on(r"priority (?P<value>\d+)")

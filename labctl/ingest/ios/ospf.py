@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address
 
-from labctl.ingest.commands import Approximated, Commands
+from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, area, host, prefix
 from labctl.ingest.frr import ospf as frr_ospf
 from labctl.ingest.frr.ospf import OSPF as FRR_OSPF
 from labctl.ingest.frr.ospf import area_here, here
-from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 from labctl.model.routing import AreaKind, OspfRange, Redistribution
 
 OSPF = Commands("ospf", base=FRR_OSPF)
-#: A second process: FRR would need a second daemon.
-OTHER_PROCESS = Commands("second-ospf-process", swallow=LineClass.UNSUPPORTED)
 
 
-def open_ospf(draft: Draft) -> Commands:
+def open_ospf(draft: Draft, process: str) -> Commands:
+    """The first process is the one that is emulated: for a second one, FRR would need a second daemon."""
+    if draft.ospf_process not in ("", process):
+        raise Unsupported("second-ospf-process")
+    draft.ospf_process = process
     frr_ospf.open_ospf(draft)
     return OSPF
 

@@ -47,10 +47,7 @@ def _interface(draft: Draft, match: re.Match[str]) -> Commands:
 
 @TOP.on(r"router ospf (?P<process>\d+)")
 def _ospf(draft: Draft, match: re.Match[str]) -> Commands:
-    if draft.ospf_process not in ("", match["process"]):
-        raise Unsupported("second-ospf-process")
-    draft.ospf_process = match["process"]
-    return ospf.open_ospf(draft)
+    return ospf.open_ospf(draft, match["process"])
 
 
 @TOP.on(r"router isis( (?P<tag>\S+))?")
