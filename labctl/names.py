@@ -11,6 +11,7 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import ip_address
 from itertools import count
 
 from labctl.errors import LabctlError, Span
@@ -21,6 +22,15 @@ MOST = (
     128  # characters of a lab's or node's name: it names directories and control groups, with something added
 )
 IFNAMSIZ = 15  # bytes of a Linux interface name, without the final NUL
+
+
+def is_address(text: str) -> bool:
+    """An IPv4 or IPv6 address, without a length."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, order=True)

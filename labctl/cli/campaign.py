@@ -101,8 +101,7 @@ def _replay(request: Request, trial: str, dry_run: bool, output: out.Format) -> 
 
 
 def _show(result: Result, output: out.Format) -> None:
-    for each in result.left:
-        out.say(f"NOT PUT BACK: {each} (`labctl heal`)")
+    out.tell_left(result.left)
     if output is out.Format.JSON:
         out.print_json(summary(result.report) | {"directory": result.directory, "left": list(result.left)})
     else:

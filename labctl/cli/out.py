@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
@@ -88,6 +88,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def say(text: str) -> None:
     """A line for the person at the keyboard."""
     typer.echo(text, err=True)
+
+
+def tell_left(left: Iterable[str]) -> None:
+    """What a run left off its base state, and who puts it back."""
+    for each in left:
+        say(f"NOT PUT BACK: {each} (`labctl heal`)")
 
 
 class Progress:

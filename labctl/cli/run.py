@@ -53,8 +53,7 @@ def run(
 
 def show(result: Result, output: out.Format = out.Format.TABLE) -> None:
     """What was played, judged and left behind."""
-    for each in result.left:
-        out.say(f"NOT PUT BACK: {each} (`labctl heal`)")
+    out.tell_left(result.left)
     if output is out.Format.JSON:
         out.print_json(summary(result.report) | {"directory": result.directory, "left": list(result.left)})
         return

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from typing import Any, cast
 
 from labctl.errors import LabctlError, Problems, did_you_mean
@@ -43,6 +42,7 @@ from labctl.model.scenario import (
     TimedEffect,
     WaitStep,
 )
+from labctl.names import is_address
 from labctl.topo import query
 from labctl.topo.query_graph import Graph
 
@@ -186,17 +186,9 @@ def check_probes(probes: tuple[ProbeSpec, ...], graph: Graph, problems: Problems
             name = probe.settings.get(setting.name)
             if not isinstance(name, str) or setting.unit not in (Unit.NODE, Unit.HOST) or name in graph.nodes:
                 continue
-            if setting.unit is Unit.NODE or not _is_address(name):
+            if setting.unit is Unit.NODE or not is_address(name):
                 said = f"probe {probe.id}: lab {graph.lab.name} has no node {name!r}"
                 problems.add("unknown-node", said, where=probe.where, hint=did_you_mean(name, graph.nodes))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _spans(

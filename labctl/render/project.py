@@ -16,6 +16,7 @@ from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
+from labctl.names import is_address
 from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
 from labctl.render.undefined import define_undefined
 from labctl.topo.domains import area_of
@@ -259,7 +260,7 @@ def _lab_bgp(bgp: BgpConfig, lab: Callable[[str, Span, str], str]) -> BgpConfig:
     def renamed(neighbor: BgpNeighbor) -> BgpNeighbor:
         user = f"peer {neighbor.peer}"
         source = neighbor.update_source
-        if source and not _is_address(source):
+        if source and not is_address(source):
             source = lab(source, neighbor.where, user)
         peer = lab(neighbor.peer, neighbor.where, user) if neighbor.unnumbered else neighbor.peer
         return replace(neighbor, peer=peer, update_source=source)
@@ -272,11 +273,3 @@ def _lab_match(match: Match, names: Mapping[str, str]) -> Match:
     if match.kind is not MatchKind.INTERFACE:
         return match
     return replace(match, values=tuple(names.get(v, v) for v in match.values))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

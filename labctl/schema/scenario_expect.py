@@ -6,14 +6,13 @@ holds: `availability: ">= 99%"`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from labctl import units
 from labctl.errors import did_you_mean
 from labctl.model.measures import MEASURES, OPERATORS, PROBE_KINDS, Measure, ProbeSetting, Unit
 from labctl.model.scenario import Expectation, ProbeSpec, StopRule
-from labctl.names import NODE
+from labctl.names import NODE, is_address
 from labctl.schema import fields
 from labctl.schema.scenario_read import Reading
 from labctl.schema.yaml import Map, Scalar, Value
@@ -77,14 +76,6 @@ def _host(value: Value, key: str, unit: Unit, reading: Reading) -> str | None:
     wanted = "a node" if unit is Unit.NODE else "a node or an address"
     reading.add("bad-value", f"{key} must be {wanted}, not {said!r}", value.span)
     return None
-
-
-def is_address(said: str) -> bool:
-    try:
-        ipaddress.ip_address(said)
-    except ValueError:
-        return False
-    return True
 
 
 # ---- expectations
