@@ -1,0 +1,372 @@
+"""From the lab that runs to the lab that a file asks for: the least change, as steps with their reasons. Pure.
+
+Every field of a spec has one row in a table that says what a change of it costs, from nothing (it is written down) over a
+touch in place to a node that is made anew; a field without a row would be made anew too, never ignored. A node is made
+anew only if something in it cannot be changed while it runs; everything else leaves its processes alone.
+
+Each step brings its subject to what the target says *from whatever state it is in*, so a step that was interrupted is
+done again, and `plan` after a crash needs no memory of how far it came: what ran before the interrupted change and what
+that change was aiming at are both looked at, and whatever differs from the new target in either is a step.
+`after` is what a step does to the spec; all steps of `plan(A, B)` make B of A.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.names import CableId, PortId
+
+
+class Cost(StrEnum):
+    """What a change of a field costs."""
+
+    IDENTITY = "identity"  # what it is called: with another name it is another thing
+    PARTS = "parts"  # looked at part by part
+    PLACE = "place"  # where it stands in the file
+    RECORD = "record"  # written down; nothing that runs is touched
+    LIVE = "live"  # changed in place
+    DEPENDS = "depends"  # in place if it can be, else made anew
+    RECREATE = "recreate"  # the node is made anew
+    REFUSED = "refused"  # another lab
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a change of one field costs, and why."""
+
+    cost: Cost
+    why: str = ""
+
+
+_NAME = Row(Cost.IDENTITY)
+_PLACE = Row(Cost.PLACE)
+_PARTS = Row(Cost.PARTS)
+UNKNOWN = Row(Cost.RECREATE, "labctl does not know how to change it while the node runs")
+
+#: One row for every field of every spec; a test asks for the rows of new fields.
+COSTS: Mapping[type, Mapping[str, Row]] = {
+    LabSpec: {
+        "name": Row(
+            Cost.REFUSED, "directories, control groups, MACs and the machine's packet filter have it"
+        ),
+        "prefix": Row(Cost.REFUSED, "every container and every node's /etc/hosts has it"),
+        "nodes": _PARTS,
+        "cables": _PARTS,
+        "mgmt": _PARTS,
+        "source": Row(Cost.RECORD, "`labctl destroy FILE` finds the lab by it"),
+    },
+    NodeSpec: {
+        "name": _NAME,
+        "kind": Row(Cost.RECREATE, "a node and a segment are made of different things"),
+        "image": Row(Cost.RECREATE, "its files come from the image"),
+        "cmd": Row(Cost.RECREATE, "it is its first process"),
+        "entrypoint": Row(Cost.RECREATE, "it is its first process"),
+        "env": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),
+        "exec": Row(Cost.DEPENDS),
+        "binds": Row(Cost.RECREATE, "they are mounted before its first process starts"),
+        "labels": Row(Cost.LIVE, "commands see it from now on, what runs keeps its environment"),
+        "sysctls": Row(Cost.DEPENDS),
+        "group": Row(Cost.RECORD, "`inspect` shows it"),
+        "user": Row(Cost.RECREATE, "it is whom its first process runs as"),
+        "hostname": Row(Cost.RECREATE, "it is set when the node starts, and programs have read it"),
+        "network_mode": Row(Cost.RECREATE, "it says whether the node has a management interface"),
+        "mgmt_ipv4": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
+        "mgmt_ipv6": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
+        "startup_delay_s": Row(Cost.RECORD, "it counts at the next deploy"),
+        "limits": _PARTS,
+        "where": _PLACE,
+        "sysctl_places": _PLACE,
+    },
+    Limits: {
+        "cpu": Row(Cost.LIVE, "its control group is told"),
+        "memory_bytes": Row(Cost.LIVE, "its control group is told"),
+        "pids": Row(Cost.LIVE, "its control group is told"),
+    },
+    Bind: {
+        "source": UNKNOWN,
+        "target": UNKNOWN,
+        "options": UNKNOWN,
+        "where": _PLACE,
+    },
+    CableSpec: {
+        "a": _PARTS,
+        "z": _PARTS,
+        "mtu": Row(Cost.LIVE, "both ports are told"),
+        "labels": Row(Cost.RECORD, "nothing that runs reads them"),
+        "where": _PLACE,
+    },
+    End: {
+        "port": _NAME,
+        "mac": Row(Cost.LIVE, "the port is told"),
+        "ipv4": Row(Cost.LIVE, "an address of the port"),
+        "ipv6": Row(Cost.LIVE, "an address of the port"),
+    },
+    MgmtSpec: {
+        "network": Row(Cost.RECORD, "nothing on this machine is called so"),
+        "ipv4_subnet": Row(Cost.LIVE, "the addresses of every eth0"),
+        "ipv6_subnet": Row(Cost.LIVE, "the addresses of every eth0"),
+        "mtu": Row(Cost.LIVE, "every eth0 is told"),
+    },
+}
+
+
+class Do(StrEnum):
+    """What a step does, in the order in which steps are done."""
+
+    REMOVE_CABLE = "remove-cable"
+    REMOVE_NODE = "remove-node"
+    CHANGE_LAB = "change-lab"
+    CHANGE_CABLE = "change-cable"
+    ADD_CABLE = "add-cable"
+    RECREATE_NODE = "recreate-node"
+    ADD_NODE = "add-node"
+    CHANGE_NODE = "change-node"
+
+
+_ORDER = tuple(Do)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One difference: a field (empty: the whole thing), what it was and is to be, and what that means."""
+
+    field: str = ""
+    old: str = ""
+    new: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        changed = f"{self.field}: {self.old or '-'} → {self.new or '-'}" if self.field else ""
+        return "; ".join(each for each in (changed, self.why) if each)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to do. subject: a node, a cable (`str` of its id) or the lab."""
+
+    do: Do
+    subject: str
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(reason.field for reason in self.reasons)
+
+
+def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
+    """What the target asks for that no running lab can become."""
+    return tuple(r for cost, r in _differences(lab, target) if cost is Cost.REFUSED)
+
+
+def plan(
+    lab: LabSpec, target: LabSpec, *, aimed: Sequence[LabSpec] = (), pending: Collection[str] = ()
+) -> tuple[Step, ...]:
+    """The steps from a lab to a target, in the order in which they are done; empty if there is nothing to do.
+
+    aimed: what interrupted changes of this lab were going to, so that anything of it may be there as well.
+    pending: nodes that they had begun to make and had not finished.
+    """
+    found: dict[tuple[str, str], Step] = {}
+    for old in (lab, *aimed):
+        for step in (*_node_steps(old, target), *_cable_steps(old, target), *_lab_steps(old, target)):
+            _merge(found, step)
+    for name in sorted(pending):
+        do = Do.RECREATE_NODE if _has(target, name) else Do.REMOVE_NODE
+        _merge(found, Step(do=do, subject=name, reasons=(Reason(why="an interrupted apply was making it"),)))
+    return tuple(sorted(found.values(), key=lambda step: (_ORDER.index(step.do), step.subject)))
+
+
+def after(lab: LabSpec, target: LabSpec, steps: Iterable[Step]) -> LabSpec:
+    """The lab when these steps towards the target are done."""
+    nodes = {node.name: node for node in lab.nodes}
+    cables = {str(cable.id): cable for cable in lab.cables}
+    for step in steps:
+        match step.do:
+            case Do.REMOVE_NODE:
+                nodes.pop(step.subject, None)
+            case Do.REMOVE_CABLE:
+                cables.pop(step.subject, None)
+            case Do.ADD_NODE | Do.RECREATE_NODE | Do.CHANGE_NODE:
+                nodes[step.subject] = target.node(step.subject)
+            case Do.ADD_CABLE | Do.CHANGE_CABLE:
+                cables[step.subject] = target.cable(CableId.parse(step.subject))
+            case Do.CHANGE_LAB:
+                lab = replace(lab, mgmt=target.mgmt, source=target.source)
+    return replace(lab, nodes=tuple(nodes[name] for name in sorted(nodes)), cables=tuple(cables.values()))
+
+
+def stale(specs: Iterable[LabSpec], target: LabSpec) -> dict[PortId, frozenset[str]]:
+    """Addresses that these labs put on ports of the target, and that the target does not."""
+    wanted = {end.port: set(_addresses(end)) for cable in target.cables for end in cable.ends}
+    found: dict[PortId, set[str]] = {}
+    for lab in specs:
+        for cable in lab.cables:
+            for end in cable.ends:
+                if end.port in wanted:
+                    found.setdefault(end.port, set()).update(set(_addresses(end)) - wanted[end.port])
+    return {port: frozenset(addresses) for port, addresses in found.items() if addresses}
+
+
+def touched_ports(lab: LabSpec) -> frozenset[PortId]:
+    """Every port that a cable of the lab ends at."""
+    return frozenset(end.port for cable in lab.cables for end in cable.ends)
+
+
+# -- nodes ---------------------------------------------------------------------------------------------------------
+
+
+def _node_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
+    old = {node.name: node for node in lab.nodes}
+    new = {node.name: node for node in target.nodes}
+    for name in old.keys() - new.keys():
+        yield Step(do=Do.REMOVE_NODE, subject=name, reasons=(Reason(why="the file does not have it"),))
+    for name in new.keys() - old.keys():
+        yield Step(do=Do.ADD_NODE, subject=name, reasons=(Reason(why="the lab does not have it"),))
+    for name in old.keys() & new.keys():
+        found = list(_differences(old[name], new[name]))
+        if {old[name].kind, new[name].kind} == {NodeKind.BRIDGE}:
+            found = [(Cost.RECORD, replace(reason, why="a segment has none")) for _, reason in found]
+        if found:
+            anew = any(cost is Cost.RECREATE for cost, _ in found)
+            do = Do.RECREATE_NODE if anew else Do.CHANGE_NODE
+            yield Step(do=do, subject=name, reasons=tuple(reason for _, reason in found))
+
+
+def appended(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...] | None:
+    """The commands that were put behind the old ones; None if an old one is gone or stands elsewhere."""
+    return tuple(new[len(old) :]) if tuple(new[: len(old)]) == tuple(old) else None
+
+
+def _exec(old: Any, new: Any) -> Row:
+    if appended(old, new) is None:
+        return Row(Cost.RECREATE, "what a command did cannot be taken back")
+    return Row(Cost.LIVE, "the commands that were added are run")
+
+
+def _sysctls(old: Any, new: Any) -> Row:
+    changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    if old.keys() - new.keys():
+        return Row(Cost.RECREATE, "what the kernel would have without it is not known")
+    if all(key.replace("/", ".").startswith("net.") for key in changed):
+        return Row(Cost.LIVE, "written in its network namespace")
+    return Row(Cost.RECREATE, "it is set when the node starts")
+
+
+_DEPENDS: Mapping[str, Callable[[Any, Any], Row]] = {"exec": _exec, "sysctls": _sysctls}
+
+# -- cables --------------------------------------------------------------------------------------------------------
+
+
+def _cable_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
+    old = {cable.id: cable for cable in lab.cables}
+    new = {cable.id: cable for cable in target.cables}
+    before, then = touched_ports(lab), touched_ports(target)
+    for cable in old.keys() - new.keys():
+        said = _kept(old[cable], then, "stays and gets another cable")
+        yield Step(
+            do=Do.REMOVE_CABLE, subject=str(cable), reasons=(Reason(why="the file does not have it"), *said)
+        )
+    for cable in new.keys() - old.keys():
+        said = _kept(new[cable], before, "is there and keeps its device")
+        yield Step(
+            do=Do.ADD_CABLE, subject=str(cable), reasons=(Reason(why="the lab does not have it"), *said)
+        )
+    for cable in old.keys() & new.keys():
+        found = [reason for _, reason in _differences(old[cable], new[cable])]
+        ends = {end.port: end for end in old[cable].ends}
+        for end in new[cable].ends:
+            found += [
+                replace(reason, field=f"{end.port} {reason.field}")
+                for _, reason in _differences(ends[end.port], end)
+            ]
+        if found:
+            yield Step(do=Do.CHANGE_CABLE, subject=str(cable), reasons=tuple(found))
+
+
+def _kept(cable: CableSpec, ports: Collection[PortId], what: str) -> tuple[Reason, ...]:
+    return tuple(Reason(why=f"port {end.port} {what}") for end in cable.ends if end.port in ports)
+
+
+def _addresses(end: End) -> Iterator[str]:
+    return (each for each in (end.ipv4, end.ipv6) if each)
+
+
+def _lab_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
+    found = [r for cost, r in _differences(lab, target) if cost is not Cost.REFUSED]
+    found += [replace(r, field=f"mgmt.{r.field}") for _, r in _differences(lab.mgmt, target.mgmt)]
+    if found:
+        yield Step(do=Do.CHANGE_LAB, subject=target.name, reasons=tuple(found))
+
+
+# -- fields --------------------------------------------------------------------------------------------------------
+
+
+def _differences(old: Any, new: Any) -> Iterator[tuple[Cost, Reason]]:
+    """The fields of two specs of one kind that differ, with what that costs; parts are looked into."""
+    rows = COSTS[type(old)]
+    for each in dataclasses.fields(old):
+        row = rows.get(each.name, UNKNOWN)
+        one, other = getattr(old, each.name), getattr(new, each.name)
+        if row.cost in (Cost.IDENTITY, Cost.PLACE) or not each.compare or one == other:
+            continue
+        if row.cost is Cost.PARTS:
+            if type(one) is Limits:
+                yield from _differences(one, other)
+            continue
+        if row.cost is Cost.DEPENDS:
+            row = _DEPENDS[each.name](one, other)
+        for field, before, then in _said(each.name, one, other):
+            yield row.cost, Reason(field=field, old=before, new=then, why=row.why)
+
+
+def _said(field: str, old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
+    """A difference in words; of a map only the keys that differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield f"{field}.{key}", _text(old.get(key)), _text(new.get(key))
+        return
+    yield field, _text(old), _text(new)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Bind):
+        return ":".join([value.source, value.target, *([",".join(value.options)] if value.options else [])])
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+# -- several plans in one ------------------------------------------------------------------------------------------
+
+#: What two steps about one thing come to, where they are not the same.
+_NODE_DO = (Do.REMOVE_NODE, Do.RECREATE_NODE, Do.ADD_NODE, Do.CHANGE_NODE)
+_CABLE_DO = (Do.REMOVE_CABLE, Do.ADD_CABLE, Do.CHANGE_CABLE)
+_LAB_DO = (Do.CHANGE_LAB,)
+
+
+def _merge(found: dict[tuple[str, str], Step], step: Step) -> None:
+    """Two looks at one thing: it is brought to the target from either state, and for the reasons of both."""
+    family = next(f for f in (_NODE_DO, _CABLE_DO, _LAB_DO) if step.do in f)
+    key = (family[0].value, step.subject)
+    other = found.get(key)
+    if other is None:
+        found[key] = step
+        return
+    do = min(step.do, other.do, key=family.index)
+    found[key] = Step(
+        do=do, subject=step.subject, reasons=tuple(dict.fromkeys((*other.reasons, *step.reasons)))
+    )
+
+
+def _has(lab: LabSpec, name: str) -> bool:
+    return any(node.name == name for node in lab.nodes)

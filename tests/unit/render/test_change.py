@@ -1,0 +1,225 @@
+"""The plan of an `apply`: every field has a row, the steps lead where they should, and each says why."""
+
+import dataclasses
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.names import PortId
+from labctl.render import change
+from labctl.render.change import COSTS, Cost, Do
+
+SPECS = (LabSpec, NodeSpec, Limits, Bind, CableSpec, End, MgmtSpec)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_field_has_a_row_and_every_row_a_field(spec):
+    assert set(COSTS[spec]) == {each.name for each in dataclasses.fields(spec)}
+
+
+def test_every_part_of_a_lab_has_a_table():
+    assert set(COSTS) == set(SPECS)
+    model = {
+        value
+        for value in vars(__import__("labctl.model.lab", fromlist=["lab"])).values()
+        if dataclasses.is_dataclass(value) and value.__module__ == "labctl.model.lab"
+    }
+    assert model == set(SPECS)
+
+
+def test_what_changes_in_place_or_anew_says_why():
+    rows = [(spec, name, row) for spec, table in COSTS.items() for name, row in table.items()]
+    silent = (Cost.IDENTITY, Cost.PARTS, Cost.PLACE, Cost.DEPENDS)
+    assert [(s.__name__, name) for s, name, row in rows if not row.why and row.cost not in silent] == []
+
+
+# -- labs --------------------------------------------------------------------------------------------------------
+
+names = st.sampled_from(["a", "b", "c", "d"])
+text = st.sampled_from(["x", "y"])
+maps = st.dictionaries(st.sampled_from(["net.k", "kernel.sem", "k"]), text, max_size=2)
+commands = st.lists(text, max_size=3).map(tuple)
+nodes = st.builds(
+    NodeSpec,
+    name=names, kind=st.sampled_from([NodeKind.LINUX, NodeKind.BRIDGE]), image=text, cmd=st.none() | commands,
+    env=maps, exec=commands, labels=maps, sysctls=maps, group=text, user=st.none() | text,
+    mgmt_ipv4=st.none() | text, startup_delay_s=st.sampled_from([0.0, 1.0]),
+    limits=st.builds(Limits, cpu=st.none() | st.just(0.5), pids=st.none() | st.just(9)),
+    binds=st.lists(st.builds(Bind, source=text, target=text), max_size=1).map(tuple),
+)  # fmt: skip
+mac = st.sampled_from(["02:00:00:00:00:01", "02:00:00:00:00:02"])
+address = st.none() | st.sampled_from(["10.0.0.1/30", "10.0.0.2/30"])
+
+
+@st.composite
+def labs(draw):
+    """Labs of one name whose cables end at nodes that there are, each port once."""
+    there = {node.name: node for node in draw(st.lists(nodes, max_size=4))}
+    ports = [PortId(name, f"eth{i}") for name in there for i in (1, 2, 3)]
+    ends = [
+        End(port=port, mac=draw(mac), ipv4=draw(address))
+        for port in draw(st.permutations(ports))[: draw(st.integers(0, len(ports)))]
+    ]
+    cables = []
+    while ends:
+        one = ends.pop()
+        other = ends.pop() if ends and draw(st.booleans()) else None
+        cables.append(CableSpec(a=one, z=other, mtu=draw(st.sampled_from([1500, 9000])), labels=draw(maps)))
+    return LabSpec(
+        name="lab",
+        nodes=tuple(there[name] for name in sorted(there)),
+        cables=tuple(cables),
+        mgmt=draw(st.builds(MgmtSpec, mtu=st.sampled_from([1500, 1400]), network=text)),
+        source=draw(text),
+    )
+
+
+def said(lab):
+    """What the lab is, whatever order its cables stand in and whichever end is named first."""
+    cables = {c.id: (frozenset((e.port, e) for e in c.ends), c.mtu, c.labels) for c in lab.cables}
+    return lab.name, lab.prefix, lab.nodes, cables, lab.mgmt, lab.source
+
+
+@given(labs(), labs())
+def test_the_steps_of_a_plan_lead_to_the_target(old, new):
+    assert said(change.after(old, new, change.plan(old, new))) == said(new)
+
+
+@given(labs())
+def test_a_lab_that_is_what_it_should_be_has_no_steps(lab):
+    assert change.plan(lab, lab) == ()
+    turned = replace(lab, cables=tuple(replace(c, a=c.z, z=c.a) if c.z else c for c in reversed(lab.cables)))
+    assert change.plan(lab, turned) == ()
+
+
+@given(labs(), labs(), labs(), st.data())
+def test_after_an_interruption_anywhere_another_plan_leads_to_its_target(old, first, then, data):
+    steps = change.plan(old, first)
+    done = steps[: data.draw(st.integers(0, len(steps)))]
+    now = change.after(old, first, done)
+    again = change.plan(now, then, aimed=[first])
+    assert said(change.after(now, then, again)) == said(then)
+
+
+@given(labs(), labs(), labs())
+def test_whatever_an_interrupted_plan_may_have_touched_is_brought_to_the_target(old, first, then):
+    """It is either the same in all three labs, or there is a step about it."""
+    subjects = {step.subject for step in change.plan(old, then, aimed=[first])}
+    for node in {n.name for lab in (old, first, then) for n in lab.nodes}:
+        specs = [next((n for n in lab.nodes if n.name == node), None) for lab in (old, first, then)]
+        assert node in subjects or specs[0] == specs[1] == specs[2]
+    for cable in {c.id for lab in (old, first, then) for c in lab.cables}:
+        specs = [
+            said(replace(lab, cables=tuple(c for c in lab.cables if c.id == cable)))[3]
+            for lab in (old, first, then)
+        ]
+        assert str(cable) in subjects or specs[0] == specs[1] == specs[2]
+
+
+@given(labs(), labs(), labs())
+def test_no_stale_address_is_one_that_the_target_wants(old, first, then):
+    found = change.stale([old, first], then)
+    for cable in then.cables:
+        for end in cable.ends:
+            assert end.ipv4 not in found.get(end.port, ())
+
+
+@given(labs(), labs())
+def test_removals_come_first_and_every_step_has_a_reason(old, new):
+    steps = change.plan(old, new)
+    order = [list(Do).index(step.do) for step in steps]
+    assert order == sorted(order)
+    assert all(step.reasons and all(map(str, step.reasons)) for step in steps)
+    assert len({(step.do, step.subject) for step in steps}) == len(steps)
+
+
+# -- single changes ----------------------------------------------------------------------------------------------
+
+R1 = NodeSpec(name="r1", image="i", exec=("one",), sysctls={"net.a": "1"}, limits=Limits(cpu=1.0))
+R2 = NodeSpec(name="r2", image="i")
+SW = NodeSpec(name="sw", kind=NodeKind.BRIDGE)
+
+
+def end(port, **more):
+    return End(port=PortId.parse(port), **({"mac": "02:00:00:00:00:01"} | more))
+
+
+CABLE = CableSpec(a=end("r1:eth1", ipv4="10.0.0.1/30"), z=end("r2:eth1"), mtu=1500)
+LAB = LabSpec(name="lab", nodes=(R1, R2, SW), cables=(CABLE,))
+
+
+def node(**more):
+    return replace(LAB, nodes=(replace(R1, **more), R2, SW))
+
+
+def cable(**more):
+    return replace(LAB, cables=(replace(CABLE, **more),))
+
+
+@pytest.mark.parametrize(
+    ("target", "do", "says"),
+    [
+        (node(limits=Limits(cpu=2.0)), "change-node r1", "cpu: 1 → 2; its control group is told"),
+        (node(group="core"), "change-node r1", "group: - → core; `inspect` shows it"),
+        (node(labels={"a": "b"}), "change-node r1", "labels.a: - → b; commands see it from now on"),
+        (node(exec=("one", "two")), "change-node r1", "exec: [one] → [one, two]; the commands that were added"),
+        (node(exec=("two",)), "recreate-node r1", "what a command did cannot be taken back"),
+        (node(sysctls={"net.a": "2"}), "change-node r1", "sysctls.net.a: 1 → 2; written in its network"),
+        (node(sysctls={}), "recreate-node r1", "what the kernel would have without it is not known"),
+        (node(sysctls={"net.a": "1", "kernel.sem": "1"}), "recreate-node r1", "set when the node starts"),
+        (node(image="j"), "recreate-node r1", "image: i → j; its files come from the image"),
+        (node(binds=(Bind(source="/a", target="/b", options=("ro",)),)), "recreate-node r1", "[/a:/b:ro]"),
+        (node(mgmt_ipv4="172.20.20.9"), "change-node r1", "mgmt_ipv4: - → 172.20.20.9"),
+        (replace(LAB, nodes=(R1, R2, replace(SW, exec=("x",)))), "change-node sw", "a segment has none"),
+        (replace(LAB, nodes=(R1, R2, replace(SW, kind=NodeKind.LINUX))), "recreate-node sw", "kind: bridge → linux"),
+        (replace(LAB, nodes=(R1, R2)), "remove-node sw", "the file does not have it"),
+        (replace(LAB, nodes=(*LAB.nodes, NodeSpec(name="x"))), "add-node x", "the lab does not have it"),
+        (cable(mtu=9000), "change-cable r1:eth1--r2:eth1", "mtu: 1500 → 9000; both ports are told"),
+        (cable(labels={"a": "b"}), "change-cable r1:eth1--r2:eth1", "labels.a: - → b"),
+        (cable(z=end("r2:eth1", mac="02:00:00:00:00:02")), "change-cable r1:eth1--r2:eth1",
+         "r2:eth1 mac: 02:00:00:00:00:01 → 02:00:00:00:00:02; the port is told"),
+        (cable(a=end("r1:eth1", ipv4="10.0.0.9/30")), "change-cable r1:eth1--r2:eth1",
+         "r1:eth1 ipv4: 10.0.0.1/30 → 10.0.0.9/30; an address of the port"),
+        (replace(LAB, mgmt=MgmtSpec(mtu=1400)), "change-lab lab", "mgmt.mtu: 1500 → 1400; every eth0 is told"),
+        (replace(LAB, source="/x"), "change-lab lab", "source: - → /x"),
+    ],
+)  # fmt: skip
+def test_one_change(target, do, says):
+    (step,) = change.plan(LAB, target)
+    assert f"{step.do} {step.subject}" == do
+    assert any(says in str(reason) for reason in step.reasons), [str(r) for r in step.reasons]
+
+
+def test_a_cable_that_is_patched_elsewhere_leaves_its_other_port_alone():
+    moved = CableSpec(a=CABLE.a, z=end("sw:p1"))
+    target = replace(LAB, cables=(moved,))
+    gone, new = change.plan(LAB, target)
+    assert (gone.do, gone.subject) == (Do.REMOVE_CABLE, "r1:eth1--r2:eth1")
+    assert "port r1:eth1 stays and gets another cable" in map(str, gone.reasons)
+    assert (new.do, new.subject) == (Do.ADD_CABLE, "r1:eth1--sw:p1")
+    assert "port r1:eth1 is there and keeps its device" in map(str, new.reasons)
+
+
+@pytest.mark.parametrize("field", ["name", "prefix"])
+def test_another_lab_is_refused(field):
+    (reason,) = change.refused(LAB, replace(LAB, **{field: "other"}))
+    assert (reason.field, reason.new) == (field, "other")
+    assert change.refused(LAB, node(image="j")) == ()
+
+
+def test_a_node_that_was_being_made_is_made_anew_and_one_that_nobody_wants_goes():
+    (step,) = change.plan(LAB, LAB, pending=["r1"])
+    assert (step.do, step.subject) == (Do.RECREATE_NODE, "r1")
+    (step,) = change.plan(LAB, LAB, pending=["r9"])
+    assert (step.do, step.subject) == (Do.REMOVE_NODE, "r9")
+
+
+def test_a_field_without_a_row_is_made_anew(monkeypatch):
+    rows = {name: row for name, row in COSTS[NodeSpec].items() if name != "group"}
+    monkeypatch.setattr(change, "COSTS", {**COSTS, NodeSpec: rows})
+    (step,) = change.plan(LAB, node(group="core"))
+    assert step.do is Do.RECREATE_NODE
+    assert "does not know how to change it" in str(step.reasons[0])
