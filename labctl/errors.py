@@ -99,6 +99,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         "Routes that leave a scope can come back into it through devices that were removed.",
     ),
     "bug": (Exit.BUG, "labctl itself failed; the traceback is saved and its path printed."),
+    "cannot-apply": (
+        Exit.USAGE,
+        "A file asks for what a running lab cannot become: another name, prefix or runtime.",
+    ),
     "cannot-write": (Exit.CANNOT, "A file or directory that labctl is to write cannot be written."),
     "command-not-run": (Exit.CANNOT, "A command could not be started inside a node."),
     "config-truncated": (
@@ -136,6 +140,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         "A node would run without its packet filters: its image does not load them, or nft refuses them.",
     ),
     "frr-rejected": (Exit.BAD_INPUT, "FRR does not accept a line of a rendered configuration."),
+    "half-applied": (
+        Exit.DIRTY,
+        "A change of a running lab ended before its end; the next `apply` or `heal` goes on from there.",
+    ),
     "image-build-failed": (Exit.CANNOT, "An image could not be built or pulled; the log says why."),
     "image-not-found": (Exit.BAD_INPUT, "An image is not on this machine and cannot be had."),
     "kernel-missing": (
@@ -175,6 +183,7 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.CANNOT,
         "The kernel refuses a namespace, a cable or an address of a lab; a lab that was being made is removed again.",
     ),
+    "nothing-to-apply": (Exit.NOTHING, "The lab is what its file says already."),
     "reserved-name": (
         Exit.BAD_INPUT,
         "A name has a meaning of its own and cannot be given to something else.",

@@ -47,9 +47,9 @@ class Cables:
         self._record = record
         self.light.load(record)
 
-    def look_again(self) -> None:
-        """Namespaces or devices may be others now."""
-        self.light.dump()
+    def look_again(self, nodes: Collection[str] | None = None) -> None:
+        """Namespaces or devices may be others now; nodes: where."""
+        self.light.dump(nodes)
         self.impairs.forget()
 
     def settle(

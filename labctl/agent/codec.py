@@ -246,6 +246,13 @@ def number(value: Mapping[str, Any], key: str) -> float:
     return float(found)
 
 
+def texts(value: Mapping[str, Any], key: str) -> list[str]:
+    found = value.get(key)
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise ValueError(f"{key} is not a list of texts")
+    return found
+
+
 def _text(value: Mapping[str, Any], key: str) -> str:
     found = value.get(key)
     if not isinstance(found, str) or not found:

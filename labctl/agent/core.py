@@ -93,17 +93,28 @@ class Agent:
         self.guarded.close()
         self.ledger.close()
 
-    def _load(self) -> None:
+    def _load(self, only: Collection[str] | None = None) -> None:
+        """Read the record. only: the nodes in which anything can have changed; None: all."""
         self.record: Record = self.place.need()
         lab = self.record.lab
-        self._known = resources(lab)
+        # What the lab is being changed to does not have is leaving: no effect touches it any more.
+        self._leaving = resources(lab) - resources(self.record.target)
+        self._known = resources(lab) - self._leaving
         self._fold()
         self.cables.load(self.record)
         self.nodes.load(self.record)
-        self.guarded.watch(lab)
+        self.guarded.watch(lab, only)
 
     def _fold(self) -> None:
-        self.settings = settle(self.record.lab, self.ledger.effects_at(clock.now().boot))
+        effects = list(self.ledger.effects_at(clock.now().boot))
+        if self._leaving:
+            effects = [each for each in effects if exists(each.on, self._known)]
+            effects += [
+                Effect(id="leaving", on=on, change=Down())
+                for on in self._leaving
+                if isinstance(on, HalfCable)
+            ]
+        self.settings = settle(self.record.lab, effects)
 
     # -- work that waits ---------------------------------------------------------------------------------------
 
@@ -268,6 +279,7 @@ class Agent:
             for cable in self.record.lab.cables
             if any(end.port.node == node for end in cable.ends)
             for direction in Direction
+            if HalfCable(cable.id, direction) in self._known  # what leaves is dark already
         ]
         if not halves:
             return []
@@ -303,6 +315,32 @@ class Agent:
         self._load()
         self.cables.look_again()
         return (yield from self.settle())
+
+    def adopt(self, nodes: Collection[str], renewed: Collection[str]) -> Work[list[str]]:
+        """The lab is being changed: read its record and look again at these nodes; the leases that ended with that.
+
+        A lease ends with the last thing that it is about. Cables that leave are dark and not impaired when this
+        returns. renewed: nodes that were made anew, so that nothing of what was saved for the way back is true.
+        """
+        for on in self.saved.resources():
+            if settlers.node_of(on) in renewed:
+                self.saved.remove(on)
+        touched = [on for on in self.ledger.touched if _about(on, nodes)]
+        self._load(nodes)
+        ended = [
+            lease.id
+            for lease in self.ledger.active.values()
+            if not any(exists(effect.on, self._known) for effect in lease.effects)
+        ]
+        with self.ledger.together():
+            for each in ended:
+                self.ledger.cleared(each, "gone", clock.now())
+        self.cables.look_again(nodes)
+        self._fold()
+        self.cables.light.level(self.cables.light.sides, self.settings)
+        here = resources(self.record.lab)
+        yield from self._settle([on for on in touched if exists(on, here)], leaving=True)
+        return ended
 
     def settle(self, *, every_node: bool = False) -> Work[list[str]]:
         """Bring everything to its setting; what was changed.
@@ -345,21 +383,31 @@ class Agent:
 
     # -- settling ----------------------------------------------------------------------------------------------
 
-    def _settle(self, touched: Collection[Resource]) -> Work[list[Reading]]:
+    def _settle(self, touched: Collection[Resource], *, leaving: bool = False) -> Work[list[Reading]]:
         """Bring these resources to what the active effects make of them, and read each back."""
-        readings, job = self._begin(touched)
+        readings, job = self._begin(touched, leaving=leaving)
         yield job
         return readings + job.results
 
-    def _begin(self, touched: Collection[Resource]) -> tuple[list[Reading], Job[Resource, Reading]]:
-        """The same, without waiting: cables are read back, what is inside nodes will be."""
+    def _begin(
+        self, touched: Collection[Resource], *, leaving: bool = False
+    ) -> tuple[list[Reading], Job[Resource, Reading]]:
+        """The same, without waiting: cables are read back, what is inside nodes will be.
+
+        leaving: also cables that a change of the lab is about to take away.
+        """
         if not touched:
             return [], Job(set())
         self._fold()
+        known = (
+            self._known | {on for on in self._leaving if isinstance(on, HalfCable)}
+            if leaving
+            else self._known
+        )
         for on in touched:
-            if not exists(on, self._known):
+            if not exists(on, known):
                 self.off_base.pop(on, None)  # went with a node or cable that was removed
-        there = [on for on in dict.fromkeys(touched) if exists(on, self._known)]
+        there = [on for on in dict.fromkeys(touched) if exists(on, known)]
         halves = [on for on in there if isinstance(on, HalfCable)]
         readings = self.cables.settle(halves, self.settings, self._until)
         for reading in readings:
@@ -416,6 +464,13 @@ def _refused(begin: Sequence[Asked], wrong: Mapping[Resource, str]) -> dict[str,
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def _about(on: Resource, nodes: Collection[str]) -> bool:
+    """Whether it is in, or ends at, one of these nodes."""
+    if isinstance(on, HalfCable):
+        return on.cable.a.node in nodes or on.cable.z.node in nodes
+    return settlers.node_of(on) in nodes
 
 
 def _unplugged(node: str) -> str:

@@ -22,7 +22,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from labctl.errors import LabctlError
 from labctl.linux import netns, nft
@@ -160,6 +160,14 @@ def put_up(place: LabDir, lab: LabSpec, held: int, emit: Emit = ignore) -> bool:
     return True
 
 
+def extend(place: LabDir, before: LabSpec, lab: LabSpec, held: int) -> None:
+    """Add what the files of a changed lab name, before it is there; the agent says what nftables refuses."""
+    new = known(lab) - known(before)
+    if new and os.path.exists(marker(place)):
+        with contextlib.suppress(OSError, CommandFailed):
+            nft.load(_additions(table_name(place), new), first_netns(), keep=(held,))
+
+
 def remove(place: LabDir) -> None:
     """Remove the lab's table if it may have one; its nodes are gone."""
     if not os.path.exists(marker(place)):
@@ -242,8 +250,8 @@ class Guarded:
             self._filter = None
         self._epoll.close()
 
-    def watch(self, lab: LabSpec) -> None:
-        """Watch the namespaces that are there now, and look at everything."""
+    def watch(self, lab: LabSpec, only: Collection[str] | None = None) -> None:
+        """Watch the namespaces that are there now, and look at everything; only: inside these nodes."""
         if not os.path.exists(marker(self._place)):
             return
         if self._filter is None:
@@ -258,10 +266,14 @@ class Guarded:
             if path not in self._nodes:
                 self._nodes[path] = inode, Changes(path)
                 self._epoll.register(self._nodes[path][1].fileno(), select.EPOLLIN)
-        self._wanted |= known(lab)
-        for path in there:
-            self._wanted |= _inside(path)
-        self._level()
+        found = known(lab)
+        for path in there if only is None else there.keys() & map(self._place.node_ns, only):
+            found |= _inside(path)
+        if only is None:
+            self._wanted |= found
+            self._level()
+        else:
+            self._add(found)
 
     def refresh(self) -> None:
         """Something changed: read it again."""
@@ -274,7 +286,11 @@ class Guarded:
         if self._filter.drain(nft.REMOVALS) or self.wrong:
             self._wanted |= found
             self._level()
-        elif new := found - self._wanted:
+        else:
+            self._add(found)
+
+    def _add(self, found: set[str]) -> None:
+        if new := found - self._wanted:
             self._wanted |= new
             self._load(_additions(self._table, new))
 

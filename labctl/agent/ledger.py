@@ -7,7 +7,7 @@ undone in order. A line is one of
     added     lease and the resources it touches; written before the first touch
     applied   every effect of the lease was read back
     failed    an effect did not take; the lease is over
-    cleared   the lease is over: "request", "lease", "owner" or "heal"
+    cleared   the lease is over: "request", "lease", "owner", "heal", or "gone" with what it was about
 
 A crash can tear only the line being written: bytes after the last newline were never acknowledged to anybody, so they
 are dropped. Anything else that is wrong (a line that is not JSON, a number missing in the sequence) means that the

@@ -71,9 +71,11 @@ class Light:
         self._by_device = {device: by_port[port] for port, device in self._device.items() if device}
         self._open_namespaces()
 
-    def dump(self) -> None:
-        for watch in self._all():
-            watch.dump()
+    def dump(self, nodes: Collection[str] | None = None) -> None:
+        """Read everything again: of the panel, and of these nodes (None: all)."""
+        for watch in self._all() if nodes is None else [self.panel, *map(self.watches.get, nodes)]:
+            if watch is not None:
+                watch.dump()
 
     def of(self, halves: Iterable[HalfCable]) -> list[Side]:
         """The sides that show these half-cables, each once."""

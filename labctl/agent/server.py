@@ -307,10 +307,7 @@ def _prepare(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look(agent: Agent, request: Mapping[str, Any]) -> dict[str, Any]:
-    ids = request.get("ids")
-    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise ValueError("ids is not a list of texts")
-    return {"looks": looking.look(agent, ids)}
+    return {"looks": looking.look(agent, codec.texts(request, "ids"))}
 
 
 def _clear(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
@@ -331,6 +328,11 @@ def _lease(lease: Lease) -> dict[str, Any]:
 
 def _sync(agent: Agent, _: Mapping[str, Any]) -> Work[dict[str, Any]]:
     return {"put_back": (yield from agent.sync())}
+
+
+def _adopt(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
+    nodes, renewed = (codec.texts(request, key) for key in ("nodes", "renewed"))
+    return {"ended": (yield from agent.adopt(nodes, renewed))}
 
 
 def _heal(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
@@ -364,6 +366,7 @@ _HANDLERS: Mapping[str, Callable[[Agent, Mapping[str, Any]], Work[dict[str, Any]
     "effects.list": _at_once(_list),
     "effects.look": _at_once(_look),
     "effects.prepare": _at_once(_prepare),
+    "adopt": _adopt,
     "sync": _sync,
     "heal": _heal,
     "unplug": _unplug,

@@ -70,7 +70,7 @@ def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = 
 def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """Everything that can be decided and checked without touching the machine, but for images that are built."""
     images.check_place()
-    lab = mgmt.assign(_with_images(lab, request.images))
+    lab = mgmt.assign(with_images(lab, request.images))
     runtime, why = choose_runtime(request.runtime)
     emit(Event(kind="runtime", text=f"runtime {runtime}: {why}", subject=runtime))
     place = instance.lab(lab.name)
@@ -85,7 +85,7 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
     except LabctlError as error:
         if request.dry_run or any(each.code != "image-not-found" for each in error.each):
             raise
-        images.ensure(ImageStore(instance), _references(lab), emit)
+        images.ensure(ImageStore(instance), references(lab), emit)
         checker.check(lab)
     return Plan(lab=lab, runtime=runtime, why=why)
 
@@ -109,8 +109,8 @@ def choose_runtime(wanted: str) -> tuple[str, str]:
     return "runc", "root, and no daemon is needed"
 
 
-def _with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:
-    known = set(_references(lab))
+def with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:
+    known = set(references(lab))
     for ref in replaced:
         if ref not in known:
             raise LabctlError(
@@ -123,6 +123,6 @@ def _with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:
     return replace(lab, nodes=nodes)
 
 
-def _references(lab: LabSpec) -> list[str]:
+def references(lab: LabSpec) -> list[str]:
     found = (node.image for node in lab.nodes if node.kind is NodeKind.LINUX and node.image)
     return list(dict.fromkeys(found))

@@ -12,6 +12,7 @@ from typing import Any
 from labctl.agent import client
 from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec
+from labctl.run import apply
 from labctl.runtime.base import RUNTIMES, NodeState, NodeStatus
 from labctl.runtime.store import LabDir, Phase, Record
 
@@ -49,7 +50,9 @@ def _inspect(place: LabDir) -> Inspected:
 
 
 def _notes(place: LabDir, record: Record) -> Iterator[str]:
-    if record.phase is not Phase.RUNNING:
+    if record.phase is Phase.APPLYING:
+        yield f"it is being changed; if no labctl is at work on it, {apply.GO_ON}"
+    elif record.phase is not Phase.RUNNING:
         yield f"it is {record.phase.value}; if no labctl is at work on it, `labctl destroy {place.name}` removes the rest"
     elif not client.alive(place):
         yield "its agent is dead: ports do not follow each other, faults end only with their lease; `labctl heal` restarts it"

@@ -121,7 +121,7 @@ def play(
         started=started,
         names=observe.resource_names(lab.lab),
     )
-    with priority.raised():
+    with place.playing(), priority.raised():
         outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
     samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
     return outcome

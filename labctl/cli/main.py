@@ -30,6 +30,7 @@ VERBS: tuple[str, ...] = (
     "render",
     "compare",
     "deploy",
+    "apply",
     "inspect",
     "exec",
     "capture",

@@ -53,6 +53,7 @@ from labctl.linux.rtnl import (
     RTA_DST,
     RTA_GATEWAY,
     RTA_OIF,
+    RTM_DELADDR,
     RTM_DELLINK,
     RTM_GETADDR,
     RTM_GETLINK,
@@ -268,6 +269,21 @@ class Netlink(Socket):
         if family == socket.AF_INET and interface.network.prefixlen < 31:
             body += attr(IFA_BROADCAST, interface.network.broadcast_address.packed)
         self.request(RTM_NEWADDR, body, NLM_F_CREATE | NLM_F_REPLACE, what=f"add address {address}")
+
+    def delete_address(self, index: int, address: str) -> bool:
+        """Take `10.0.0.1/24` off a device; False if it does not have it."""
+        interface = ipaddress.ip_interface(address)
+        family = socket.AF_INET if interface.version == 4 else socket.AF_INET6
+        body = struct.pack("=BBBBI", family, interface.network.prefixlen, 0, 0, index)
+        try:
+            self.request(
+                RTM_DELADDR, body + attr(IFA_LOCAL, interface.ip.packed), what=f"delete address {address}"
+            )
+        except NetlinkError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return False
+            raise
+        return True
 
     def addresses(self, index: int | None = None) -> list[tuple[int, str]]:
         """(ifindex, `address/length`) of every address, or of one device."""

@@ -17,7 +17,7 @@ from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import destroy, execs
+from labctl.run import apply, destroy, execs
 from labctl.run.undisturbed import undisturbed
 from labctl.runtime import ended, panel
 from labctl.runtime.base import RUNTIMES, Runtime
@@ -51,8 +51,10 @@ def already(record: Record) -> LabctlError:
         return LabctlError(
             "lab-exists",
             f"lab {record.lab.name!r} is deployed already",
-            hint=f"`labctl destroy {record.lab.name} --yes` removes it",
+            hint=f"`labctl apply FILE` changes it while it runs; `labctl destroy {record.lab.name} --yes` removes it",
         )
+    if record.phase is Phase.APPLYING:
+        return apply.half(record)
     return LabctlError(
         "lab-exists",
         f"lab {record.lab.name!r} was left half-made (it was {record.phase.value} when labctl was killed)",

@@ -1,9 +1,9 @@
 """Putting labs back to their base state after anything: crashed commands, killed agents, faults nobody ends.
 
-A lab is in one of three conditions. Its record says that it was being made or removed (or there is no record any
+A lab is in one of these conditions. Its record says that it was being made or removed (or there is no record any
 more) and nobody holds its lock: whoever did that was killed, and the rest is removed. It is running and its agent
 answers: the agent ends what is over and puts right what differs. It is running and the agent is dead: the agent is
-started again and does the same. Only what lies in the lab's own directory and control group is looked at, so nothing
+started again and does the same. A lab that was being changed is like a running one, and `heal` finishes the change. Only what lies in the lab's own directory and control group is looked at, so nothing
 that labctl does not own can be touched.
 
 `implicit` does this at the start of every command that touches labs, but ends only what is over. `heal` ends all
@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from labctl.agent import client, ledger
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
-from labctl.run import destroy
+from labctl.run import apply, destroy
 from labctl.runtime.store import Instance, LabDir, Phase
 
 #: A helper that a killed labctl had started (runc, mostly) finishes what it was doing; it holds the lock meanwhile.
 STRAYS_S = 60.0
 #: The record is written with one space of indent: no other key of that name stands so far left.
-_PHASE = re.compile(r'^ "phase": "(deploying|running|destroying)"', re.MULTILINE)
+_PHASE = re.compile(r'^ "phase": "(deploying|running|applying|destroying)"', re.MULTILINE)
+#: A lab in one of these is never removed to tidy up: a half-changed one is brought on to what it was to be.
+_WHOLE = (Phase.RUNNING, Phase.APPLYING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,9 @@ def _heal(place: LabDir, *, everything: bool) -> Healed:
     if busy(place):
         return Healed(lab=place.name, busy=everything)
     try:
-        with place.lock(wait_s=STRAYS_S):
-            if _phase(place) is Phase.RUNNING:
-                return _heal_running(place, everything=everything)
+        with place.lock(wait_s=STRAYS_S) as held:
+            if _phase(place) in _WHOLE:
+                return _heal_running(place, held, everything=everything)
             destroy.remove(place)
             return Healed(lab=place.name, put_back=("removed what was left of an unfinished command",))
     except LabctlError as error:
@@ -66,7 +68,7 @@ def _heal(place: LabDir, *, everything: bool) -> Healed:
         return Healed(lab=place.name, left=left, busy=error.code == "lab-busy")
 
 
-def _heal_running(place: LabDir, *, everything: bool) -> Healed:
+def _heal_running(place: LabDir, held: int, *, everything: bool) -> Healed:
     done: list[str] = []
     if everything and (aside := _set_aside_damaged_ledger(place)):
         done.append(f"damaged ledger kept as {aside}")
@@ -78,13 +80,20 @@ def _heal_running(place: LabDir, *, everything: bool) -> Healed:
     done += [f"fault {lease} ended" for lease in reply["cleared"]]
     done += reply["put_back"]
     left = tuple(f"{on}: {why}" for on, why in reply["off_base"].items())
+    if everything and _phase(place) is Phase.APPLYING:
+        try:
+            steps = apply.resume(place, held)
+        except LabctlError as error:
+            left += tuple(each.message for each in error.each)
+        else:
+            done.append(f"an interrupted `labctl apply` is finished: {steps} steps")
     return Healed(lab=place.name, put_back=tuple(done), left=left)
 
 
 def _healthy(place: LabDir) -> bool:
     """Running, with an agent that answers: that ends what is over by itself."""
     with contextlib.suppress(LabctlError):
-        return _phase(place) is Phase.RUNNING and client.alive(place)
+        return _phase(place) in _WHOLE and client.alive(place)
     return False
 
 

@@ -101,6 +101,14 @@ class Lifecycle(Protocol):
         """End these nodes' processes; namespaces and cables stay."""
         ...
 
+    def discard(self, lab_name: str, nodes: Sequence[str]) -> None:
+        """Remove these nodes' processes, files, mounts and cgroups, whatever there is of them; namespaces and cables stay."""
+        ...
+
+    def update(self, before: LabSpec, lab: LabSpec, nodes: Sequence[str]) -> None:
+        """The lab became another around these nodes, which run on: their /etc/hosts, and what commands see from now on."""
+        ...
+
     def remove(self, lab_name: str) -> None:
         """Remove every container, mount and cgroup of the lab, from the record alone, whatever state it is in."""
         ...

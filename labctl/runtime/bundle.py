@@ -103,10 +103,13 @@ def argv(node: NodeSpec, image: Image) -> tuple[str, ...]:
 
 def environment(lab: LabSpec, node: NodeSpec, image: Image) -> dict[str, str]:
     """The image's environment, containerlab's variables, then the node's own."""
+    return {"PATH": PATH, **dict(image.env), **told(lab, node)}
+
+
+def told(lab: LabSpec, node: NodeSpec) -> dict[str, str]:
+    """The part of the environment that the lab file says."""
     ports = sum(end.port.node == node.name for cable in lab.cables for end in cable.ends)
     return {
-        "PATH": PATH,
-        **dict(image.env),
         "HOSTNAME": node.hostname or node.name,
         "CLAB_INTFS": str(ports),
         **{f"CLAB_LABEL_{_variable(key)}": value for key, value in node.labels.items()},

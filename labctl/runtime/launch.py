@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from labctl.errors import LabctlError
-from labctl.linux import mounts, proc
+from labctl.linux import mounts, proc, rooted, whole
 from labctl.model.lab import LabSpec, NodeSpec
 from labctl.runtime import bundle, ended
 from labctl.runtime.images import Image
@@ -45,6 +45,36 @@ def root_filesystem(lab: LabSpec, node: NodeSpec, image: Image, home: str, rootf
     if not os.path.isdir(upper):
         _fresh_upper(upper, lab, node)
     mounts.overlay(rootfs, lower=image.rootfs, upper=upper, work=work)
+
+
+def update_hosts(home: str, old: str, new: str) -> None:
+    """Change /etc/hosts of a node that runs: our lines of before go, those of now come, all others stay as they are."""
+    if old == new:
+        return
+    try:
+        fd = rooted.open_in(os.path.join(home, "rootfs"), "etc/hosts", os.O_RDWR)
+    except OSError:
+        return  # the node has none any more, and knows why
+    with open(fd, "r+", encoding="utf-8", errors="surrogateescape") as file:
+        gone = set(old.splitlines()) - set(new.splitlines())
+        kept = [line for line in file.read().splitlines() if line not in gone]
+        text = "\n".join([*kept, *(line for line in new.splitlines() if line not in kept)]) + "\n"
+        file.seek(0)
+        file.write(text)
+        file.truncate()
+
+
+def update_environment(home: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    """Change what commands in the node see from now on, and its first process if it is started again."""
+    path = os.path.join(home, "config.json")
+    if old == new or not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        spec = json.load(file)
+    env = dict(entry.partition("=")[::2] for entry in spec["process"]["env"])
+    env = {key: value for key, value in env.items() if key not in old or key in new} | dict(new)
+    spec["process"]["env"] = [f"{key}={value}" for key, value in env.items()]
+    whole.write(path, json.dumps(spec).encode())
 
 
 def run(place: LabDir, node: str, home: str, *, keep: Sequence[int]) -> None:

@@ -45,6 +45,31 @@ def assign(lab: LabSpec) -> LabSpec:
     return replace(lab, nodes=tuple(with_addresses(node) for node in lab.nodes))
 
 
+def keep(lab: LabSpec, before: LabSpec) -> LabSpec:
+    """The lab with the addresses that its nodes had before, where it names none and nobody else has them by now."""
+    old = {node.name: node for node in nodes(before)}
+    taken = {address for n in lab.nodes for address in (n.mgmt_ipv4, n.mgmt_ipv6) if address}
+
+    def kept(node: NodeSpec) -> NodeSpec:
+        was = old.get(node.name)
+        if was is None or not managed(node):
+            return node
+        return replace(
+            node,
+            mgmt_ipv4=node.mgmt_ipv4 or _still(was.mgmt_ipv4, lab.mgmt.ipv4_subnet, taken),
+            mgmt_ipv6=node.mgmt_ipv6 or _still(was.mgmt_ipv6, lab.mgmt.ipv6_subnet, taken),
+        )
+
+    return replace(lab, nodes=tuple(map(kept, lab.nodes)))
+
+
+def _still(address: str | None, subnet: str, taken: set[str]) -> str | None:
+    """The address, if it is of the subnet and free."""
+    if address is None or address in taken:
+        return None
+    return address if ipaddress.ip_address(address) in ipaddress.ip_network(subnet) else None
+
+
 def mac(lab: LabSpec, node: NodeSpec) -> str:
     """A locally administered MAC that depends on nothing but the names, so that it survives a re-plug."""
     digest = hashlib.sha256(f"{lab.name}\0{node.name}\0{INTERFACE}".encode()).digest()

@@ -21,7 +21,7 @@ import contextlib
 import errno
 import os
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -57,17 +57,20 @@ PANEL_SYSCTLS: Mapping[str, str] = {
 BRIDGE_SYSCTLS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables")
 
 
-def allocate(lab: LabSpec, known: Mapping[str, str] | None = None) -> dict[str, str]:
+def allocate(
+    lab: LabSpec, known: Mapping[str, str] | None = None, *, reserved: Collection[str] = ()
+) -> dict[str, str]:
     """Short device names in the panel: port -> its panel side, bridge node -> its bridge.
 
-    Names in `known` stay, so a lab that grows renames nothing; a name that fell free is used again.
+    Names in `known` stay, so a lab that grows renames nothing; a name that fell free is used again, unless it is
+    `reserved`.
     """
     wanted: list[tuple[str, str]] = [(MGMT_BRIDGE, "mgmt")] if mgmt.nodes(lab) else []
     wanted += [(node.name, "b") for node in lab.nodes if node.kind is NodeKind.BRIDGE]
     wanted += [(mgmt_key(node.name), "m") for node in mgmt.nodes(lab)]
     wanted += [(str(end.port), "p") for cable in lab.cables for end in cable.ends]
     names = {key: known[key] for key, _ in wanted if known and key in known}
-    used = set(names.values())
+    used = {*names.values(), *reserved}
     counters = dict.fromkeys(("b", "m", "p", "mgmt"), 0)
     for key, prefix in wanted:
         while key not in names:

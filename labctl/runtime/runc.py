@@ -77,6 +77,24 @@ class RuncRuntime:
         for name in nodes:
             self._end(place, name)
 
+    def discard(self, lab_name: str, nodes: Sequence[str]) -> None:
+        """Remove every process, mount, control group and file of these nodes."""
+        place = self.instance.lab(lab_name)
+        for name in nodes:
+            self._end(place, name)
+            home = place.node_dir(name)
+            mounts.unmount_below(home)
+            if os.path.isdir(home):
+                shutil.rmtree(home)
+
+    def update(self, before: LabSpec, lab: LabSpec, nodes: Sequence[str]) -> None:
+        """Bring nodes that run on to what the changed lab says of them and of the others."""
+        place = self.instance.lab(lab.name)
+        for name in nodes:
+            old, new = before.node(name), lab.node(name)
+            launch.update_hosts(place.node_dir(name), bundle.hosts(before, old), bundle.hosts(lab, new))
+            launch.update_environment(place.node_dir(name), bundle.told(before, old), bundle.told(lab, new))
+
     def remove(self, lab_name: str) -> None:
         """Remove every process, mount, control group and file of the lab's nodes, from its directory alone."""
         place = self.instance.lab(lab_name)

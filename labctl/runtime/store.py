@@ -38,12 +38,17 @@ class Phase(StrEnum):
 
     DEPLOYING = "deploying"
     RUNNING = "running"
+    APPLYING = "applying"  # from `Record.lab` to the last of `Record.targets`
     DESTROYING = "destroying"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is known of a lab. `devices` names what stands in the panel: port or node -> device name."""
+    """What is known of a lab. `devices` names what stands in the panel: port or node -> device name.
+
+    While it is changed, `lab` is as far as that has come, `targets` is what it is to be (the last one) and what changes
+    that were interrupted wanted before, and `pending` are nodes that are being made.
+    """
 
     lab: LabSpec
     runtime: str
@@ -52,6 +57,13 @@ class Record:
     owner: str = ""
     devices: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)  # node -> digest
+    targets: tuple[LabSpec, ...] = ()
+    pending: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> LabSpec:
+        """What the lab is to be."""
+        return self.targets[-1] if self.targets else self.lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +195,11 @@ class LabDir:
         return os.path.join(self.path, "lock")
 
     @property
+    def runs_file(self) -> str:
+        """Whoever plays a scenario on the lab shares a lock of it."""
+        return os.path.join(self.path, "runs")
+
+    @property
     def ns_dir(self) -> str:
         return os.path.join(self.path, "ns")
 
@@ -291,6 +308,51 @@ class LabDir:
         finally:
             if self._is_lock(fd) and self._bare():
                 self.remove()
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def playing(self) -> Iterator[None]:
+        """While this is open a scenario is played on the lab, and `apply` changes nothing. `lab-busy` during one."""
+        with self._runs(fcntl.LOCK_SH) as free:
+            if not free:
+                raise LabctlError(
+                    "lab-busy",
+                    f"lab {self.name!r} is being changed by `labctl apply`",
+                    hint="wait for it to finish and try again",
+                )
+            yield
+
+    @contextlib.contextmanager
+    def quiet(self, *, wait_s: float = 0.0) -> Iterator[None]:
+        """While this is open no scenario is played. `lab-busy` if one still is after `wait_s`."""
+        deadline = time.monotonic() + wait_s
+        with contextlib.ExitStack() as held:
+            while not held.enter_context(self._runs(fcntl.LOCK_EX)):
+                held.close()
+                if time.monotonic() >= deadline:
+                    raise LabctlError(
+                        "lab-busy",
+                        f"a scenario is being played on lab {self.name!r}, and a change would spoil what it measures",
+                        hint="`--wait 10m` waits for its end; `labctl fault` effects outlast a change, so they need no waiting",
+                    )
+                time.sleep(0.1)
+            yield
+
+    @contextlib.contextmanager
+    def _runs(self, kind: int) -> Iterator[bool]:
+        """Whether the lock that runs share could be had at once."""
+        try:
+            fd = os.open(self.runs_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            raise self._absent() from None
+        try:
+            try:
+                fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
             os.close(fd)
 
     def _acquire(self, wait_s: float, create: bool) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from labctl.errors import LabctlError, did_you_mean
+from labctl.render.change import Do
 from labctl.schema import clab_keys
 from labctl.schema.clab_keys import Key, Shape, Support
 
@@ -420,6 +421,21 @@ def _plan() -> Schema:
     )
 
 
+def _apply() -> Schema:
+    reason = _object({"field": _TEXT, "old": _TEXT, "new": _TEXT, "why": _TEXT})
+    step = _object({"do": {"enum": [do.value for do in Do]}, "subject": _TEXT, "reasons": _list(reason)})
+    return _versioned(
+        {
+            "lab": _TEXT,
+            "runtime": _TEXT,
+            "dry_run": _BOOL,
+            "interrupted_before": _BOOL,
+            "steps": _list(step),
+            "ended_faults": _list(_TEXT),
+        }
+    )
+
+
 def _heal() -> Schema:
     lab = _object({"lab": _TEXT, "put_back": _list(_TEXT), "left": _list(_TEXT), "busy": {"type": "boolean"}})
     return _versioned({"labs": _list(lab), "gone": _list(_TEXT)})
@@ -576,6 +592,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
         "an allocation table (<lab>.alloc.yml, written by `labctl render`)",
         _allocation_table,
     ),
+    "apply": ("what `labctl apply --format json` prints, also with --dry-run", _apply),
     "campaign": (
         "a campaign (scenarios/campaigns/*.yml): what is drawn, and what a draw may never do",
         _campaign,

@@ -133,6 +133,11 @@ def test_what_the_verbs_of_a_lab_print(capsys, tmp_path, monkeypatch):
     check("plan", printed(capsys, "deploy", "--dry-run", str(file)))
     try:
         check("inspect", printed(capsys, "deploy", str(file)))
+        file.write_text(file.read_text().replace("group: g", "group: h"))
+        for more in (("--dry-run",), ()):
+            shown = printed(capsys, "apply", str(file), *more)
+            check("apply", shown)
+            assert [(step["do"], step["subject"]) for step in shown["steps"]] == [("change-node", "r1")]
         shown = printed(capsys, "inspect")
         check("inspect", shown)
         assert shown["schemas"][0]["state"] == "running"

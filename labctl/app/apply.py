@@ -1,0 +1,220 @@
+"""`labctl apply`: make a running lab what a file says, by the least change, while everything else runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from labctl.app import deploy, images, kinds
+from labctl.app.kinds import Kind
+from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec
+from labctl.render import change
+from labctl.render.change import Do, Step
+from labctl.run import apply as changing
+from labctl.run import heal
+from labctl.runtime import mgmt
+from labctl.runtime.base import RUNTIMES, Runtime
+from labctl.runtime.images import ImageStore
+from labctl.runtime.store import Instance, LabDir, Phase, Record
+from labctl.schema import clab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the lab is to be. lab: which one; name: what the file's lab is called instead of what the file says.
+
+    wait_s: how long a scenario that is being played on the lab is waited for.
+    """
+
+    file: str
+    lab: str | None = None
+    name: str | None = None
+    runtime: str = deploy.AUTO
+    images: Mapping[str, str] = field(default_factory=dict)
+    lenient: bool = False
+    dry_run: bool = False
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps, in the order in which they are done. interrupted: an earlier change of the lab was not finished."""
+
+    lab: str
+    runtime: str
+    steps: tuple[Step, ...]
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What was done; the faults that ended because what they were about is gone."""
+
+    plan: Plan
+    ended: tuple[str, ...] = ()
+
+
+def apply(
+    request: Request,
+    instance: Instance,
+    emit: Emit = ignore,
+    tell: Callable[[Plan], None] = lambda _: None,
+) -> Applied:
+    """Apply a file to the lab of its name; with `dry_run` only plan it. The plan is told before the first touch.
+
+    `nothing-to-apply` if there is nothing to do, `cannot-apply` for another lab, `half-applied` if it stops on the way:
+    then doing it again goes on.
+    """
+    kinds.need(request.file, "apply", Kind.LAB)
+    wanted = clab.load(
+        request.file,
+        lenient=request.lenient,
+        name=request.name,
+        notify=lambda notice: emit(Event(kind="warning", text=f"warning: {notice}")),
+    )
+    return apply_lab(wanted, request, instance, emit, tell)
+
+
+def apply_lab(
+    wanted: LabSpec,
+    request: Request,
+    instance: Instance,
+    emit: Emit = ignore,
+    tell: Callable[[Plan], None] = lambda _: None,
+) -> Applied:
+    """The same for a lab that is in memory already."""
+    images.check_place()
+    place = _place(instance, wanted, request)
+    if not request.dry_run:
+        heal.implicit(instance, emit)
+    record = _settled(place)
+    target = _target(wanted, record, request)
+    plan = _plan(record, target)
+    if not plan.steps:
+        tell(plan)
+        raise LabctlError("nothing-to-apply", f"lab {plan.lab!r} is what {request.file or 'this'} says")
+    if starting := _starting(plan, target):
+        _check(
+            RUNTIMES[record.runtime](instance),
+            starting,
+            None if request.dry_run else ImageStore(instance),
+            emit,
+        )
+    if request.dry_run:
+        tell(plan)
+        return Applied(plan=plan)
+    with place.lock() as held, place.quiet(wait_s=request.wait_s):
+        record = place.need()
+        if _target(wanted, record, request) != target or _plan(record, target) != plan:
+            raise LabctlError(
+                "lab-busy",
+                f"another labctl has changed lab {plan.lab!r} meanwhile",
+                hint="look at it and try again",
+            )
+        tell(plan)
+        ended = changing.execute(place, record, target, plan.steps, held=held, emit=emit)
+    return Applied(plan=plan, ended=ended)
+
+
+def _place(instance: Instance, wanted: LabSpec, request: Request) -> LabDir:
+    """The lab that is meant: the one of the file's name, and no other."""
+    if request.lab is not None and request.lab != wanted.name:
+        raise _other(request, f"the file is about lab {wanted.name!r}, not {request.lab!r}", request.lab)
+    if not instance.lab_exists(wanted.name):
+        source = os.path.abspath(request.file)
+        for place in instance.labs():
+            record = place.read()
+            if record is not None and request.file and record.lab.source == source:
+                text = f"the lab that was deployed from this file is {place.name!r}, and the file now calls it {wanted.name!r}"
+                raise _other(request, text, place.name)
+        if not any(gone.name == wanted.name for gone in instance.elsewhere()):
+            there = [place.name for place in instance.labs()]
+            raise LabctlError(
+                "no-lab",
+                f"no lab is called {wanted.name!r}, so there is nothing to change",
+                hint=did_you_mean(wanted.name, there) or "`labctl deploy FILE` makes it",
+            )
+    return instance.find(wanted.name)
+
+
+def _other(request: Request, text: str, name: str) -> LabctlError:
+    return LabctlError(
+        "cannot-apply",
+        text,
+        where=Span(request.file) if request.file else None,
+        hint=f"`--name {name}` takes the file for it; a lab that runs cannot be renamed",
+    )
+
+
+def _settled(place: LabDir) -> Record:
+    """The record of a lab that runs, or was being changed."""
+    record = place.need()
+    if record.phase not in (Phase.RUNNING, Phase.APPLYING):
+        raise (
+            place.busy()
+            if heal.busy(place)
+            else LabctlError(
+                "no-lab",
+                f"lab {place.name!r} does not run: it is {record.phase.value}",
+                hint=f"`labctl destroy {place.name} --yes` removes the rest, `labctl deploy` makes it anew",
+            )
+        )
+    return record
+
+
+def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:
+    """The wanted lab with every address that nobody asks to change, or what it cannot be."""
+    problems = Problems()
+    where = Span(request.file) if request.file else None
+    if request.runtime not in (deploy.AUTO, record.runtime):
+        problems.add(
+            "cannot-apply",
+            f"lab {record.lab.name!r} runs on {record.runtime}, and a running lab cannot change to {request.runtime!r}",
+            hint="destroy it and deploy it again",
+        )
+    for reason in change.refused(record.lab, wanted):
+        problems.add(
+            "cannot-apply",
+            f"lab {record.lab.name!r}: {reason}",
+            where=where,
+            hint="a running lab keeps it; destroy the lab and deploy it again to change it",
+        )
+    problems.stop()
+    target = deploy.with_images(wanted, request.images)
+    for before in (record.lab, *record.targets):
+        target = mgmt.keep(target, before)
+    return mgmt.assign(target)
+
+
+def _plan(record: Record, target: LabSpec) -> Plan:
+    return Plan(
+        lab=target.name,
+        runtime=record.runtime,
+        steps=changing.plan(record, target),
+        interrupted=record.phase is Phase.APPLYING,
+    )
+
+
+def _starting(plan: Plan, target: LabSpec) -> LabSpec | None:
+    """The part of the lab that is to be started, or to get what only the kernel knows whether it takes."""
+    names = {
+        step.subject
+        for step in plan.steps
+        if step.do in (Do.ADD_NODE, Do.RECREATE_NODE)
+        or (step.do is Do.CHANGE_NODE and any(each.startswith("sysctls") for each in step.fields))
+    }
+    return replace(target, nodes=tuple(n for n in target.nodes if n.name in names)) if names else None
+
+
+def _check(checker: Runtime, lab: LabSpec, store: ImageStore | None, emit: Emit) -> None:
+    """Everything that would make a node fail, found before anything is touched. store: where a missing image goes."""
+    try:
+        checker.check(lab)
+    except LabctlError as error:
+        if store is None or any(each.code != "image-not-found" for each in error.each):
+            raise
+        images.ensure(store, deploy.references(lab), emit)
+        checker.check(lab)

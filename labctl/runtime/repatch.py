@@ -1,0 +1,208 @@
+"""The patch panel of a lab that changes while it runs: each call brings something to what the new lab says.
+
+By level, as everything that may be interrupted: what is there is read from the kernel, what is missing is made, what
+differs is changed where it stands, and what is right is not touched. So a port that gets another cable keeps its device,
+with all that its node knows of it (ifindex, routes, a daemon's socket), and doing something twice is doing it once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from labctl.linux import netns, tc
+from labctl.linux.netlink import Link
+from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
+from labctl.names import PortId
+from labctl.runtime import mgmt
+from labctl.runtime.panel import (
+    MGMT_BRIDGE,
+    PANEL_MTU,
+    Panel,
+    _write_sysctls_here,
+    bridge_port,
+    mgmt_key,
+)
+from labctl.runtime.refused import refused
+from labctl.runtime.store import LabDir
+
+
+class Repatch(Panel):
+    """The panel of `lab`, in place of what `before` may have left there. `devices` names what any of them has."""
+
+    def __init__(
+        self, place: LabDir, lab: LabSpec, devices: Mapping[str, str], before: Sequence[LabSpec]
+    ) -> None:
+        super().__init__(place, lab, devices)
+        self._before = tuple(before)
+
+    # -- taking away -------------------------------------------------------------------------------------------
+
+    def remove_ports(self, ports: Iterable[PortId]) -> None:
+        """Remove these ports and their panel sides; what is gone already is fine."""
+        for port in ports:
+            with refused(f"port {port} cannot be removed", None):
+                if str(port) in self.devices:
+                    self._panel.delete_link(self.devices[str(port)])  # a bridge's port goes with it
+                if netns.exists(self.place.node_ns(port.node)):
+                    self._node(port.node).delete_link(port.interface)
+
+    def remove_node(self, name: str) -> None:
+        """Remove everything of a node's network: its ports, its management leg, its namespace or its bridge."""
+        ports = {e.port for lab in (self.lab, *self._before) for c in lab.cables for e in c.ends}
+        self.remove_ports(sorted(port for port in ports if port.node == name))
+        for key in (mgmt_key(name), name):
+            if key in self.devices:
+                self._panel.delete_link(self.devices[key])
+        path = self.place.node_ns(name)
+        self._forget(path)
+        netns.delete(path)
+
+    # -- making ------------------------------------------------------------------------------------------------
+
+    def ensure_nodes(self, names: Iterable[str]) -> None:
+        """The namespaces of these nodes, or their bridges."""
+        for name in names:
+            node = self.lab.node(name)
+            if node.kind is NodeKind.BRIDGE:
+                if self._panel.link(self.devices[name]) is None:
+                    with refused(f"node {name!r}: its bridge cannot be made", node.where):
+                        self._panel.create_bridge(self.devices[name], mtu=PANEL_MTU)
+            elif node.kind is NodeKind.LINUX and not netns.exists(self.place.node_ns(name)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.place.node_ns(name))  # the bare file that a crash left
+                self._create_node_namespace(node)
+
+    def ensure_cables(self, cables: Iterable[CableSpec], stale: Mapping[PortId, Collection[str]]) -> None:
+        """Both ends of these cables and their stitches. stale: addresses that ports have and should not have."""
+        cables = list(cables)
+        links = self._panel_links()
+        inside = {
+            name: {link.name: link for link in self._node(name).links()}
+            for name in {end.port.node for cable in cables for end in cable.ends} - self._bridges
+        }
+        made: dict[str, None] = {}
+        for cable in cables:
+            for end in cable.ends:
+                with refused(f"cable {cable.id}: its end {end.port} cannot be changed", cable.where):
+                    if self._ensure_end(cable, end, links, inside):
+                        made[end.port.node] = None
+        links = self._panel_links()
+        for cable in cables:
+            with refused(f"cable {cable.id}: its ends cannot be joined", cable.where):
+                self._ensure_stitch(cable, links)
+        for cable in cables:
+            for end in cable.ends:
+                if end.port.node not in self._bridges:
+                    wanted = [each for each in (end.ipv4, end.ipv6) if each]
+                    with refused(f"node {end.port.node!r}: {end.port.interface}", cable.where):
+                        self._ensure_addresses(end.port, wanted, stale.get(end.port, ()))
+        for name in made:
+            self.write_sysctls(self.lab.node(name))
+
+    def ensure_mgmt(self, nodes: Iterable[NodeSpec], stale: Mapping[str, Collection[str]]) -> None:
+        """The management network's bridge and the legs of these nodes. stale: what their eth0 should not have."""
+        bridge = self.devices.get(MGMT_BRIDGE)
+        if not mgmt.nodes(self.lab):
+            if bridge is not None:
+                self._panel.delete_link(bridge)
+            return
+        assert bridge is not None
+        links = self._panel_links()
+        if bridge not in links:
+            with refused("the management network's bridge cannot be made", None):
+                self._panel.create_bridge(bridge, mtu=PANEL_MTU, transparent=False)
+        for node in filter(mgmt.managed, nodes):
+            there = self._node(node.name).link(mgmt.INTERFACE)
+            leg = links.get(self.devices[mgmt_key(node.name)])
+            if there is None or leg is None or leg.master is None:
+                self._panel.delete_link(self.devices[mgmt_key(node.name)])
+                self._node(node.name).delete_link(mgmt.INTERFACE)
+                self._plug_all([], [node])
+                continue
+            with refused(f"node {node.name!r}: {mgmt.INTERFACE}", node.where):
+                if there.mtu != self.lab.mgmt.mtu:
+                    self._node(node.name).set_link(mgmt.INTERFACE, mtu=self.lab.mgmt.mtu)
+                port = PortId(node.name, mgmt.INTERFACE)
+                self._ensure_addresses(port, mgmt.addresses(self.lab, node), stale.get(node.name, ()))
+
+    def write_sysctls(self, node: NodeSpec) -> None:
+        """The node's own sysctls of the network."""
+        if node.kind is NodeKind.LINUX and node.sysctls:
+            with netns.inside(self.place.node_ns(node.name)):
+                _write_sysctls_here(node, only_there=False)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _ensure_end(
+        self,
+        cable: CableSpec,
+        end: End,
+        links: Mapping[str, Link],
+        inside: Mapping[str, Mapping[str, Link]],
+    ) -> bool:
+        """Whether the end had to be made; one that is there gets its MAC and MTU where they differ."""
+        port, device = end.port, self.devices[str(end.port)]
+        if port.node in self._bridges:
+            bridged = links.get(bridge_port(device))
+            if device not in links or bridged is None or bridged.master is None:
+                self._panel.delete_link(device)
+                self._create_bridge_port(end)
+            return False
+        there = inside[port.node].get(port.interface)
+        if there is None or device not in links:
+            self._unplug(port)
+            self._create_end(end, cable.mtu)
+            return True
+        mac = end.mac if there.mac != end.mac.lower() and self._changed(cable, end) else None
+        mtu = cable.mtu if there.mtu != cable.mtu and self._changed(cable) else None
+        if mac is not None or mtu is not None:
+            self._node(port.node).set_link(there.index, mac=mac, mtu=mtu)
+        return False
+
+    def _changed(self, cable: CableSpec, end: End | None = None) -> bool:
+        """Whether the MTU of the cable (or the MAC of the end) is another than any lab before said.
+
+        A node may set those of its ports itself; what the file does not change stays as the node has it.
+        """
+        for lab in self._before:
+            for old in lab.cables:
+                for each in old.ends:
+                    if end is None and each.port in {e.port for e in cable.ends} and old.mtu != cable.mtu:
+                        return True
+                    if end is not None and each.port == end.port and each.mac != end.mac:
+                        return True
+        return False
+
+    def _ensure_stitch(self, cable: CableSpec, links: Mapping[str, Link]) -> None:
+        """Both redirects of a cable, and no other; a stub has none."""
+        indexes = [links[self.devices[str(end.port)]].index for end in cable.ends]
+        wanted = dict(zip(indexes, reversed(indexes), strict=True)) if len(indexes) == 2 else {}
+        for here in indexes:
+            there = wanted.get(here)
+            if tc.redirects(self._panel, here) == ([] if there is None else [there]):
+                continue
+            tc.remove_filter(self._panel, here, preference=tc.STITCH_PREFERENCE)
+            if there is not None:
+                tc.add_clsact(self._panel, here)
+                tc.redirect(self._panel, here, there)
+
+    def _ensure_addresses(self, port: PortId, wanted: Sequence[str], stale: Collection[str]) -> None:
+        """What the lab says is on the port, and what it said before is not; what the node put there itself stays."""
+        netlink = self._node(port.node)
+        index = netlink.index(port.interface)
+        for address in sorted(stale):
+            netlink.delete_address(index, address)
+        there = {
+            address for _, address in netlink.addresses(index)
+        }  # after: a primary takes its secondaries along
+        for address in wanted:
+            if _written(address) not in there:
+                netlink.add_address(index, address)
+
+
+def _written(address: str) -> str:
+    """As the kernel writes it."""
+    return ipaddress.ip_interface(address).with_prefixlen
