@@ -108,6 +108,27 @@ def percent(text: str, *, where: Span | None = None) -> float:
     return float(Decimal(text.strip().rstrip("% \t")) / 100)  # in decimal: 16.7 / 100 is not 0.167 in binary
 
 
+_MOST_LISTED = 8192
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The numbers of a list as the kernel writes it; ValueError for what is none.
+
+    >>> numbers("0-2,6")
+    (0, 1, 2, 6)
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,5})(?:-([0-9]{1,5}))?\s*", part)
+        if match is None:
+            raise ValueError(f"{part!r} is no number and no range")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < _MOST_LISTED:
+            raise ValueError(f"{part!r} is no range below {_MOST_LISTED}")
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
+
+
 def format_duration(seconds: float) -> str:
     """0.25 -> `"250ms"`; the shortest exact form."""
     for unit in ("s", "ms", "us"):

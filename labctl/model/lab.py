@@ -67,6 +67,9 @@ class NodeSpec:
     mgmt_ipv4: str | None = None  # address without prefix length, from `MgmtSpec.ipv4_subnet`
     mgmt_ipv6: str | None = None
     startup_delay_s: float = 0.0
+    cpus: str | None = None  # the processors it may run on, as the kernel lists them: `0-3,6`; None: any
+    shm_bytes: int | None = None  # size of /dev/shm; None: 64 MiB
+    tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options
     limits: Limits = field(default_factory=Limits)
     where: Span | None = field(default=None, compare=False)
     sysctl_places: Mapping[str, Span] = field(default_factory=dict, compare=False)
@@ -111,6 +114,10 @@ class MgmtSpec:
     ipv4_subnet: str = "172.20.20.0/24"
     ipv6_subnet: str = "3fff:172:20:20::/64"
     mtu: int = 1500
+    ipv4_range: str | None = None  # within the subnet; nodes that name no address get one of these
+    ipv6_range: str | None = None
+    ipv4_gateway: str | None = None  # an address that no node gets
+    ipv6_gateway: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

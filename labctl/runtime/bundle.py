@@ -10,7 +10,7 @@ CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,7 +172,7 @@ def config(
             "rlimits": [{"type": "RLIMIT_NOFILE", "hard": nofile, "soft": nofile}],
             "noNewPrivileges": False,
         },
-        "mounts": [*_MOUNTS, *(_bind(b.source, b.target, b.options) for b in node.binds)],
+        "mounts": [*_mounts(node), *(_bind(b.source, b.target, b.options) for b in node.binds)],
         "linux": {
             "cgroupsPath": f"/{cgroup}",
             "namespaces": [
@@ -248,6 +248,23 @@ _MOUNTS: tuple[dict[str, Any], ...] = (
 )
 
 
+def _mounts(node: NodeSpec) -> Iterator[dict[str, Any]]:
+    """The node's `tmpfs` takes the place of one of ours; a directory comes before what lies in it."""
+    for mount in _MOUNTS:
+        if mount["destination"] in node.tmpfs:
+            continue
+        if mount["destination"] == "/dev/shm" and node.shm_bytes is not None:
+            kept = [option for option in mount["options"] if not option.startswith("size=")]
+            yield mount | {"options": [*kept, f"size={node.shm_bytes}"]}
+        else:
+            yield mount
+    for target in sorted(node.tmpfs):
+        own = [option for option in node.tmpfs[target].split(",") if option]
+        defaults = [word for word in ("noexec", "nosuid", "nodev") if word.removeprefix("no") not in own]
+        options = list(dict.fromkeys([*defaults, *own]))
+        yield {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
 def _bind(source: str, target: str, options: Iterable[str]) -> dict[str, Any]:
     kept = [option for option in options if option in _BIND_OPTIONS]
     return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *kept]}
@@ -260,8 +277,10 @@ def _resources(node: NodeSpec) -> dict[str, Any]:
         for t, a, b in (*_DEVICES, ("c", *_TUN))
     ]
     devices.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
-    found: dict[str, Any] = {"devices": devices}
-    return found | limited(node.limits)
+    found: dict[str, Any] = {"devices": devices} | limited(node.limits)
+    if node.cpus is not None:
+        found["cpu"] = found.get("cpu", {}) | {"cpus": node.cpus}
+    return found
 
 
 #: The keys of `limited`.

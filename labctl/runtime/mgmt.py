@@ -30,16 +30,19 @@ def nodes(lab: LabSpec) -> list[NodeSpec]:
 
 def assign(lab: LabSpec) -> LabSpec:
     """The lab with a management address of both families on every node that has a leg."""
-    ipv4 = _free(lab.mgmt.ipv4_subnet, {n.mgmt_ipv4 for n in lab.nodes if n.mgmt_ipv4})
-    ipv6 = _free(lab.mgmt.ipv6_subnet, {n.mgmt_ipv6 for n in lab.nodes if n.mgmt_ipv6})
+    mgmt = lab.mgmt
+    taken4 = {mgmt.ipv4_gateway, *(n.mgmt_ipv4 for n in lab.nodes)}
+    taken6 = {mgmt.ipv6_gateway, *(n.mgmt_ipv6 for n in lab.nodes)}
+    ipv4 = _free(mgmt.ipv4_subnet, mgmt.ipv4_range, {each for each in taken4 if each})
+    ipv6 = _free(mgmt.ipv6_subnet, mgmt.ipv6_range, {each for each in taken6 if each})
 
     def with_addresses(node: NodeSpec) -> NodeSpec:
         if not managed(node):
             return node
         return replace(
             node,
-            mgmt_ipv4=node.mgmt_ipv4 or _next(ipv4, lab.mgmt.ipv4_subnet),
-            mgmt_ipv6=node.mgmt_ipv6 or _next(ipv6, lab.mgmt.ipv6_subnet),
+            mgmt_ipv4=node.mgmt_ipv4 or _next(ipv4, mgmt.ipv4_range or mgmt.ipv4_subnet),
+            mgmt_ipv6=node.mgmt_ipv6 or _next(ipv6, mgmt.ipv6_range or mgmt.ipv6_subnet),
         )
 
     return replace(lab, nodes=tuple(with_addresses(node) for node in lab.nodes))
@@ -86,11 +89,14 @@ def addresses(lab: LabSpec, node: NodeSpec) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _free(subnet: str, taken: set[str]) -> Iterator[str]:
+def _free(subnet: str, part: str | None, taken: set[str]) -> Iterator[str]:
+    """Free addresses of the subnet, or of a part of it; never its first, its gateway's and its last one."""
     network = ipaddress.ip_network(subnet)
-    used = {ipaddress.ip_address(each) for each in taken}
-    last = network.num_addresses - 1 if network.version == 4 else network.num_addresses
-    return (str(a) for a in map(network.__getitem__, range(2, min(last, 1 << 20))) if a not in used)
+    among = ipaddress.ip_network(part or subnet)
+    used = {ipaddress.ip_address(each) for each in taken} | {network[0], network[0] + 1}
+    if network.version == 4:
+        used.add(network[-1])
+    return (str(a) for a in map(among.__getitem__, range(min(among.num_addresses, 1 << 20))) if a not in used)
 
 
 def _next(free: Iterator[str], subnet: str) -> str:

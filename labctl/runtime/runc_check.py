@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from labctl import units
 from labctl.errors import LabctlError, Problems
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.render.packets import TARGET as PACKETS
@@ -81,6 +82,7 @@ def _check_node(node: NodeSpec, images: ImageStore) -> None:
             hint="give the node a `cmd`",
         )
     user_of(node, image)
+    _check_cpus(node)
     for bind in node.binds:
         if not os.path.exists(bind.source):
             raise LabctlError(
@@ -92,6 +94,20 @@ def _check_node(node: NodeSpec, images: ImageStore) -> None:
             check_packets(
                 node.name, infile.read(bind.source).decode(errors="replace"), image, where=bind.where
             )
+
+
+def _check_cpus(node: NodeSpec) -> None:
+    if node.cpus is None:
+        return
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        online = file.read().strip()
+    missing = sorted(set(units.numbers(node.cpus)) - set(units.numbers(online)))
+    if missing:
+        raise LabctlError(
+            "bad-value",
+            f"node {node.name!r}: this machine has no processor {missing[0]} (it has {online})",
+            hint="choose others with `cpu-set`, or leave it out",
+        )
 
 
 def _check_machine() -> None:

@@ -14,6 +14,7 @@ to be told (`deferred`), as `labctl validate` is.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -168,10 +169,37 @@ def _mgmt(reading: Reading, found: Checked) -> MgmtSpec:
             return default
         return fields.network(text, found[key].value.span, problems, version=version, key=key) or default
 
+    def within(key: str, version: int, whole: str) -> str | None:
+        """A range (`…-range`) or an address (`…-gw`) inside of the subnet."""
+        text = said(found, key)
+        if text is None:
+            return None
+        where = found[key].value.span
+        if key.endswith("-gw"):
+            part = fields.address(text, where, problems, version=version, prefix=False, key=key)
+        else:
+            part = fields.network(text, where, problems, version=version, key=key)
+        if part is not None and not _inside(part, whole):
+            problems.add(
+                "bad-address", f"{key} {part} is outside the management network {whole}", where=where
+            )
+        return part
+
     mtu = found["mtu"].value if "mtu" in found else None
+    ipv4, ipv6 = subnet(4, base.ipv4_subnet), subnet(6, base.ipv6_subnet)
     return MgmtSpec(
         network=said(found, "network") or base.network,
-        ipv4_subnet=subnet(4, base.ipv4_subnet),
-        ipv6_subnet=subnet(6, base.ipv6_subnet),
+        ipv4_subnet=ipv4,
+        ipv6_subnet=ipv6,
+        ipv4_range=within("ipv4-range", 4, ipv4),
+        ipv6_range=within("ipv6-range", 6, ipv6),
+        ipv4_gateway=within("ipv4-gw", 4, ipv4),
+        ipv6_gateway=within("ipv6-gw", 6, ipv6),
         mtu=fields.integer(mtu, "mtu", problems, low=MTU_MIN_IPV6, high=MTU_MAX) or base.mtu,
     )
+
+
+def _inside(part: str, whole: str) -> bool:
+    """Whether an address or a prefix lies in a prefix of its version."""
+    one, network = ipaddress.ip_network(part), ipaddress.ip_network(whole)
+    return int(network[0]) <= int(one[0]) and int(one[-1]) <= int(network[-1])

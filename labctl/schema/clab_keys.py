@@ -28,6 +28,7 @@ class Shape(StrEnum):
     COUNT = "whole number"
     MAP = "map"
     LIST = "list"
+    BOOL = "true or false"
     ANY = "any"
 
 
@@ -47,19 +48,48 @@ class Key:
     shape: Shape = Shape.TEXT
     merge: Merge = Merge.FIRST
     note: str = ""
+    keys: Mapping[str, Key] | None = None  # of a map that is looked into only to find mistakes
+    words: tuple[str, ...] = ()  # what a text may say, in any case
 
 
 _YES, _NONE, _NO, _OLD = Support.YES, Support.NO_EFFECT, Support.REFUSED, Support.LEGACY
 _ANY = Shape.ANY
 
 
-def _no_effect(note: str) -> Key:
-    return Key(_NONE, _ANY, note=note)
+def _no_effect(
+    note: str,
+    shape: Shape = _ANY,
+    keys: Mapping[str, Key] | None = None,
+    words: tuple[str, ...] = (),
+) -> Key:
+    return Key(_NONE, Shape.TEXT if words else shape, note=note, keys=keys, words=words)
 
 
 def _refused(note: str) -> Key:
     return Key(_NO, _ANY, note=note)
 
+
+_TEXT, _TEXTS, _COUNT, _BOOL = (
+    Key(_NONE, each) for each in (Shape.TEXT, Shape.TEXTS, Shape.COUNT, Shape.BOOL)
+)
+CERTIFICATE: Mapping[str, Key] = {
+    "issue": _BOOL,
+    "key-size": _COUNT,
+    "validity-duration": _TEXT,
+    "sans": _TEXTS,
+}
+CREDENTIALS: Mapping[str, Key] = {"username": _TEXT, "password": _TEXT, "identity-file": _TEXT}
+CONFIG: Mapping[str, Key] = {"vars": Key(_NONE, Shape.MAP)}
+EXTRAS: Mapping[str, Key] = {
+    name: Key(_NONE, _ANY) for name in ("srl-agents", "ceos-copy-to-flash", "k8s_kind", "mysocket-proxy")
+}
+SETTINGS: Mapping[str, Key] = {
+    "certificate-authority": Key(
+        _NONE,
+        Shape.MAP,
+        keys={"cert": _TEXT, "key": _TEXT, "key-size": _COUNT, "validity-duration": _TEXT},
+    )
+}
 
 TOP: Mapping[str, Key] = {
     "name": Key(_YES, note="the lab's name; `--name` overrides it"),
@@ -68,8 +98,8 @@ TOP: Mapping[str, Key] = {
     ),
     "mgmt": Key(_YES, Shape.MAP, note="see below"),
     "topology": Key(_YES, Shape.MAP, note="nodes, links, kinds, groups, defaults"),
-    "settings": _no_effect("labctl issues no certificates"),
-    "debug": _no_effect("use `--log-level`"),
+    "settings": _no_effect("labctl issues no certificates", Shape.MAP, SETTINGS),
+    "debug": _no_effect("use `--log-level`", Shape.BOOL),
 }
 
 MGMT: Mapping[str, Key] = {
@@ -78,10 +108,10 @@ MGMT: Mapping[str, Key] = {
     "ipv6-subnet": Key(_YES, note="`auto` is the default subnet"),
     "mtu": Key(_YES, Shape.COUNT, note="of eth0; default 1500"),
     "bridge": _no_effect("the management bridge is in the lab's panel namespace"),
-    "ipv4-gw": _no_effect("the management network has no way out"),
-    "ipv6-gw": _no_effect("the management network has no way out"),
-    "ipv4-range": _no_effect("addresses are given from the whole subnet"),
-    "ipv6-range": _no_effect("addresses are given from the whole subnet"),
+    "ipv4-gw": Key(_YES, note="no node gets this address; it answers nothing, for there is no way out"),
+    "ipv6-gw": Key(_YES, note="as ipv4-gw"),
+    "ipv4-range": Key(_YES, note="a part of the subnet, for the nodes that name no address"),
+    "ipv6-range": Key(_YES, note="as ipv4-range"),
     "external-access": _no_effect("the management network has no way out"),
     "driver-opts": _no_effect("there is no Docker network behind it"),
     "skip-when-unused": _no_effect("the network costs nothing when no node uses it"),
@@ -132,38 +162,44 @@ NODE: Mapping[str, Key] = {
     "startup-delay": Key(_YES, Shape.COUNT, note="seconds"),
     "cpu": Key(_YES, Shape.NUMBER, note="cores"),
     "memory": Key(_YES, note="`512MiB`, `1GB`; bytes without a unit"),
-    "type": _no_effect("the kinds that labctl emulates have no types"),
-    "startup-config": _no_effect("kind linux takes no startup configuration; bind the file"),
-    "enforce-startup-config": _no_effect("see startup-config"),
-    "suppress-startup-config": _no_effect("see startup-config"),
-    "license": _no_effect("the kinds that labctl emulates need no licence"),
+    "cpu-set": Key(_YES, note="the processors it runs on: `0-3,6`"),
+    "shm-size": Key(_YES, note="of /dev/shm, like memory; default 64 MiB"),
+    "tmpfs": Key(
+        _YES, Shape.TEXT_MAP, Merge.KEYS, "directory: mount options; `noexec,nosuid,nodev` unless said"
+    ),
+    "type": _no_effect("the kinds that labctl emulates have no types", Shape.TEXT),
+    "startup-config": _no_effect("kind linux takes no startup configuration; bind the file", Shape.TEXT),
+    "enforce-startup-config": _no_effect("see startup-config", Shape.BOOL),
+    "suppress-startup-config": _no_effect("see startup-config", Shape.BOOL),
+    "license": _no_effect("the kinds that labctl emulates need no licence", Shape.TEXT),
     "ports": _no_effect("no port of the machine is published; reach the node with `labctl exec`"),
     "healthcheck": _no_effect("not run"),
-    "certificate": _no_effect("labctl issues no certificates"),
-    "credentials": _no_effect("labctl logs in to no node"),
-    "username": _no_effect("labctl logs in to no node"),
-    "password": _no_effect("labctl logs in to no node"),
+    "certificate": _no_effect("labctl issues no certificates", Shape.MAP, CERTIFICATE),
+    "credentials": _no_effect(
+        "labctl logs in to no node, and writes no password down", Shape.MAP, CREDENTIALS
+    ),
+    "username": _no_effect("as credentials", Shape.TEXT),
+    "password": _no_effect("as credentials", Shape.TEXT),
     "dns": _no_effect("nodes have no way out to a name server"),
     "aliases": _no_effect("nodes are known by their names"),
     "restart-policy": _no_effect("a node whose process ends stays down, as a finding"),
-    "auto-remove": _no_effect("`destroy` removes nodes"),
+    "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
     "privileged": _no_effect("nodes have all capabilities inside their namespaces"),
     "cap-add": _no_effect("nodes have all capabilities inside their namespaces"),
-    "security-opts": _no_effect("no security profile is applied"),
-    "cpu-set": _no_effect("nodes run on any processor"),
-    "shm-size": _no_effect("64 MB"),
-    "cgroup-parent": _no_effect("nodes are in the lab's own cgroups"),
-    "cgroupns-mode": _no_effect("nodes have their own cgroup namespace"),
-    "image-pull-policy": _no_effect("images are pulled when they are missing"),
-    "runtime": _no_effect("use `--runtime`"),
-    "link-apply-mode": _no_effect("cables are patched live"),
-    "position": _no_effect("for containerlab's editor"),
-    "extras": _no_effect("for kinds that labctl does not emulate"),
-    "config": _no_effect("for containerlab's own templates"),
+    "security-opts": _no_effect("no security profile is applied", Shape.TEXTS),
+    "cgroup-parent": _no_effect("nodes are in the lab's own cgroups", Shape.TEXT),
+    "cgroupns-mode": _no_effect("nodes have their own cgroup namespace", Shape.TEXT),
+    "image-pull-policy": _no_effect(
+        "images are pulled when they are missing", words=("IfNotPresent", "Always", "Never")
+    ),
+    "runtime": _no_effect("use `--runtime`", words=("docker", "podman")),
+    "link-apply-mode": _no_effect("cables are patched live", words=("live", "restart", "recreate")),
+    "position": _no_effect("for containerlab's editor", Shape.TEXT),
+    "extras": _no_effect("for kinds that labctl does not emulate", Shape.MAP, EXTRAS),
+    "config": _no_effect("for containerlab's own templates", Shape.MAP, CONFIG),
     "stages": _refused("use `startup-delay` or wait inside the node"),
     "volumes": _refused("use `binds`"),
     "devices": _refused("a node sees no device of the machine"),
-    "tmpfs": _refused("mount it in an `exec`"),
     "pid-mode": _refused("a node has its own processes"),
     "components": _refused("for kinds that labctl does not emulate"),
     "mgmt_ipv4": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv4`"),

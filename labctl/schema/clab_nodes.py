@@ -36,6 +36,9 @@ _LEAST_MEMORY = 6 << 20
 _CPUS = (0.01, 8192.0)
 _MOST_PIDS = 1 << 22
 _LONGEST_DELAY_S = 86_400.0
+_TMPFS_OPTION = re.compile(
+    r"ro|rw|(?:no)?(?:exec|suid|dev)|(?:nr_inodes|nr_blocks)=[0-9]+[kmg]?|size=[0-9]+[kmg%]?|mode=[0-7]{3,4}|[ug]id=[0-9]+"
+)
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
 
 
@@ -152,6 +155,9 @@ class NodeReader:
             mgmt_ipv4=self._mgmt_address(own, "mgmt-ipv4", 4, self._mgmt.ipv4_subnet),
             mgmt_ipv6=self._mgmt_address(own, "mgmt-ipv6", 6, self._mgmt.ipv6_subnet),
             startup_delay_s=self._number(levels, "startup-delay", 0.0, _LONGEST_DELAY_S) or 0.0,
+            cpus=self._cpus(levels),
+            shm_bytes=self._size(levels, "shm-size"),
+            tmpfs=self._tmpfs(levels),
             limits=Limits(
                 cpu=self._number(levels, "cpu", *_CPUS),
                 memory_bytes=self._memory(levels),
@@ -374,6 +380,10 @@ class NodeReader:
                 where=where,
                 hint=f"set `mgmt: {{ipv{version}-subnet: …}}` or change the address",
             )
+        elif found and found in (self._mgmt.ipv4_gateway, self._mgmt.ipv6_gateway):
+            self._problems.add(
+                "bad-address", f"{key} {found} is the gateway of the management network", where=where
+            )
         elif found and found in _not_of_one_node(subnet):
             self._problems.add(
                 "bad-address", f"{key} {found} means all of the management network {subnet}", where=where
@@ -417,14 +427,55 @@ class NodeReader:
             )
         return value
 
-    def _memory(self, levels: _Levels) -> int | None:
-        found = levels.first("memory")
+    def _cpus(self, levels: _Levels) -> str | None:
+        found = levels.first("cpu-set")
         if found is None:
             return None
         try:
-            size = _bytes(found.text, found.span)
+            units.numbers(found.text)
+        except ValueError:
+            self._problems.add(
+                "bad-value",
+                f"cpu-set {fields.shorten(found.text)!r} is no list of processors",
+                where=found.span,
+                hint="write it like `0-3,6`",
+            )
+            return None
+        return found.text.replace(" ", "")
+
+    def _tmpfs(self, levels: _Levels) -> dict[str, str]:
+        """Directories in the node with their mount options."""
+        found = levels.by_key("tmpfs")
+        places = levels.places("tmpfs")
+        for target, options in found.items():
+            plain = target.startswith("/") and os.path.normpath(target) == target != "/"
+            wrong = [
+                option for option in options.split(",") if option and not _TMPFS_OPTION.fullmatch(option)
+            ]
+            if not plain or wrong:
+                self._problems.add(
+                    "bad-value",
+                    f"tmpfs: there is no option {fields.shorten(wrong[0])!r}"
+                    if plain
+                    else f"tmpfs: {fields.shorten(target)!r} is not the absolute path of a directory",
+                    where=places[target],
+                    hint="write it like `/var/cache: size=64m,mode=755`",
+                )
+        return found
+
+    def _size(self, levels: _Levels, key: str) -> int | None:
+        found = levels.first(key)
+        if found is None:
+            return None
+        try:
+            return _bytes(found.text, found.span) or None
         except LabctlError as error:
             self._problems.extend(error)
+            return None
+
+    def _memory(self, levels: _Levels) -> int | None:
+        found, size = levels.first("memory"), self._size(levels, "memory")
+        if found is None or size is None:
             return None
         if 0 < size < _LEAST_MEMORY:
             self._problems.add(
@@ -433,7 +484,7 @@ class NodeReader:
                 where=found.span,
                 hint="at least `6MiB`",
             )
-        return size or None
+        return size
 
 
 def _plain(address: str | None) -> str | None:

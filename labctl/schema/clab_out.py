@@ -41,6 +41,10 @@ def _mgmt(mgmt: MgmtSpec) -> Iterator[tuple[str, Any]]:
         ("network", mgmt.network, base.network),
         ("ipv4-subnet", mgmt.ipv4_subnet, base.ipv4_subnet),
         ("ipv6-subnet", mgmt.ipv6_subnet, base.ipv6_subnet),
+        ("ipv4-range", mgmt.ipv4_range, None),
+        ("ipv6-range", mgmt.ipv6_range, None),
+        ("ipv4-gw", mgmt.ipv4_gateway, None),
+        ("ipv6-gw", mgmt.ipv6_gateway, None),
         ("mtu", mgmt.mtu, base.mtu),
     ):
         if value != default:
@@ -65,6 +69,9 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("mgmt-ipv6", node.mgmt_ipv6),
         ("startup-delay", _seconds(node)),
         ("cpu", limits.cpu),
+        ("cpu-set", node.cpus),
+        ("shm-size", f"{node.shm_bytes}b" if node.shm_bytes else None),
+        ("tmpfs", dict(node.tmpfs)),
         ("memory", f"{limits.memory_bytes}b" if limits.memory_bytes else None),
         ("env", dict(node.env)),
         ("env-files", [_relative(path, relative_to) for path in node.env_files]),

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from labctl.errors import Problems, Span
+from labctl.errors import Problems, Span, did_you_mean
 from labctl.schema import fields
 from labctl.schema.clab_keys import Key, Shape, Support
-from labctl.schema.yaml import Entry, Value
+from labctl.schema.yaml import Entry, Scalar, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class Reading:
             case Support.YES:
                 return True
             case Support.NO_EFFECT:
+                self._look_inside(entry, key, f"{what}: {entry.key}")
                 self.notice(entry.span, f"{what}: `{entry.key}` has no effect: {key.note}")
                 return False
             case Support.REFUSED:
@@ -88,6 +89,27 @@ class Reading:
                 return False
             case Support.LEGACY:
                 return self._legacy(entry, key, table, what)
+
+    def _look_inside(self, entry: Entry, key: Key, what: str) -> None:
+        """A key without effect has to be right all the same: containerlab would refuse the file."""
+        self._shape(entry.value, what, key.shape)
+        if key.shape is Shape.MAP:
+            fields.mapping(entry.value, what, self.problems)
+        said = entry.value.text if isinstance(entry.value, Scalar) and not entry.value.is_null else ""
+        if key.words and said and said.lower() not in {word.lower() for word in key.words}:
+            self.problems.add(
+                "bad-value",
+                f"{what} cannot be {fields.shorten(said)!r}",
+                where=entry.value.span,
+                hint=did_you_mean(said, key.words),
+            )
+        for inner in (fields.mapping(entry.value, what, Problems()) or ()) if key.keys else ():
+            assert key.keys is not None
+            known = key.keys.get(inner.key)
+            if known is None:
+                fields.add_unknown_key(inner.key, inner.span, key.keys, what, self.problems)
+            else:
+                self._look_inside(inner, known, f"{what}.{inner.key}")
 
     def _legacy(self, entry: Entry, key: Key, table: Mapping[str, Key], what: str) -> bool:
         tolerated = "with a warning" in key.note
@@ -115,6 +137,8 @@ class Reading:
                 fields.decimal(value, what, problems)
             case Shape.COUNT:
                 fields.integer(value, what, problems, low=0, high=2**31 - 1)
+            case Shape.BOOL:
+                fields.boolean(value, what, problems)
             case Shape.MAP | Shape.LIST | Shape.ANY:
                 pass  # whoever reads it looks inside, and says what is wrong there
 

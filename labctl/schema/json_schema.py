@@ -31,6 +31,7 @@ _SHAPES: Mapping[Shape, Schema] = {
     Shape.COUNT: _COUNT,
     Shape.MAP: {"type": ["object", "null"]},
     Shape.LIST: {"type": ["array", "null"]},
+    Shape.BOOL: {"type": ["boolean", "null"]},
     Shape.ANY: {},
 }
 

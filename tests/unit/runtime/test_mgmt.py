@@ -58,3 +58,16 @@ def test_the_mac_depends_on_names_alone_and_is_locally_administered():
     a, b = NodeSpec(name="a"), NodeSpec(name="b")
     assert mgmt.mac(lab(a), a) == mgmt.mac(lab(a, b), a) != mgmt.mac(lab(b), b)
     assert int(mgmt.mac(lab(a), a)[:2], 16) & 0b11 == 0b10
+
+
+def test_addresses_come_from_the_range_and_never_the_gateways():
+    found = addresses(
+        lab(
+            *(NodeSpec(name=name) for name in "ab"),
+            ipv4_subnet="10.0.0.0/24",
+            ipv4_range="10.0.0.252/30",
+            ipv4_gateway="10.0.0.253",
+            ipv6_gateway="3fff:172:20:20::2",
+        )
+    )
+    assert found == {"a": ("10.0.0.252", "3fff:172:20:20::3"), "b": ("10.0.0.254", "3fff:172:20:20::4")}

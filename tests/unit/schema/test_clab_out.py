@@ -1,6 +1,7 @@
 """Lab files out: what is written is read back as the same lab."""
 
 import ipaddress
+import os
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,10 @@ BINDS = st.builds(
 COMMANDS = st.none() | st.lists(WORDS, min_size=1, max_size=3).map(tuple)
 
 
+def _plain(path):
+    return os.path.normpath(path) == path
+
+
 def _of_one(address):
     return not (address.is_multicast or address.is_unspecified)
 
@@ -73,6 +78,9 @@ def node_specs(draw, name):
         network_mode=draw(st.sampled_from([None, "none"])),
         mgmt_ipv4=v4 and str(ipaddress.ip_address("10.7.0.0") + v4),
         mgmt_ipv6=v6 and str(ipaddress.ip_address("fd00::") + v6),
+        cpus=draw(st.sampled_from([None, "0", "0-3,6"])),
+        shm_bytes=draw(st.none() | st.integers(1, 2**40)),
+        tmpfs=draw(st.dictionaries(PATHS.filter(_plain), st.sampled_from(["", "size=1m,exec"]), max_size=2)),
         startup_delay_s=draw(st.integers(0, 100)),
         limits=Limits(
             cpu=draw(st.none() | st.floats(0.01, 64)),
@@ -110,6 +118,8 @@ def labs(draw):
             ipv4_subnet="10.7.0.0/16",
             ipv6_subnet="fd00::/64",
             mtu=draw(st.integers(1280, 65535)),
+            ipv4_range=draw(st.sampled_from([None, "10.7.4.0/22"])),
+            ipv6_gateway=draw(st.sampled_from([None, "fd00::ffff:ffff"])),
         ),
         source="/labs/t.clab.yml",
     )
