@@ -35,6 +35,7 @@ class Request:
     runtime: str = deploy.AUTO
     images: Mapping[str, str] = field(default_factory=dict)
     lenient: bool = False
+    variables: tuple[str, ...] = ()  # files of what the lab file's template names
     dry_run: bool = False
     wait_s: float = 0.0
 
@@ -73,6 +74,7 @@ def apply(
         request.file,
         lenient=request.lenient,
         name=request.name,
+        variables=request.variables,
         notify=lambda notice: emit(Event(kind="warning", text=f"warning: {notice}")),
     )
     return apply_lab(wanted, request, instance, emit, tell)

@@ -27,6 +27,7 @@ def apply(
         [], "--image", help="A=B runs image B where the file says A; repeatable."
     ),
     lenient: bool = typer.Option(False, "--lenient", help="Accept keys of older containerlab versions."),
+    template_vars: list[str] = out.VARS,
     wait: str = typer.Option(
         "0s", "--wait", help="How long to wait for the end of a scenario that is being played on the lab."
     ),
@@ -54,6 +55,7 @@ def apply(
         runtime=runtime,
         images=dict(out.image_pair(each, "A=B") for each in image),
         lenient=lenient,
+        variables=tuple(template_vars),
         dry_run=dry_run,
         wait_s=patience,
     )

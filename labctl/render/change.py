@@ -67,6 +67,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "cmd": Row(Cost.RECREATE, "it is its first process"),
         "entrypoint": Row(Cost.RECREATE, "it is its first process"),
         "env": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),
+        "env_files": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),
         "exec": Row(Cost.DEPENDS),
         "binds": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "labels": Row(Cost.LIVE, "commands see it from now on, what runs keeps its environment"),
@@ -78,6 +79,9 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "mgmt_ipv4": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
         "mgmt_ipv6": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
         "startup_delay_s": Row(Cost.RECORD, "it counts at the next deploy"),
+        "cpus": Row(Cost.RECREATE, "its processors are chosen when it starts"),
+        "shm_bytes": Row(Cost.RECREATE, "it is mounted before its first process starts"),
+        "tmpfs": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "limits": _PARTS,
         "where": _PLACE,
         "sysctl_places": _PLACE,
@@ -111,6 +115,10 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "ipv4_subnet": Row(Cost.LIVE, "the addresses of every eth0"),
         "ipv6_subnet": Row(Cost.LIVE, "the addresses of every eth0"),
         "mtu": Row(Cost.LIVE, "every eth0 is told"),
+        "ipv4_range": Row(Cost.RECORD, "addresses that nodes get from now on are from it"),
+        "ipv6_range": Row(Cost.RECORD, "addresses that nodes get from now on are from it"),
+        "ipv4_gateway": Row(Cost.RECORD, "no node gets it from now on"),
+        "ipv6_gateway": Row(Cost.RECORD, "no node gets it from now on"),
     },
 }
 
