@@ -2,8 +2,8 @@
 
     tools/fidelity.py [LAB…] [--markdown] [--details] [--keep DIR]
 
-For each network: discover its configurations, render, deploy, wait until its routes stay the same for longer than the
-longest advertisement interval, compare, destroy. LABCTL_CORPUS says where the networks are; nothing of them is copied.
+For each network: discover its configurations, render, deploy, wait until routing has settled (which counts the longest
+advertisement interval in), compare, destroy. LABCTL_CORPUS says where the networks are; nothing of them is copied.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from labctl.app import deploy, ready, recorded, render
@@ -64,7 +63,7 @@ def measure(path: Path, place: str, name: str, keep: str = "") -> RouteCompariso
     deploy.deploy(deploy.Request(file=rendered.file), here)
     lab = here.lab(name)
     try:
-        tables = settled(lab, _quiet(production))
+        tables = settled(lab)
     finally:
         destroy([lab])
     if keep:
@@ -72,23 +71,12 @@ def measure(path: Path, place: str, name: str, keep: str = "") -> RouteCompariso
     return recorded.compare(production, tables)
 
 
-def settled(lab: LabDir, quiet_s: float, sleep: Callable[[float], None] = time.sleep) -> RouteTables:
-    """The tables, when two looks that are `quiet_s` apart see the same."""
-    ready.wait(lab, timeout_s=WAIT_S)
-    before, end = observe.tables(lab), time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        sleep(quiet_s)
-        now = observe.tables(lab)
-        if now.routes == before.routes:
-            return now
-        before = now
-    raise SystemExit(f"{lab.name}: the routes have not settled in {WAIT_S:.0f} s")
-
-
-def _quiet(production: recorded.Production) -> float:
-    """BGP tells news at most once in an advertisement interval, so quiet for less means nothing."""
-    peers = (p for c in production.snapshot.configs.values() if c.bgp for p in c.bgp.neighbors)
-    return max((p.advertisement_interval_s for p in peers), default=0) + 3.0
+def settled(lab: LabDir) -> RouteTables:
+    """The tables, once routing has settled; a network that has not is no measurement."""
+    seen = ready.wait(lab, timeout_s=WAIT_S)
+    if not seen.settled:
+        raise SystemExit(f"{lab.name}: routing has not settled in {WAIT_S:.0f} s")
+    return observe.tables(lab)
 
 
 def row(name: str, told: RouteComparison) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl.model.routes import Adjacency, AdjacencyChange, Fib, Route, RouteChange
@@ -10,13 +10,20 @@ from labctl.model.routes import Adjacency, AdjacencyChange, Fib, Route, RouteCha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What is known at one moment of a wait. Times on one clock; `last_change` is never before `start`."""
+    """What is known at one moment of a wait. Times on one clock; `last_change` is never before `start`.
+
+    blind_s: of the time since the last change, how long nobody looked: it is no quiet, because a machine that stood still
+    stood still with the lab.
+    """
 
     start: float
     last_change: float
     quiet_s: float
-    polled: bool = True  # every node's daemons were asked at least once
-    waiting: int = 0  # OSPF interfaces in a DR election, neighbours with unacknowledged link-state
+    blind_s: float = 0.0
+    polled: bool = True  # every node's daemons were asked since the last change
+    waiting: int = (
+        0  # OSPF: interfaces in a DR election, neighbours with unacknowledged link-state, routes to compute
+    )
     silent: tuple[str, ...] = ()
     up: int = 0
     stuck: tuple[Adjacency, ...] = ()
@@ -27,12 +34,24 @@ def settled(state: State, *, now: float, grace_s: float) -> bool:
     if not state.polled or state.waiting:
         return False
     quiet = max(state.quiet_s, grace_s) if state.silent else state.quiet_s
-    return now - state.last_change >= quiet
+    return _quiet_for(state, now) >= quiet
+
+
+def blind(looks: Sequence[tuple[float, float]], *, since: float, patience_s: float) -> float:
+    """How much of the time after `since` lies in gaps between looks, beyond `patience_s` each.
+
+    looks: (end of a look, beginning of the next), those that were further apart than the patience.
+    """
+    return sum(max(0.0, later - max(earlier, since) - patience_s) for earlier, later in looks)
+
+
+def _quiet_for(state: State, now: float) -> float:
+    return now - state.last_change - state.blind_s
 
 
 def describe(state: State, *, now: float) -> str:
     """What the wait is for, in a line."""
-    quiet = f"quiet {min(now - state.last_change, state.quiet_s):.0f} of {state.quiet_s:.0f} s"
+    quiet = f"quiet {min(_quiet_for(state, now), state.quiet_s):.0f} of {state.quiet_s:.0f} s"
     parts = [f"routing: {state.up} adjacencies up"]
     if state.stuck:
         parts.append(f"{len(state.stuck)} not up")

@@ -156,7 +156,9 @@ def adjacencies(node: str, daemons: Daemons, which: Iterable[str]) -> dict[str, 
 
 
 def ospf_timers(daemons: Daemons, which: Iterable[str]) -> tuple[float, int]:
-    """The longest hello interval (seconds) in use, and how many interfaces still wait for a DR election."""
+    """The longest hello interval (seconds) in use, and how much is still to be done: interfaces that wait for a DR
+    election, and a computation of routes that is put off.
+    """
     hello, waiting = 0.0, 0
     for daemon, command in (
         ("ospfd", "show ip ospf interface json"),
@@ -165,7 +167,26 @@ def ospf_timers(daemons: Daemons, which: Iterable[str]) -> tuple[float, int]:
         if daemon in which:
             longest, count = _parsed(daemons.ask(daemon, command), parse_ospf_interfaces) or (0.0, 0)
             hello, waiting = max(hello, longest), waiting + count
+    if "ospfd" in which:
+        waiting += _parsed(daemons.ask("ospfd", "show ip ospf json"), _computations) or 0
     return hello, waiting
+
+
+def _computations(said: Mapping[str, Any]) -> int:
+    """`show ip ospf json`: how many computations are due."""
+    return int("spfTimerDueInMsecs" in said)
+
+
+def bgp_interval(daemons: Daemons) -> float:
+    """The longest time (seconds) that BGP keeps news back from a peer that is up; 0 without one, or without an answer."""
+    return _parsed(daemons.ask("bgpd", "show bgp vrf all neighbors json"), parse_bgp_interval) or 0.0
+
+
+def parse_bgp_interval(said: Mapping[str, Any]) -> float:
+    """`show bgp vrf all neighbors json`: VRF -> peer -> settings."""
+    peers = (peer for vrf in said.values() if isinstance(vrf, dict) for peer in vrf.values())
+    up = (p for p in peers if isinstance(p, dict) and p.get("bgpState") == "Established")
+    return max((p.get("minBtwnAdvertisementRunsTimerMsecs", 0) / 1000 for p in up), default=0.0)
 
 
 def routes(daemons: Daemons) -> tuple[Route, ...] | None:

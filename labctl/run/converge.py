@@ -1,16 +1,19 @@
 """Wait until routing has settled, and write down every change on the way.
 
-Settled means: no route of any node and no adjacency changed for `quiet` seconds, where quiet is the longer of five
-seconds and the longest hello interval in use (asked from the daemons, so defaults count); no OSPF interface still
-waits for a DR election and no OSPF neighbour for link-state it has not acknowledged (retransmission leaves gaps of
-eight quiet seconds in the middle of a convergence); and every daemon that is to run answers. A session that is not up and does not move is
+Settled means: no route of any node and no adjacency changed for `quiet` seconds, where quiet is the longest of five
+seconds, the longest hello interval in use and a little more than the longest time that BGP keeps news back from a peer
+that is up (asked from the daemons, so defaults count); no OSPF interface still
+waits for a DR election, no OSPF neighbour for link-state it has not acknowledged (retransmission leaves gaps of
+eight quiet seconds in the middle of a convergence) and no router for the time it computes its routes at (IOS puts that
+off by ten seconds); and every daemon that is to run answers. A session that is not up and does not move is
 *stuck*: it is listed and does not hold the wait, because it will be exactly as stuck in an hour. What still changes
 at the timeout is not settled, and a verdict that rests on it is UNKNOWN.
 
 A `Watch` runs for as long as its `with` block, in two threads: one is woken by route events, the other asks for
 adjacencies once a second. So a daemon that hangs makes nobody's route changes late. Its sessions are not known
 meanwhile, which is not the same as gone: only a daemon that is not there takes its sessions with it. Waiting is a
-question put to the watch (`settle`), as often as the run needs.
+question put to the watch (`settle`), as often as the run needs. Quiet is what the watch saw: a time in which it did not run (a
+machine that stood still) does not count.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ QUIET_S = 5.0
 GRACE_S = 30.0  # a daemon that has not answered by then, with all else quiet, is listed as silent
 COALESCE_S = 0.03  # after an event, before the table is read again
 POLL_S = 1.0
+PATIENCE_S = 1.0  # looks that are further apart have a gap between them
+MARGIN_S = 2.0  # news that were kept back go out when the interval ends, and are then to be taken in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +61,10 @@ class _Node:
     known: dict[str, tuple[Adjacency, ...]] = field(default_factory=dict)  # the latest that is known of each
     silent: frozenset[str] = frozenset()
     hello_s: float = 0.0
+    kept_back_s: float = 0.0
     waiting: int = 0
     next_poll: float = 0.0
-    polled: bool = False
+    polled_at: float | None = None
 
 
 class Watch:
@@ -71,6 +77,8 @@ class Watch:
         self._routes: list[RouteChange] = []
         self._adjacencies: list[AdjacencyChange] = []
         self._last_event = 0.0
+        self._looked = time.monotonic()
+        self._gaps: list[tuple[float, float]] = []
         self._failed: BaseException | None = None
         self._stop = threading.Event()
         self.started = time.monotonic()
@@ -162,11 +170,15 @@ class Watch:
 
     def _state(self, start: float, quiet_s: float) -> judge.State:
         sessions = [a for n in self._nodes for s in n.sessions.values() for a in s]
+        last_change = max(start, self._last_event)
+        asked = [n.polled_at for n in self._nodes if n.target.daemons is not None]
+        gaps = (*self._gaps, (self._looked, time.monotonic()))
         return judge.State(
             start=start,
-            last_change=max(start, self._last_event),
-            quiet_s=max([quiet_s, *(n.hello_s for n in self._nodes)]),
-            polled=all(n.polled or n.target.daemons is None for n in self._nodes),
+            last_change=last_change,
+            quiet_s=max([quiet_s, *(s for n in self._nodes for s in (n.hello_s, n.kept_back_s))]),
+            blind_s=judge.blind(gaps, since=last_change, patience_s=PATIENCE_S),
+            polled=all(at is not None and at >= last_change for at in asked),
             waiting=sum(n.waiting for n in self._nodes),
             silent=tuple(sorted(f"{n.target.node}: {d}" for n in self._nodes for d in n.silent)),
             up=sum(a.up for a in sessions),
@@ -210,6 +222,10 @@ class Watch:
         for key, _ in self._selector.select(_patience(due)):
             _heard(key.data, key.data.reader.read_events(), time.monotonic())
         now = time.monotonic()
+        with self._lock:
+            if now - self._looked > PATIENCE_S:
+                self._gaps.append((self._looked, now))
+            self._looked = now
         for node in self._nodes:
             if node.dirty_since is not None and now >= node.read_after:
                 self._reread(node)
@@ -245,15 +261,17 @@ class Watch:
         waiting += sum(1 for s in sessions.values() for a in s if a.up and a.pending)
         gone = {daemon: () for daemon in silent if not target.daemons.runs(daemon)}
         known = {**node.known, **sessions, **gone}
+        moved = judge.up(node.known) != judge.up(known) or silent != node.silent
+        if moved and "bgpd" in sessions:
+            node.kept_back_s = frr.bgp_interval(target.daemons)
         now = time.monotonic()
         node.next_poll = now + POLL_S
         changes = judge.adjacency_changes(node.known, known, t=now)
         with self._lock:
-            moved = judge.up(node.known) != judge.up(known) or silent != node.silent
-            if node.polled:
+            if node.polled_at is not None:
                 self._last_event = max(self._last_event, now) if moved else self._last_event
                 self._adjacencies.extend(changes)
-            node.polled = True  # the first look finds what was there; nothing changed yet
+            node.polled_at = now  # the first look finds what was there; nothing changed yet
             node.sessions, node.known, node.silent, node.waiting = sessions, known, silent, waiting
             node.hello_s = max(hello_s, node.hello_s) if silent else hello_s
 

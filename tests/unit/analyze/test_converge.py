@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from labctl.analyze.converge import State, adjacency_changes, changes, describe, settled, up
+from labctl.analyze.converge import State, adjacency_changes, blind, changes, describe, settled, up
 from labctl.model.routes import Adjacency, NextHop, Route
 
 QUIET = State(start=100.0, last_change=103.0, quiet_s=10.0, up=4)
@@ -22,6 +22,17 @@ def test_settled_needs_the_whole_quiet_time():
 
 def test_a_stuck_session_does_not_hold_the_wait():
     assert settled(replace(QUIET, stuck=(session("10.0.0.1", "Active"),)), now=113.0, grace_s=30)
+
+
+def test_time_in_which_nobody_looked_is_no_quiet():
+    assert not settled(replace(QUIET, blind_s=60.0), now=172.9, grace_s=30)
+    assert settled(replace(QUIET, blind_s=60.0), now=173.0, grace_s=30)
+
+
+def test_what_of_a_gap_between_looks_counts():
+    gaps = [(10.0, 11.5), (90.0, 150.0), (200.0, 203.0)]
+    assert blind(gaps, since=100.0, patience_s=1.0) == (150.0 - 100.0 - 1.0) + (203.0 - 200.0 - 1.0)
+    assert blind([(10.0, 10.4)], since=0.0, patience_s=1.0) == 0.0
 
 
 def test_an_election_and_a_node_that_was_never_asked_do():

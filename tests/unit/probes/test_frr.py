@@ -1,5 +1,7 @@
 """Answers as FRR 8.4 prints them (cut to what matters), and what becomes of them."""
 
+import json
+
 import pytest
 
 from labctl.model.routes import NextHop
@@ -83,6 +85,24 @@ def test_hello_of_passive_interfaces_does_not_count_and_elections_do():
         }
     }
     assert frr.parse_ospf_interfaces(said) == (10.0, 1)
+
+
+def test_a_computation_that_is_put_off_is_waited_for():
+    for due, waiting in (({}, 0), ({"spfTimerDueInMsecs": 9364}, 1)):
+        said = Said(ospfd=json.dumps({"interfaces": {}, "spfLastExecutedMsecs": 635} | due))
+        assert frr.ospf_timers(said, {"ospfd"}) == (0.0, waiting)
+
+
+def test_how_long_bgp_keeps_news_back_from_peers_that_are_up():
+    def peer(state, ms):
+        return {"bgpState": state, "minBtwnAdvertisementRunsTimerMsecs": ms}
+
+    said = {
+        "default": {"vrfId": 0, "10.0.0.1": peer("Established", 30000), "10.0.0.2": peer("Established", 0)},
+        "blue": {"10.0.0.3": peer("Active", 60000)},
+    }
+    assert frr.bgp_interval(Said(bgpd=json.dumps(said))) == 30.0
+    assert frr.bgp_interval(Said()) == 0.0
 
 
 def test_routes_follow_a_recursive_next_hop_to_what_is_in_the_kernel():
