@@ -15,7 +15,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from labctl.model.routes import (
     Adjacency,
@@ -28,6 +28,7 @@ from labctl.model.routes import (
 )
 
 Tables: TypeAlias = RouteTables
+LINK_LOCAL: Final = "fe80:"
 
 
 def renamed(routes: Iterable[Route], names: Mapping[str, str]) -> tuple[Route, ...]:
@@ -40,10 +41,25 @@ def renamed(routes: Iterable[Route], names: Mapping[str, str]) -> tuple[Route, .
     )
 
 
+def alone(own: Iterable[Route], fib: Collection[Route]) -> tuple[Route, ...]:
+    """Addresses that are their own subnet, as those of loopbacks: a daemon calls them connected, the main table has none."""
+    near = [r for r in fib if r.protocol == "connected"]
+
+    def covered(address: Route) -> bool:
+        prefix = ipaddress.ip_network(address.prefix)
+        return any(
+            address.next_hops == r.next_hops
+            and (subnet := ipaddress.ip_network(r.prefix)).version == prefix.version
+            and subnet.overlaps(prefix)
+            for r in near
+        )
+
+    return tuple(replace(r, protocol="connected") for r in own if not covered(r))
+
+
 def compare(production: Tables, shadow: Tables) -> RouteComparison:
     """Every prefix of every node that both sides know."""
     ignored: Counter[str] = Counter()
-    families = frozenset(production.families) & frozenset(shadow.families)
     compared = equal = nodes = 0
     differences: list[RouteDifference] = []
     unread: list[str] = []
@@ -53,6 +69,7 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
             unread.append(node)
             continue
         nodes += 1
+        families = production.families_of(node) & shadow.families_of(node)
         ours = _relevant(node, real, production, families, ignored)
         theirs = _relevant(node, copy, shadow, families, Counter())
         for prefix in sorted(ours.keys() | theirs.keys(), key=_numeric):
@@ -71,6 +88,11 @@ def compare(production: Tables, shadow: Tables) -> RouteComparison:
         nodes=nodes,
         only_production=tuple(sorted(production.routes.keys() - shadow.routes.keys())),
         only_shadow=tuple(sorted(shadow.routes.keys() - production.routes.keys())),
+        unsupported=tuple(
+            (node, vrf, count)
+            for node in sorted(production.vrfs.keys() & shadow.routes.keys())
+            for vrf, count in sorted(production.vrfs[node].items())
+        ),
     )
 
 
@@ -141,13 +163,20 @@ def state_class(session: Adjacency) -> str:
 
 
 def same_ways(real: Route, copy: Route) -> bool:
-    """The same set of next hops, as far as production says where they go."""
+    """The same set of next hops, as far as production says where they go.
+
+    A link-local gateway is any one: its address follows from a MAC, and the shadow's MACs are its own.
+    """
     if real.kind != copy.kind:
         return False
     if all(hop.interface for hop in real.next_hops):
-        return real.next_hops == copy.next_hops
+        return {_way(hop) for hop in real.next_hops} == {_way(hop) for hop in copy.next_hops}
     said = copy.announced or copy.next_hops
-    return {hop.via for hop in real.next_hops} == {hop.via for hop in said}
+    return {_way(hop).via for hop in real.next_hops} == {_way(hop).via for hop in said}
+
+
+def _way(hop: NextHop) -> NextHop:
+    return replace(hop, via=LINK_LOCAL) if hop.via.lower().startswith(LINK_LOCAL) else hop
 
 
 def reason(of: RouteDifference, shadow: Mapping[str, Route], sessions: Collection[Adjacency]) -> str:

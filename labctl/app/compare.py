@@ -9,29 +9,47 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Final
 
 from labctl.analyze import routes
 from labctl.analyze.words import plural, share
-from labctl.app import kinds, recorded
+from labctl.app import discover, kinds, recorded
 from labctl.app.graph import looks_like_a_file
 from labctl.app.kinds import Kind
-from labctl.errors import Problems, Span
+from labctl.errors import LabctlError, Problems, Span
 from labctl.ingest import recorded as ingest
 from labctl.linux import whole
+from labctl.model.event import Emit, ignore
 from labctl.model.routes import Route, RouteComparison, RouteDifference, RouteTables, SessionDifference
 from labctl.model.verdict import Verdict
 from labctl.run import observe
 from labctl.runtime.store import Instance
 from labctl.schema import files
 
+NO_VRFS: Final = "labs have no VRFs"
 
-def compare(lab: str | None, reference: str, instance: Instance) -> RouteComparison:
-    """The lab's routes against those of `reference`: a running lab's name, a file that `save` wrote, or a snapshot
-    directory with recorded answers.
+
+def compare(
+    lab: str | None, reference: str, instance: Instance, *, start: str | None = None, emit: Emit = ignore
+) -> RouteComparison:
+    """The lab's routes against those of `reference`: a running lab's name, a file that `save` wrote, a snapshot
+    directory with recorded answers, or an inventory whose devices are asked now.
+
+    start: `LAB:NODE`, the node of a lab from inside which they are asked.
     """
+    live = looks_like_a_file(reference) and kinds.what(reference) is Kind.INVENTORY
+    if start is not None and not live:
+        raise LabctlError(
+            "bad-option",
+            f"{reference!r} is no inventory, so there is nobody to ask",
+            where=Span("--from"),
+            hint="leave --from out, or compare with an inventory",
+        )
     if ingest.is_recorded(reference):
         return recorded.compare(recorded.read(reference), load(lab, instance))
+    if live:
+        inside = discover.namespace(start) if start else None
+        return recorded.compare(recorded.ask(reference, inside=inside, emit=emit), load(lab, instance))
     there = load(reference, instance)
     return routes.compare(there, load(lab, instance))
 
@@ -69,7 +87,8 @@ def save(lab: str | None, path: str, instance: Instance, only: Collection[str] |
 
 
 def verdict(comparison: RouteComparison, *, same_nodes: bool = False) -> Verdict:
-    """FAIL for a difference; UNKNOWN when nothing could be compared, or a node that both have could not be read.
+    """FAIL for a difference; UNKNOWN when nothing could be compared, a node that both have could not be read, or
+    production has routes in VRFs, which labs do not have.
 
     A node that only one of the two has is no part of what is compared (a management station, a site that was not
     rendered), so it is told and changes no verdict; with `same_nodes` it is a difference.
@@ -80,7 +99,8 @@ def verdict(comparison: RouteComparison, *, same_nodes: bool = False) -> Verdict
         or (same_nodes and (comparison.only_production or comparison.only_shadow))
     ):
         return Verdict.FAIL
-    return Verdict.UNKNOWN if comparison.unread or not comparison.compared else Verdict.PASS
+    unknown = comparison.unread or comparison.unsupported or not comparison.compared
+    return Verdict.UNKNOWN if unknown else Verdict.PASS
 
 
 def summary(comparison: RouteComparison) -> str:
@@ -96,6 +116,9 @@ def summary(comparison: RouteComparison) -> str:
     ):
         if of:
             text += f"; {share(equal_ones, of)} of {of} {what}"
+    if comparison.unsupported:
+        there = sum(count for _, _, count in comparison.unsupported)
+        text += f"; {plural(there, 'route')} in VRFs not compared"
     for names, why in (
         (comparison.unread, "could not be read"),
         (comparison.only_production, "only in the reference"),
@@ -123,6 +146,10 @@ def as_json(comparison: RouteComparison, *, same_nodes: bool = False) -> dict[st
             "stuck_alike": [str(each) for each in comparison.stuck_alike],
         },
         "ignored": dict(comparison.ignored),
+        "unsupported": [
+            {"node": node, "vrf": vrf, "routes": count, "reason": NO_VRFS}
+            for node, vrf, count in comparison.unsupported
+        ],
         "unread": list(comparison.unread),
         "only_reference": list(comparison.only_production),
         "only_lab": list(comparison.only_shadow),

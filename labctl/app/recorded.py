@@ -1,7 +1,7 @@
-"""What production's devices printed, as a state that a lab can be compared with.
+"""What production's devices print, as a state that a lab can be compared with: recorded earlier, or asked now.
 
-The configurations beside the answers are discovered as always: they say what the devices are called, which ports are
-management, which addresses are whose, and what no lab will have. Nothing is written.
+The configurations beside the answers, or on the devices, are discovered as always: they say what the devices are called,
+which ports are management, which addresses are whose, and what no lab will have. Nothing is written.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from labctl.analyze import routes, why
 from labctl.app.discover import discover
+from labctl.app.discovered import Discovered
 from labctl.app.fidelity import by_device
-from labctl.ingest import recorded
+from labctl.ingest import inventory, recorded
+from labctl.ingest.recorded import live
 from labctl.model.account import ConfigAccount
+from labctl.model.config import DeviceConfig
+from labctl.model.event import Emit, Event, ignore
 from labctl.model.recorded import Recorded
 from labctl.model.routes import Route, RouteComparison, RouteTables
 from labctl.model.snapshot import Snapshot
@@ -41,10 +46,45 @@ def read(path: str) -> Production:
     found = discover([path], write=False, lenient=True, alone=True)
     names = _names(path, found.snapshot)
     devices = {names.get(key, key): said for key, said in recorded.read(path).items()}
+    return _production(devices, found)
+
+
+def ask(path: str, *, inside: str | None = None, emit: Emit = ignore) -> Production:
+    """The answers of the devices of an inventory, asked now. `inside`: the network namespace to ask from.
+
+    A device that does not answer has no routes, and a warning says why.
+    """
+    targets = inventory.load(path)
+    found = discover([path], write=False, lenient=True, alone=True, inside=inside, emit=emit)
     configs = found.snapshot.configs
+    names = {_target(config): name for name, config in configs.items()}
+    dialects = {target: configs[name].dialect for target, name in names.items()}
+    answers, silent = live.collect(targets, dialects, inside=inside)
+    for unread in (*(u for u in found.unread if u.what == "ssh"), *silent):
+        emit(Event(kind="warning", text=f"warning: {unread.error.message}", subject=unread.name))
+    devices = {names.get(t.name, t.name): answers.get(t.name, Recorded()) for t in targets if t.ssh}
+    return _production(devices, found)
+
+
+def _target(config: DeviceConfig) -> str:
+    """Whose configuration it is, by the inventory's name: its place is `ssh:NAME` or `ssh:NAME/FILE`."""
+    return config.where.file.removeprefix("ssh:").partition("/")[0]
+
+
+def _production(devices: Mapping[str, Recorded], found: Discovered) -> Production:
+    configs = found.snapshot.configs
+    own = {name: said.own or _own(said) for name, said in devices.items()}
+    managed = {
+        name: frozenset(i.name for i in config.interfaces if i.mgmt) for name, config in configs.items()
+    }
     return Production(
         tables=RouteTables(
-            routes={name: said.routes for name, said in devices.items()},
+            routes={
+                name: _with_hosts(said)
+                if name in configs and configs[name].dialect == "linux"
+                else said.routes
+                for name, said in devices.items()
+            },
             adjacencies=tuple(
                 sorted(
                     replace(each, node=name)
@@ -54,16 +94,36 @@ def read(path: str) -> Production:
                 )
             ),
             management_interfaces=frozenset(),
-            management_ports=frozenset(
-                f"{name}:{i.name}" for name, config in configs.items() for i in config.interfaces if i.mgmt
-            ),
-            own={name: own for name, said in devices.items() if (own := _own(said))},
-            families=(4,),
+            management_ports=frozenset(f"{name}:{port}" for name, ports in managed.items() for port in ports),
+            own={name: addresses for name, addresses in own.items() if addresses},
+            node_families={name: tuple(sorted(said.families)) for name, said in devices.items()},
+            vrfs=_vrfs(devices, managed),
         ),
         snapshot=found.snapshot,
         accounts=_accounts(found.snapshot, found.accounts),
         devices=devices,
     )
+
+
+def _with_hosts(said: Recorded) -> tuple[Route, ...] | None:
+    """Of a host the routes are the kernel's, which has none to an address that is its own subnet."""
+    return None if said.routes is None else said.routes + routes.alone(said.own, said.routes)
+
+
+def _vrfs(
+    devices: Mapping[str, Recorded], managed: Mapping[str, frozenset[str]]
+) -> dict[str, dict[str, int]]:
+    """Device -> VRF -> how many routes lead elsewhere than through a management port."""
+
+    def count(name: str, table: tuple[Route, ...]) -> int:
+        ports = managed.get(name, frozenset())
+        return sum(not r.next_hops or not {h.interface for h in r.next_hops} <= ports for r in table)
+
+    found = {
+        name: {vrf: there for vrf, table in said.vrfs.items() if (there := count(name, table))}
+        for name, said in devices.items()
+    }
+    return {name: vrfs for name, vrfs in found.items() if vrfs}
 
 
 def compare(production: Production, shadow: RouteTables) -> RouteComparison:
@@ -111,4 +171,6 @@ def _accounts(snapshot: Snapshot, accounts: Iterable[ConfigAccount]) -> dict[str
 
 
 def _own(said: Recorded) -> tuple[Route, ...]:
-    return tuple(route for route in said.routes or () if route.protocol == "local")
+    """What a router's own table calls local: its addresses, and for IPv6 the groups that it listens to."""
+    local = (route for route in said.routes or () if route.protocol == "local")
+    return tuple(r for r in local if not ip_network(r.prefix).is_multicast)

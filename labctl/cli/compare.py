@@ -24,8 +24,15 @@ def compare(
     reference: str | None = typer.Option(
         None,
         "--with",
-        metavar="LAB|FILE|SNAPSHOT",
-        help="What to compare with: a running lab, a saved state, or a snapshot directory with what production's devices printed.",
+        metavar="LAB|FILE|SNAPSHOT|INVENTORY",
+        help="What to compare with: a running lab, a saved state, a snapshot directory with what production's devices "
+        "printed, or an inventory, whose devices are asked over SSH.",
+    ),
+    start: str | None = typer.Option(
+        None,
+        "--from",
+        metavar="LAB:NODE",
+        help="Ask the inventory's devices from inside this node of a lab instead of from this machine.",
     ),
     save: str | None = typer.Option(
         None, "--save", metavar="FILE", help="Save what the lab routes by, to compare with later."
@@ -37,22 +44,27 @@ def compare(
 ) -> None:
     """Compare a lab's routes with another lab's: prefix, protocol, set of next hops; exit 1 if any differs.
 
-    Against recorded answers of production, the nodes' own addresses and the states of OSPF and BGP sessions as well.
-    Nodes that only one of the two has are listed and not compared. Exit 4 if a node that both have could not be read.
+    Against production, recorded or live, the nodes' own addresses and the states of OSPF and BGP sessions as well.
+    Nodes that only one of the two has are listed and not compared. Exit 4 if a node that both have could not be read,
+    or has routes in VRFs, which labs do not have.
     """
     from labctl.analyze.words import plural
     from labctl.app import compare as app
     from labctl.runtime.store import Instance
 
     if (reference is None) == (save is None):
-        raise typer.BadParameter("give either --with LAB|FILE|SNAPSHOT or --save FILE")
+        raise typer.BadParameter("give either --with LAB|FILE|SNAPSHOT|INVENTORY or --save FILE")
     instance = Instance.here()
     if save is not None:
         found = app.save(source or lab, save, instance)
         out.say(f"wrote the routes of {plural(len(found.routes), 'node')} to {save}")
         return
     assert reference is not None
-    comparison = app.compare(source or lab, reference, instance)
+    progress = out.Progress()
+    try:
+        comparison = app.compare(source or lab, reference, instance, start=start, emit=progress)
+    finally:
+        progress.close()
     verdict = app.verdict(comparison, same_nodes=same_nodes)
     if output is out.Format.JSON:
         out.print_json(app.as_json(comparison, same_nodes=same_nodes))
@@ -66,6 +78,8 @@ def compare(
         )
     if output is out.Format.TABLE:
         _sessions(comparison)
+    for node, vrf, count in comparison.unsupported:
+        out.say(f"not compared: {plural(count, 'route')} of {node} in VRF {vrf}: {app.NO_VRFS}")
     for names, what in (
         (comparison.unread, "could not be read in one of the two"),
         (comparison.only_production, "only in the reference, not compared"),

@@ -30,6 +30,7 @@ from labctl.schema.fields import decimal, integer, mapping, text, unknown_keys
 
 AUTH: Final = ("md5", "sha", "sha224", "sha256", "sha384", "sha512")
 PRIV: Final = ("des", "3des", "aes", "aes192", "aes256", "aes192c", "aes256c")
+DIALECTS: Final = ("frr", "linux", "ios", "eos")
 _ENV: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
@@ -79,7 +80,7 @@ class SshAccess:
     port: int = 22
     known_hosts: str = "strict"
     timeout_s: float = 15.0
-    dialect: str = ""  # the parser of its configuration; empty: found out
+    dialect: str = ""  # one of DIALECTS, what the device is; empty: found out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +280,7 @@ class FieldReader:
             port=self._integer(given, "port", 1, 65535, 22),
             known_hosts=known,
             timeout_s=self._seconds(given, "timeout", 15.0),
-            dialect=self._text(given, "dialect"),
+            dialect=self._choice(given, "dialect", DIALECTS) or "",
         )
 
     # -- fields -------------------------------------------------------------------------------------------------

@@ -88,9 +88,9 @@ def _configuration(answer: ssh.Texts, context: Context, reading: Reading) -> Non
         if "ip-addr.json" in answer.texts:
             parsed = linux_host.read_texts(answer.texts, place=place, redactor=context.redactor)
         else:
-            text = answer.texts["frr.conf"]
-            parsed = PARSERS["frr"](
-                text, file=f"{place}/frr.conf", device=target.name, redactor=context.redactor
+            file = "frr.conf" if "frr.conf" in answer.texts else ssh.RUNNING_CONFIG
+            parsed = PARSERS[answer.dialect](
+                answer.texts[file], file=f"{place}/{file}", device=target.name, redactor=context.redactor
             )
     except LabctlError as error:
         for each in error.each:

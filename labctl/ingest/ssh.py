@@ -1,7 +1,8 @@
-"""Configurations over SSH: log in, ask a few commands that only read, bring back their texts.
+"""Answers over SSH: log in, ask a few commands that only read, bring back their texts.
 
-What a device is gets found out by asking: a `vtysh` that shows its running configuration makes it FRR, `ip -j address`
-alone makes it a Linux host. Host keys are checked against a file (`strict`, the default, with the user's own
+What a device is gets found out by asking, unless the inventory says it: a `vtysh` that shows its running configuration
+makes it FRR, `ip -j address` alone makes it a Linux host, and what neither is says in `show version` whether it is IOS
+or EOS. Host keys are checked against a file (`strict`, the default, with the user's own
 known_hosts), or learned on first use into the run's memory (`accept-new`), or not at all (`ignore`, said each time).
 """
 
@@ -11,11 +12,12 @@ import contextlib
 import io
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self, TypeAlias
 
 import paramiko
 
@@ -30,6 +32,14 @@ logging.getLogger("paramiko").addHandler(
 )  # what it has to say is said as an error of ours
 MAX_BYTES: Final = 64 * 1024 * 1024  # of one answer
 
+#: dialect -> how `show version` of such a device is told
+_VERSIONS: Final = {"ios": "Cisco IOS", "eos": "Arista"}
+RUNNING_CONFIG: Final = "running-config"
+#: A device that sends no exit status says so in words.
+_REFUSED: Final = re.compile(
+    r"\A\s*(?:\^\s*)?(?:% ?(?:Invalid|Unknown|Incomplete|Ambiguous|Authorization)|Line has invalid)"
+)
+
 #: name of the text, as `linux_host.FILES` has it -> command. They read and change nothing.
 COMMANDS: Final = {
     "frr.conf": "vtysh -c 'show running-config'",
@@ -43,25 +53,34 @@ COMMANDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """What one device answered, by command; a command that failed is absent."""
+    """What one device answered, by question; one that failed is absent. dialect: what it turned out to be."""
 
     target: Target
     texts: dict[str, str]
+    dialect: str = ""
     error: LabctlError | None = None
+
+
+#: Puts its questions to a device: (answers by name, dialect of the device)
+Ask: TypeAlias = "Callable[[Session, Target], tuple[dict[str, str], str]]"
 
 
 def collect(
     targets: Sequence[Target],
     *,
+    ask: Ask | None = None,
     inside: str | None = None,
     done: Callable[[Texts], None] = lambda _: None,
     concurrency: int = CONCURRENCY,
 ) -> list[Texts]:
-    """Ask all targets that have SSH access; in their order. `inside`: the path of a network namespace."""
+    """Ask all targets that have SSH access; in their order. `inside`: the path of a network namespace.
+
+    ask: what is asked; without it the configuration.
+    """
     asked = [target for target in targets if target.ssh is not None]
 
     def one(target: Target) -> Texts:
-        answer = _ask(target, inside)
+        answer = _answered(target, inside, ask or configuration)
         done(answer)
         return answer
 
@@ -71,28 +90,84 @@ def collect(
         return list(pool.map(one, asked))
 
 
-def _ask(target: Target, inside: str | None) -> Texts:
+def configuration(session: Session, target: Target) -> tuple[dict[str, str], str]:
+    """What a device is configured to do, and what the device is; no answers if it is nothing that is known here."""
+    stated = target.ssh.dialect if target.ssh else ""
+    if stated not in _VERSIONS:
+        texts = {name: said for name, command in COMMANDS.items() if (said := session.run(command))}
+        if texts.keys() & {"frr.conf", "ip-addr.json"}:
+            return texts, "frr" if "frr.conf" in texts else "linux"
+        if stated:
+            return {}, stated
+        version = session.run("show version") or ""
+        stated = next((dialect for dialect, word in _VERSIONS.items() if word in version), "")
+    said = session.run("show running-config") if stated else ""
+    return ({RUNNING_CONFIG: said} if said else {}), stated
+
+
+def _answered(target: Target, inside: str | None, ask: Ask) -> Texts:
     access = target.ssh
     assert access is not None
     try:
-        with _connect(target, access, inside) as client:
-            texts = {
-                name: said for name, command in COMMANDS.items() if (said := _run(client, command, access))
-            }
+        with Session(lambda: _connect(target, access, inside), access.timeout_s) as session:
+            texts, dialect = ask(session, target)
     except (LabctlError, OSError, EOFError, paramiko.SSHException, _UnknownHostKey) as error:
         return Texts(target=target, texts={}, error=_explain(target, access, error))
-    if texts.keys() & {"frr.conf", "ip-addr.json"}:
-        return Texts(target=target, texts=texts)
+    if texts:
+        return Texts(target=target, texts=texts, dialect=dialect)
+    said, hint = _SILENT if dialect in _VERSIONS else _UNKNOWN
     return Texts(
         target=target,
         texts={},
-        error=_failure(
-            target,
-            "device-refused",
-            "neither vtysh nor ip is known or allowed there",
-            f"check the rights of {access.user}: is it in the groups frr and frrvty?",
-        ),
+        dialect=dialect,
+        error=_failure(target, "device-refused", said, hint.format(user=access.user)),
     )
+
+
+_UNKNOWN: Final = (
+    "neither vtysh nor ip is known or allowed there, nor is it IOS or EOS",
+    "check the rights of {user}: is it in the groups frr and frrvty?",
+)
+_SILENT: Final = (
+    "it does not answer what it is asked",
+    "check the rights of {user}: `show running-config` needs privilege level 15",
+)
+
+
+class Session:
+    """A login on one device. Cisco IOS ends the connection behind each command: then there is another login."""
+
+    def __init__(self, connect: Callable[[], paramiko.SSHClient], timeout_s: float) -> None:
+        self._connect = connect
+        self._timeout_s = timeout_s
+        self._client = connect()
+        self._used = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def run(self, command: str) -> str | None:
+        """The output of a command; None if it did not succeed."""
+        try:
+            said = self._once(command)
+        except (OSError, EOFError, paramiko.SSHException):
+            if not self._used:
+                raise
+            self._client.close()
+            self._client = self._connect()
+            said = self._once(command)
+        self._used = True
+        return said
+
+    def _once(self, command: str) -> str | None:
+        _, out, _err = self._client.exec_command(command, timeout=self._timeout_s)
+        data = out.read(MAX_BYTES)
+        text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+        # -1: the device sends no status
+        return text if out.channel.recv_exit_status() in (0, -1) and not _REFUSED.match(text) else None
 
 
 def _explain(target: Target, access: SshAccess, error: Exception) -> LabctlError:
@@ -219,10 +294,3 @@ def _key(target: Target, access: SshAccess) -> paramiko.PKey | None:
     raise LabctlError(
         "bad-value", f"key_file of {target.name} is not a private key that can be read", where=target.where
     )
-
-
-def _run(client: paramiko.SSHClient, command: str, access: SshAccess) -> str:
-    """The output of a command that succeeded, else nothing."""
-    _, out, _err = client.exec_command(command, timeout=access.timeout_s)
-    data = out.read(MAX_BYTES)
-    return data.decode("utf-8", "replace") if out.channel.recv_exit_status() == 0 else ""

@@ -134,7 +134,8 @@ class RouteComparison:
     """Production's routes against the shadow's. `equal` of `compared` prefixes are the same; `ignored` says what
     was left out and why (reason -> count); `unread` nodes could not be asked and make the comparison partial.
     `only_production` and `only_shadow` are nodes that the other side does not have at all: not compared, and whether
-    that matters depends on what the two sides are meant to be.
+    that matters depends on what the two sides are meant to be. unsupported: (node, VRF, number of routes) of nodes that
+    both have; labs have no VRFs, so these routes are neither equal nor different.
     """
 
     compared: int
@@ -153,6 +154,7 @@ class RouteComparison:
     stuck_alike: tuple[
         Adjacency, ...
     ] = ()  # sessions of production that are not up, and are so in the shadow
+    unsupported: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -166,7 +168,8 @@ class RouteTables:
     management: prefixes of the management network; a route whose every next hop goes through one of
     `management_interfaces` belongs to it as well; `management_ports` are such interfaces of single nodes (`node:port`).
     own: the addresses of the node itself, as routes of protocol "local". families: what was asked for; of a family
-    that one side has not recorded, nothing is compared. Saved to a file it is what a later lab is compared with.
+    that one side has not recorded, nothing is compared; node_families: of single nodes. vrfs: node -> VRF -> how many
+    routes it has there, which no lab can have. Saved to a file it is what a later lab is compared with.
     """
 
     routes: Mapping[str, tuple[Route, ...] | None]
@@ -176,6 +179,11 @@ class RouteTables:
     management_ports: frozenset[str] = frozenset()
     own: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
     families: tuple[int, ...] = (4, 6)
+    node_families: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    vrfs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def families_of(self, node: str) -> frozenset[int]:
+        return frozenset(self.node_families.get(node, self.families))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,10 @@ A rendered lab carries the production name of every node and port that had to be
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import ip_network
 
-from labctl.analyze.routes import Tables, renamed
+from labctl.analyze.routes import Tables, alone, renamed
 from labctl.linux.routes import RouteReader
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.model.routes import Adjacency, Route
@@ -135,23 +134,7 @@ def _routes(target: converge.Target | None) -> tuple[Route, ...] | None:
         return frr.routes(target.daemons)
     with RouteReader(target.netns) as reader:
         fib = tuple(reader.fib().values())
-        return fib + _alone(reader.own(), fib)
-
-
-def _alone(own: Iterable[Route], fib: Collection[Route]) -> tuple[Route, ...]:
-    """Addresses that are their own subnet, as those of loopbacks: a daemon calls them connected, the main table has none."""
-    near = [r for r in fib if r.protocol == "connected"]
-
-    def covered(address: Route) -> bool:
-        prefix = ip_network(address.prefix)
-        return any(
-            address.next_hops == r.next_hops
-            and (subnet := ip_network(r.prefix)).version == prefix.version
-            and subnet.overlaps(prefix)
-            for r in near
-        )
-
-    return tuple(replace(r, protocol="connected") for r in own if not covered(r))
+        return fib + alone(reader.own(), fib)
 
 
 def _own(target: converge.Target) -> tuple[Route, ...]:

@@ -45,12 +45,12 @@ def parse_bgp_summary(node: str, said: Mapping[str, Any]) -> tuple[Adjacency, ..
     return tuple(sorted(found.values()))
 
 
-def parse_routes(said: Mapping[str, Any]) -> tuple[Route, ...]:
+def parse_routes(said: Mapping[str, Any], vrf: str = "default") -> tuple[Route, ...]:
     """`show ip route json`: prefix -> list of routes. A next hop counts when zebra has it in the kernel."""
     found = []
     for prefix, entries in said.items():
         for entry in entries:
-            if entry.get("vrfName", "default") != "default":
+            if entry.get("vrfName", "default") != vrf:
                 continue
             hops = entry.get("nexthops", [])
             kinds = {str(h.get("blackholeType") or "blackhole") for h in hops if h.get("blackhole")}

@@ -268,6 +268,7 @@ def _compare() -> Schema:
             "own_addresses": _object({"compared": _COUNT, "equal": _COUNT}),
             "sessions": sessions,
             "ignored": {"type": "object", "additionalProperties": _COUNT},
+            "unsupported": _list(_object({"node": _TEXT, "vrf": _TEXT, "routes": _COUNT, "reason": _TEXT})),
             "unread": _list(_TEXT),
             "only_reference": _list(_TEXT),
             "only_lab": _list(_TEXT),

@@ -325,6 +325,55 @@ def relay(inside, address, *, answers):
         back.close()
 
 
+# -- the state of now --------------------------------------------------------------------------------------------
+
+
+def compared(production, directory, lab, text=INVENTORY):
+    (production.directory / "inventory.yml").write_text(text)
+    done = labctl(
+        "compare", lab, "--with", str(production.directory / "inventory.yml"), "--from", "found:nms", "-f", "json",
+        cwd=directory,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return done, json.loads(done.stdout)
+
+
+def test_production_is_asked_what_it_routes_by(production, tmp_path):
+    """What SSH says of the devices is what their daemons and kernels say; a lab that stays behind then differs."""
+    done, said = compared(production, tmp_path, "found")
+    assert (done.returncode, said["verdict"], said["nodes"]) == (Exit.PASS, "PASS", 3), (
+        done.stdout + done.stderr
+    )
+    assert said["compared"] == said["equal"] == 6
+    assert said["own_addresses"] == {"compared": 6, "equal": 6}
+    assert (said["sessions"]["compared"], said["sessions"]["equal"]) == (2, 2)
+    assert (said["unread"], said["only_lab"]) == ([], ["nms"])
+
+    labctl("compare", "found", "--save", "before.yml", cwd=tmp_path)
+    vtysh("r2", "interface eth3", "shutdown")
+    try:
+        done, said = compared(production, tmp_path, "before.yml")
+    finally:
+        vtysh("r2", "interface eth3", "no shutdown")
+    assert done.returncode == Exit.FAIL
+    assert {(d["node"], d["prefix"], d["kind"]) for d in said["differences"]} >= {
+        ("r2", "10.1.0.0/24", "extra")
+    }
+
+
+def test_a_device_that_does_not_answer_makes_it_unknown(production, tmp_path):
+    gone = INVENTORY.replace("172.20.20.13", "172.20.20.99").replace("retries: 1", "retries: 0")
+    done, said = compared(production, tmp_path, "found", gone)
+    assert (done.returncode, said["verdict"], said["unread"]) == (Exit.UNKNOWN, "UNKNOWN", ["web"])
+    assert "warning: web (172.20.20.99): no SSH session" in done.stderr
+
+
+def vtysh(node, *lines):
+    words = [word for line in ("configure", *lines) for word in ("-c", line)]
+    done = labctl("exec", node, "--lab", "found", "--", "vtysh", *words)
+    assert done.returncode == 0, done.stderr
+
+
 # -- SSH --------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from typing import Final, TypeAlias
 
 from labctl.errors import LabctlError, Span
-from labctl.ingest.recorded import eos, frr, ios
+from labctl.ingest.recorded import eos, frr, ios, linux
 from labctl.model.recorded import Recorded
 from labctl.schema import infile
 
@@ -23,15 +23,23 @@ Reader: TypeAlias = Callable[[str, str, Recorded], Recorded]
 
 READERS: Final[Mapping[str, Reader]] = {
     "show_ip_route": ios.read_routes,
+    "show_ip_route_vrf_*": ios.read_vrf_routes,
+    "show_ipv6_route": ios.read_routes6,
     "show_ip_ospf_neighbor": ios.read_ospf,
     "show_ip_bgp_all_neighbor": ios.read_bgp,
     "show_ip_bgp_all": ios.read_paths,
     "show_ip_route_vrf_all_|_json": eos.read_routes,
+    "show_ipv6_route_vrf_all_|_json": eos.read_routes6,
     "show_ip_ospf_neighbor_|_json": eos.read_ospf,
     "show_ip_bgp_neighbors_vrf_all_|_json": eos.read_bgp,
     "vtysh_-c_'show_ip_route_vrf_all_json'": frr.read_routes,
+    "vtysh_-c_'show_ipv6_route_vrf_all_json'": frr.read_routes6,
     "vtysh_-c_'show_ip_ospf_neighbor_all_json'": frr.read_ospf,
     "vtysh_-c_'show_ip_bgp_vrf_all_neighbors_json'": frr.read_bgp,
+    "ip_-j_route_show_table_main": linux.read_routes,
+    "ip_-6_-j_route_show_table_main": linux.read_routes6,
+    "ip_-j_route_show_table_local": linux.read_own,
+    "ip_-6_-j_route_show_table_local": linux.read_own6,
 }
 
 
@@ -62,16 +70,20 @@ def _device(device: str, directory: str) -> Recorded:
 
 
 def _answer(reader: Reader, device: str, file: str, known: Recorded) -> Recorded:
+    return answer(reader, device, infile.text(file), known, where=file)
+
+
+def answer(reader: Reader, device: str, text: str, known: Recorded, *, where: str) -> Recorded:
     """A reader takes the shape of an answer for granted; one that has another is an error with its place."""
     try:
-        read = reader(device, infile.text(file), known)
-        for route in read.routes or ():
+        read = reader(device, text, known)
+        for route in (*(read.routes or ()), *read.own):
             ip_network(route.prefix)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LabctlError(
             "bad-row",
             f"this is not what the command prints: {error}",
-            where=Span(file),
+            where=Span(where),
             hint="record the answer again, or take the file away: the device is then not compared",
         ) from None
     return read

@@ -1,4 +1,4 @@
-"""What Arista EOS prints in JSON: the routes, OSPF neighbours and BGP peers of the default VRF."""
+"""What Arista EOS prints in JSON: the routes, and the OSPF neighbours and BGP peers of the default VRF."""
 
 from __future__ import annotations
 
@@ -24,10 +24,21 @@ _PROTOCOLS: Final = (
 
 
 def read_routes(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001  (the readers' signature)
-    said = _default_vrf(text).get("routes")
-    if said is None:
-        return known
-    return replace(known, routes=tuple(_route(prefix, each) for prefix, each in said.items()))
+    return _read_routes(4, text, known)
+
+
+def read_routes6(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001
+    return _read_routes(6, text, known)
+
+
+def _read_routes(family: int, text: str, known: Recorded) -> Recorded:
+    tables = {
+        name: tuple(_route(prefix, each) for prefix, each in vrf["routes"].items())
+        for name, vrf in _vrfs(text).items()
+        if "routes" in vrf
+    }
+    routes = tables.pop("default", None)
+    return known if routes is None else known.with_routes(family, routes, tables)
 
 
 def _route(prefix: str, said: Mapping[str, Any]) -> Route:
@@ -85,9 +96,13 @@ def read_bgp(device: str, text: str, known: Recorded) -> Recorded:
 
 
 def _default_vrf(text: str) -> Mapping[str, Any]:
+    return _vrfs(text).get("default", {})
+
+
+def _vrfs(text: str) -> Mapping[str, Mapping[str, Any]]:
     try:
         said = json.loads(text)
     except ValueError:
         return {}
-    vrf = said.get("vrfs", {}).get("default", {}) if isinstance(said, dict) else {}
-    return vrf if isinstance(vrf, dict) else {}
+    vrfs = said.get("vrfs", {}) if isinstance(said, dict) else {}
+    return {name: vrf for name, vrf in vrfs.items() if isinstance(vrf, dict)}

@@ -1,4 +1,4 @@
-"""What Cisco IOS and IOS-XE print: `show ip route`, `show ip ospf neighbor`, `show ip bgp all` and its neighbours.
+"""What Cisco IOS and IOS-XE print: `show ip route`, `show ipv6 route`, `show ip ospf neighbor`, `show ip bgp all` and its neighbours.
 
 A route may stand on several lines: equal paths follow below, and a long prefix has its paths on the next line. A
 prefix without a length has that of the heading above it (`10.0.0.0/24 is subnetted`), else its class'.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 from labctl.model.recorded import BgpPath, Recorded
@@ -30,6 +30,12 @@ PROTOCOLS: Final = {
     "l": "lisp",
 }
 _TABLE: Final = "Gateway of last resort"
+_VRF_TABLE = re.compile(r"^Routing Table: (\S+)\s*$", re.MULTILINE)
+_TABLE6 = re.compile(r"^IPv6 Routing Table - (?:default - )?\d+ entries", re.MULTILINE)
+_ROUTE6 = re.compile(
+    r"(?P<code>[A-Za-z])[A-Za-z0-9]{0,2}[ *+%]+(?P<prefix>[0-9A-Fa-f:.]+/\d+)(?: \[(?P<distance>\d+)/(?P<metric>\d+)\])?"
+)
+_WAY6 = re.compile(r"\s+via (?P<first>[^,\s]+)(?:, (?P<second>[^,]+))?")
 _HEADING = re.compile(r"\s+(\S+) is (variably )?subnetted")
 _ROUTE = re.compile(
     r"(?P<code>[A-Za-z])(?P<more>[ *+%]+(?:[A-Z][A-Z0-9]|ia|su|L1|L2)?[ *+%]*)\s*(?P<prefix>\d+\.\d+\.\d+\.\d+)(?:/(?P<length>\d+))?(?P<rest>.*)"
@@ -43,7 +49,19 @@ _AGE = re.compile(r"\d+:\d+:\d+|\d+[dwmy]\d+\w*|never")
 
 def read_routes(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001  (the readers' signature)
     """A refused command has no table, and the device then no routes to compare, which is not the same as none."""
-    return replace(known, routes=parse_routes(text)) if _TABLE in text else known
+    if _TABLE not in text:
+        return known
+    return known.with_routes(4, parse_routes(text), _vrf_tables(text))
+
+
+def read_routes6(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001
+    """`show ipv6 route`; where IPv6 is off the command prints nothing, and a refused one no heading."""
+    return known.with_routes(6, parse_routes6(text)) if _TABLE6.search(text) else known
+
+
+def read_vrf_routes(device: str, text: str, known: Recorded) -> Recorded:  # noqa: ARG001
+    """`show ip route vrf *`: the tables of the VRFs; the global one has an answer of its own."""
+    return replace(known, vrfs={**known.vrfs, **_vrf_tables(text)})
 
 
 def read_ospf(device: str, text: str, known: Recorded) -> Recorded:
@@ -60,9 +78,21 @@ def read_paths(device: str, text: str, known: Recorded) -> Recorded:  # noqa: AR
 
 def parse_routes(text: str) -> tuple[Route, ...]:
     """The global table; the legend before it and tables of VRFs after it are none of it."""
+    return _parse_table(_VRF_TABLE.split(text.partition(_TABLE)[2])[0])
+
+
+def _vrf_tables(text: str) -> dict[str, tuple[Route, ...]]:
+    """The tables behind `Routing Table: NAME`. Each may have a legend of its own, which ends with the last resort."""
+    _, *rest = _VRF_TABLE.split(text)
+    return {
+        name: _parse_table(body.partition(_TABLE)[2] or body)
+        for name, body in zip(rest[::2], rest[1::2], strict=True)
+    }
+
+
+def _parse_table(body: str) -> tuple[Route, ...]:
     found: list[Route] = []
     length = None
-    body = text.partition(_TABLE)[2].partition("\nRouting Table:")[0]
     for line in body.splitlines()[1:]:
         if heading := _HEADING.match(line):
             _, slash, mask = heading[1].partition("/")
@@ -77,6 +107,37 @@ def parse_routes(text: str) -> tuple[Route, ...]:
         elif found and line.strip():
             found[-1] = _with_way(found[-1], line)
     return tuple(found)
+
+
+#: Codes that mean something else in the IPv6 table: L, C and so on are as in IPv4's.
+PROTOCOLS6: Final = PROTOCOLS | {"I": "isis", "N": "ndp", "U": "static"}
+_INTERFACES: Final = "directly connected", "receive"
+
+
+def parse_routes6(text: str) -> tuple[Route, ...]:
+    """The table of `show ipv6 route`: a prefix on one line, its ways below."""
+    found: list[Route] = []
+    head = _TABLE6.search(text)
+    for line in text[head.end() if head else len(text) :].splitlines()[1:]:
+        if route := _ROUTE6.match(line):
+            code = "isis" if line.startswith(("I1", "I2", "IA", "IS")) else PROTOCOLS6.get(route["code"])
+            found.append(
+                Route(
+                    prefix=str(IPv6Network(route["prefix"], strict=False)),
+                    protocol=code or route["code"],
+                    distance=int(route["distance"]) if route["distance"] else None,
+                    metric=int(route["metric"]) if route["metric"] else None,
+                )
+            )
+        elif found and (way := _WAY6.match(line)):
+            found[-1] = _with_way6(found[-1], way["first"], (way["second"] or "").strip())
+    return tuple(found)
+
+
+def _with_way6(route: Route, first: str, second: str) -> Route:
+    if ":" not in first:
+        return _through(route, "", first)
+    return _through(route, str(IPv6Address(first)), "" if second in _INTERFACES else second)
 
 
 def _prefix(address: str, length: str | None, heading: str | None) -> str:

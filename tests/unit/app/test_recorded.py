@@ -107,3 +107,37 @@ def test_what_differs_has_a_rule(production, capsys, tmp_path):
     ]
     (session,) = value["sessions"]["differences"]
     assert (session["peer"], session["reference"], session["lab"]) == ("10.0.0.2", "Established", None)
+
+
+BLUE = "\nRouting Table: BLUE\nGateway of last resort is not set\n\nB        10.99.0.0/30 [20/0] via 10.9.0.2, 00:01:00\n"
+ROUTES6 = """\
+IPv6 Routing Table - default - 2 entries
+Codes: C - Connected
+C   2001:DB8::/64 [0/0]
+     via GigabitEthernet0/0, directly connected
+B   2001:DB8:9::/48 [20/0]
+     via FE80::2, GigabitEthernet0/0
+"""
+
+
+def test_routes_in_a_vrf_are_unknown_and_never_equal(production, capsys, tmp_path):
+    (tmp_path / "production/show/box1/show_ip_route.txt").write_text(ROUTES + BLUE)
+    code, value = run(capsys, tmp_path, LAB, production)
+    assert (code, value["verdict"], value["compared"], value["equal"]) == (4, "UNKNOWN", 3, 3)
+    assert value["unsupported"] == [
+        {"node": "edge-1", "vrf": "BLUE", "routes": 1, "reason": "labs have no VRFs"}
+    ]
+
+
+def test_ipv6_counts_once_it_was_recorded(production, capsys, tmp_path):
+    (tmp_path / "production/show/box1/show_ipv6_route.txt").write_text(ROUTES6)
+    with_bgp = (*LAB.routes["edge-1"], route("2001:db8:9::/48", "bgp", "fe80::aabb:ccff:fedd:2", GI0))
+    code, value = run(capsys, tmp_path, LAB, production)
+    assert code == 1
+    assert [(d["prefix"], d["kind"]) for d in value["differences"]] == [("2001:db8:9::/48", "missing")]
+
+    there = RouteTables(
+        routes={"edge-1": with_bgp}, management=LAB.management, adjacencies=LAB.adjacencies, own=LAB.own
+    )
+    code, value = run(capsys, tmp_path, there, production)
+    assert (code, value["compared"], value["equal"]) == (0, 5, 5)  # a link-local gateway is any one

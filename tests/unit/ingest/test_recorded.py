@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from labctl.errors import LabctlError
 from labctl.ingest import recorded
-from labctl.ingest.recorded import eos, frr, ios
+from labctl.ingest.recorded import eos, frr, ios, linux
 from labctl.model.recorded import Recorded
 from labctl.model.routes import NextHop
 
@@ -161,6 +161,82 @@ def test_frr_with_slashes_escaped_twice():
         "bgp",
         {NextHop("10.0.0.1", "swp1")},
     )
+
+
+def frr_route(prefix, interface, vrf="default"):
+    hop = {"fib": True, "active": True, "directlyConnected": True, "interfaceName": interface}
+    return {prefix: [{"protocol": "connected", "selected": True, "vrfName": vrf, "nexthops": [hop]}]}
+
+
+OWN, BLUE = frr_route("10.0.0.0/24", "eth1"), frr_route("10.9.0.0/24", "eth9", "blue")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{json.dumps(OWN)}\n{json.dumps(BLUE)}\n",  # one object for each VRF
+        json.dumps({"default": OWN, "blue": BLUE}),  # an object of VRFs
+        json.dumps(OWN | BLUE),
+    ],
+)
+def test_frr_tables_of_vrfs_are_kept_apart(text):
+    found = frr.read_routes("r1", text, Recorded())
+    assert [r.prefix for r in found.routes] == ["10.0.0.0/24"]
+    assert {vrf: [r.prefix for r in table] for vrf, table in found.vrfs.items()} == {"blue": ["10.9.0.0/24"]}
+    assert found.families == {4}
+
+
+def test_frr_that_does_not_answer_is_no_empty_table():
+    for text in ("zebra is not running\n", "", "{}", '{"10.0.0.0/8": [], ', "[1]"):
+        assert frr.read_routes("r1", text, Recorded()).routes is None
+    both = frr.read_routes6("r1", "{}", frr.read_routes("r1", json.dumps(OWN), Recorded()))
+    assert (both.families, len(both.routes)) == ({4, 6}, 1)  # it has no IPv6, and was asked
+
+
+def test_eos_ipv6_beside_ipv4_and_a_vrf():
+    def said(**tables):
+        rows = {
+            prefix: {"routeType": "static", "vias": [{"interface": "Ethernet1", "nexthopAddr": "fe80::1"}]}
+            for prefix in tables.values()
+        }
+        return json.dumps({"vrfs": {vrf: {"routes": {p: rows[p]}} for vrf, p in tables.items()}})
+
+    found = eos.read_routes6("r1", said(default="2001:db8::/64", BLUE="2001:db8:9::/64"), Recorded())
+    found = eos.read_routes("r1", said(default="10.0.0.0/8"), found)
+    assert [r.prefix for r in found.routes] == ["2001:db8::/64", "10.0.0.0/8"]
+    assert (found.families, list(found.vrfs)) == ({4, 6}, ["BLUE"])
+
+
+def test_a_host_s_kernel():
+    main = [
+        {"dst": "default", "gateway": "10.0.0.1", "dev": "eth1", "flags": []},
+        {"dst": "10.0.0.0/24", "dev": "eth1", "protocol": "kernel", "scope": "link", "flags": []},
+        {"dst": "10.5.0.0/24", "dev": "eth2", "protocol": "kernel", "scope": "link", "flags": ["linkdown"]},
+        {"dst": "10.6.0.9", "protocol": "static", "nexthops": [
+            {"gateway": "10.0.0.2", "dev": "eth1", "flags": []}, {"via": {"family": "inet6", "host": "fe80::1"}, "dev": "eth2"}]},
+        {"type": "blackhole", "dst": "10.7.0.0/16", "protocol": "static"},
+        {"type": "broadcast", "dst": "10.0.0.255", "dev": "eth1"},
+    ]  # fmt: skip
+    found = linux.read_routes("h1", json.dumps(main), Recorded())
+    assert [
+        (r.prefix, r.protocol, r.kind, sorted((h.via, h.interface) for h in r.next_hops))
+        for r in found.routes
+    ] == [
+        ("0.0.0.0/0", "boot", "", [("10.0.0.1", "eth1")]),
+        ("10.0.0.0/24", "connected", "", [("", "eth1")]),
+        ("10.5.0.0/24", "connected", "", []),
+        ("10.6.0.9/32", "static", "", [("10.0.0.2", "eth1"), ("fe80::1", "eth2")]),
+        ("10.7.0.0/16", "static", "blackhole", []),
+    ]
+    assert linux.read_routes6("h1", "", found).families == {4, 6}
+    assert linux.read_routes("h1", "Error: no such table", Recorded()).routes is None
+    local = [
+        {"type": "local", "dst": "10.0.0.9", "dev": "eth1"},
+        {"type": "local", "dst": "127.0.0.0/8", "dev": "lo"},
+        {"type": "local", "dst": "fe80::1", "dev": "eth1"},
+        {"type": "broadcast", "dst": "10.0.0.255", "dev": "eth1"},
+    ]
+    assert [r.prefix for r in linux.read_own("h1", json.dumps(local), Recorded()).own] == ["10.0.0.9/32"]
 
 
 def test_a_snapshot_directory(tmp_path):
