@@ -161,6 +161,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.CANNOT,
         "A running node uses more than a new limit leaves it, or the kernel does not keep the limit.",
     ),
+    "machine-interface": (
+        Exit.CANNOT,
+        "An interface of the machine that a lab is to make is there already, or one that it builds on is not.",
+    ),
     "missing-key": (Exit.BAD_INPUT, "A key that must be there is not."),
     "missing-secret": (
         Exit.BAD_INPUT,

@@ -151,7 +151,10 @@ def labfile() -> Iterator[str]:
         ("Keys of a brief link", clab_keys.BRIEF),
         ("Keys of a veth link", clab_keys.VETH),
         ("Keys of a dummy link", clab_keys.DUMMY),
-        ("Keys of an end of a veth or dummy link", clab_keys.END),
+        ("Keys of a host or mgmt-net link", clab_keys.HOST),
+        ("Keys of a macvlan link", clab_keys.MACVLAN),
+        ("Keys of a vxlan or vxlan-stitch link", clab_keys.VXLAN),
+        ("Keys of an end of a link with `type`", clab_keys.END),
     ):
         yield f"### {title}"
         yield key_table(keys)

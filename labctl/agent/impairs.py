@@ -13,7 +13,7 @@ from collections.abc import Collection
 from labctl.errors import LabctlError
 from labctl.model.effects import Direction, HalfCable
 from labctl.model.impairment import NEUTRAL, Impairment
-from labctl.model.lab import NodeKind
+from labctl.model.lab import Stands
 from labctl.runtime.impair import Half, Impairer, Installed
 from labctl.runtime.panel import bridge_port
 from labctl.runtime.store import LabDir, Record
@@ -138,12 +138,14 @@ class Impairs:
     def _half(self, record: Record, half: HalfCable) -> Half:
         """The panel devices of a half-cable: where its frames come in, and where they go out."""
         cable = record.lab.cable(half.cable)
-        if cable.z is None:
+        if cable.z is None and cable.outside is None:
             raise LabctlError("effect-not-taken", f"{half.cable} is a stub: nobody receives at its end")
         one, other = half.cable.a, half.cable.z
         sender, receiver = (one, other) if half.direction is Direction.A_TO_Z else (other, one)
         device = record.devices[str(sender)]
-        if record.lab.node(sender.node).kind is NodeKind.BRIDGE:
+        if sender == cable.outside:
+            sends = (self._place.panel_ns, device)
+        elif record.lab.stands()[sender.node] is Stands.SEGMENT:
             sends = (self._place.panel_ns, bridge_port(device))
         else:
             sends = (self._place.node_ns(sender.node), sender.interface)

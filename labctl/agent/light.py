@@ -19,7 +19,7 @@ from labctl.agent.watch import Watch
 from labctl.linux import netns
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import HalfCable, Resource, Setting
-from labctl.model.lab import NodeKind
+from labctl.model.lab import Stands
 from labctl.names import PortId
 from labctl.runtime.panel import bridge_port
 from labctl.runtime.store import LabDir, Record
@@ -66,7 +66,8 @@ class Light:
             if side.far is not None:
                 self._by_far.setdefault(side.far.node, []).append(side)
             self._by_half.setdefault(side.half, []).append(side)
-        self._bridges = {node.name for node in record.lab.nodes if node.kind is NodeKind.BRIDGE}
+        stands = record.lab.stands()
+        self._segments = {name for name, where in stands.items() if where is Stands.SEGMENT}
         self._device = {port: record.devices.get(str(port), "") for port in by_port}
         self._by_device = {device: by_port[port] for port, device in self._device.items() if device}
         self._open_namespaces()
@@ -117,7 +118,7 @@ class Light:
         """Ask the kernel what these sides, and the ports that they give carrier to, are now."""
         if self.panel is None:
             return
-        bridged = [side for side in sides if side.port.node in self._bridges]
+        bridged = [side for side in sides if side.port.node in self._segments]
         devices = [self._device[side.port] for side in sides]
         self.panel.reread_all([*devices, *(bridge_port(self._device[side.port]) for side in bridged)])
         inside: dict[str, list[str]] = {}
@@ -139,7 +140,7 @@ class Light:
         }
         if link.up != mirror.up(side, admin, settings):
             return f"panel side {link.name} is {'up' if link.up else 'down'}"
-        if side.port.node in self._bridges:
+        if side.port.node in self._segments:
             inside = self.panel.links.get(bridge_port(link.name))
         else:
             watch = self.watches.get(side.port.node)

@@ -10,8 +10,8 @@ carrier follows A's, and a rule that asked for carrier would wait for itself at 
 not edges: whatever happened in whatever order, looking once more gives the right answer; an event is only the reason
 to look.
 
-Two ends have no admin state to mirror: behind a stub there is nobody, and a bridge is always up. Both give carrier
-always. A bridge's own port has a panel side as a node's has, so it loses carrier when the node shuts its port, as on a
+Some ends have no admin state to mirror: behind a stub and a way out of the machine there is nobody that could be
+asked, and a bridge is always up. They give carrier always. A bridge's own port has a panel side as a node's has, so it loses carrier when the node shuts its port, as on a
 switch, and the other nodes on the bridge do not notice.
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from labctl.model.effects import BASE, Direction, HalfCable, Resource, Setting
-from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.lab import LabSpec, Stands
 from labctl.names import PortId
 
 #: node -> interface -> has IFF_UP. An interface (or node) that is not there does not exist.
@@ -33,20 +33,21 @@ class Side:
     """The panel side of one port: what decides whether it is up."""
 
     port: PortId  # gets its carrier from this side
-    far: PortId | None  # the port whose admin state it shows; None: a stub or a bridge is behind
+    far: PortId | None  # the port whose admin state it shows; None: a stub, a bridge or a way out is behind
     half: HalfCable  # takes it down
 
 
 def sides(lab: LabSpec) -> tuple[Side, ...]:
     """All panel sides of a lab, in the order of its cables."""
-    bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
+    stands = lab.stands()
     found: list[Side] = []
     for cable in lab.cables:
-        for end in cable.ends:
-            far = next((other.port for other in cable.ends if other.port != end.port), None)
-            into = Direction.Z_TO_A if end.port == cable.id.a else Direction.A_TO_Z
-            shown = far if far is not None and far.node not in bridges else None
-            found.append(Side(port=end.port, far=shown, half=HalfCable(cable.id, into)))
+        ports = cable.ports
+        for port in ports:
+            far = next((other for other in ports if other != port), None)
+            into = Direction.Z_TO_A if port == cable.id.a else Direction.A_TO_Z
+            asked = far is not None and stands.get(far.node) in (Stands.NODE, Stands.MACHINE)
+            found.append(Side(port=port, far=far if asked else None, half=HalfCable(cable.id, into)))
     return tuple(found)
 
 

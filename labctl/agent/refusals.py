@@ -11,7 +11,7 @@ from labctl.agent.codec import Owner
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux import proc
 from labctl.model.effects import Effect, HalfCable, Resource, exists
-from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.lab import LabSpec, Stands
 
 
 def check(
@@ -34,12 +34,13 @@ def check(
     for on in touched:
         if not exists(on, known):
             raise no_resource(lab, str(on.cable) if isinstance(on, HalfCable) else str(on))
-    bridges = {node.name for node in lab.nodes if node.kind is NodeKind.BRIDGE}
+    stands = lab.stands()
     for on in touched:
-        if settlers.node_of(on) in bridges:
-            raise LabctlError(
-                "effect-not-taken", f"{settlers.node_of(on)} is a bridge: nothing runs inside it"
-            )
+        node = settlers.node_of(on)
+        if node is not None and stands[node] is Stands.MACHINE:
+            raise LabctlError("effect-not-taken", f"{node} is the machine itself, which no fault touches")
+        if node is not None and stands[node] is Stands.SEGMENT:
+            raise LabctlError("effect-not-taken", f"{node} is a bridge: nothing runs inside it")
 
 
 def no_resource(lab: LabSpec, name: str) -> LabctlError:

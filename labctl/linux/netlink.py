@@ -42,10 +42,18 @@ from labctl.linux.rtnl import (
     IFLA_LINK,
     IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
+    IFLA_MACVLAN_MODE,
     IFLA_MASTER,
     IFLA_MTU,
     IFLA_NET_NS_FD,
     IFLA_OPERSTATE,
+    IFLA_VXLAN_GROUP,
+    IFLA_VXLAN_GROUP6,
+    IFLA_VXLAN_ID,
+    IFLA_VXLAN_LEARNING,
+    IFLA_VXLAN_LINK,
+    IFLA_VXLAN_PORT,
+    IFLA_VXLAN_PORT_RANGE,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
@@ -187,6 +195,45 @@ class Netlink(Socket):
         body += nest(IFLA_LINKINFO, attr(IFLA_INFO_KIND, b"bridge"), data)
         self.request(RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL, what=f"create bridge {name}")
         self.set_link(self.index(name), up=True)
+
+    def create_macvlan(
+        self, name: str, *, parent: int, mode: int, mac: str, netns_fd: int, index: int | None = None
+    ) -> None:
+        """A macvlan interface on a device of this namespace, itself in the one of `netns_fd`; down."""
+        data = attr(IFLA_MACVLAN_MODE, u32(mode))
+        body = attr(IFLA_LINK, u32(parent)) + attr(IFLA_ADDRESS, mac_bytes(mac))
+        self._create_elsewhere("macvlan", _outer(name, netns_fd, index) + body, data)
+
+    def create_vxlan(
+        self,
+        name: str,
+        *,
+        remote: str,
+        vni: int,
+        dst_port: int,
+        src_port: int | None,
+        parent: int | None,
+        mtu: int,
+        netns_fd: int,
+        index: int | None = None,
+    ) -> None:
+        """A VXLAN tunnel whose packets travel in this namespace, and whose device is in that of `netns_fd`; down.
+
+        It learns nothing: every frame goes to `remote`.
+        """
+        address = ipaddress.ip_address(remote)
+        data = attr(IFLA_VXLAN_ID, u32(vni)) + attr(IFLA_VXLAN_LEARNING, b"\0")
+        data += attr(IFLA_VXLAN_GROUP if address.version == 4 else IFLA_VXLAN_GROUP6, address.packed)
+        data += attr(IFLA_VXLAN_PORT, struct.pack("!H", dst_port))
+        if src_port is not None:
+            data += attr(IFLA_VXLAN_PORT_RANGE, struct.pack("!HH", src_port, src_port))
+        if parent is not None:
+            data += attr(IFLA_VXLAN_LINK, u32(parent))
+        self._create_elsewhere("vxlan", _outer(name, netns_fd, index) + attr(IFLA_MTU, u32(mtu)), data)
+
+    def _create_elsewhere(self, kind: str, body: bytes, data: bytes) -> None:
+        body += nest(IFLA_LINKINFO, attr(IFLA_INFO_KIND, kind.encode()), nest(IFLA_INFO_DATA, data))
+        self.request(RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL, what=f"create {kind}")
 
     def enslave(self, index: int, bridge: int, *, transparent: bool = True) -> None:
         """Make a device a port of a bridge; a port of a transparent one passes LACP too."""
@@ -332,6 +379,12 @@ def link_of(data: bytes) -> Link:
         alias=string(values.get(IFLA_IFALIAS, b"")),
         oper_up=values.get(IFLA_OPERSTATE) == b"\x06",
     )
+
+
+def _outer(name: str, netns_fd: int, index: int | None) -> bytes:
+    """The beginning of a request for a device in another namespace."""
+    body = ifinfo(index or 0, IFF_NOARP, IFF_NOARP)
+    return body + attr(IFLA_IFNAME, text(name)) + attr(IFLA_NET_NS_FD, u32(netns_fd))
 
 
 def _veth_end(end: VethEnd, flags: int) -> bytes:

@@ -69,6 +69,16 @@ def create(path: str) -> None:
         raise failed[0]
 
 
+def pin(path: str, source: str = OWN) -> None:
+    """Pin a namespace that is there (the caller's own, or that of another pin) at `path` as well."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o444))
+    try:
+        mounts.bind(source, path)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
 def delete(path: str) -> None:
     """Remove the pin and its file, whichever of the two still exists."""
     mounts.unmount(path)

@@ -14,6 +14,10 @@ from enum import StrEnum
 from labctl.errors import Span
 from labctl.names import CableId, PortId, container_name
 
+#: What a link ends at that is no node of the lab: the machine's own network, and the management network.
+MACHINE, MGMT_NET = "host", "mgmt-net"
+VXLAN_PORT = 14789  # containerlab's, not the standard's 4789
+
 
 class NodeKind(StrEnum):
     """The containerlab kinds that labctl emulates."""
@@ -21,6 +25,14 @@ class NodeKind(StrEnum):
     LINUX = "linux"
     BRIDGE = "bridge"  # a Linux bridge inside the panel namespace: a multi-access segment
     HOST = "host"  # the machine itself; only with an explicit link to it
+
+
+class Stands(StrEnum):
+    """Where the end of a cable is."""
+
+    NODE = "node"  # an interface inside a node's network
+    SEGMENT = "segment"  # a port of a bridge in the panel
+    MACHINE = "machine"  # an interface of the machine itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +97,70 @@ class End:
     ipv6: str | None = None
 
 
+class MacvlanMode(StrEnum):
+    """What macvlan interfaces on one parent hear of each other."""
+
+    BRIDGE = "bridge"
+    PRIVATE = "private"
+    VEPA = "vepa"
+    PASSTHRU = "passthru"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Macvlan:
+    """A way out over an interface of the machine, `parent`, with the MAC of the cable's port."""
+
+    parent: str
+    mode: MacvlanMode = MacvlanMode.BRIDGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vxlan:
+    """A way out as UDP from the machine to `remote`, an address. `src_port` and `parent` None: the kernel chooses."""
+
+    remote: str
+    vni: int
+    dst_port: int = VXLAN_PORT
+    src_port: int | None = None
+    parent: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CableSpec:
-    """A cable between two ends. MTU as containerlab's default. A stub has carrier and nobody behind: `z` is None."""
+    """A cable between two ends. MTU as containerlab's default.
+
+    `z` is None where the far end is in no node, bridge or network of this machine: a stub has carrier and nobody
+    behind, unless the cable leads out over one of `macvlan` and `vxlan`.
+    """
 
     a: End
     z: End | None
     mtu: int = 9500
     labels: Mapping[str, str] = field(default_factory=dict)
+    macvlan: Macvlan | None = None
+    vxlan: Vxlan | None = None
     where: Span | None = field(default=None, compare=False)
 
     @property
     def id(self) -> CableId:
-        """Name of the cable; a stub's far end is the pseudo-node `stub`, which no lab node may be called."""
-        far = self.z.port if self.z else PortId("stub", f"{self.a.port.node}.{self.a.port.interface}")
-        return CableId.of(self.a.port, far)
+        """Name of the cable; without a far end it is a pseudo-node's, which no lab node may be called."""
+        return CableId.of(self.a.port, self.z.port if self.z else self.pseudo)
+
+    @property
+    def pseudo(self) -> PortId:
+        """What stands for the far end that is none: `stub:r1.eth1`, `macvlan:r1.eth1`, `vxlan:r1.eth1`."""
+        kind = "macvlan" if self.macvlan else "vxlan" if self.vxlan else "stub"
+        return PortId(kind, f"{self.a.port.node}.{self.a.port.interface}")
+
+    @property
+    def ports(self) -> tuple[PortId, ...]:
+        """What has a panel side: its ends, and the device that leads out."""
+        return (*(end.port for end in self.ends), *((self.outside,) if self.outside else ()))
+
+    @property
+    def outside(self) -> PortId | None:
+        """The far end of a cable that leads out; it is a device of the panel, not an interface of anything."""
+        return self.pseudo if self.macvlan or self.vxlan else None
 
     @property
     def ends(self) -> tuple[End, ...]:
@@ -143,6 +204,28 @@ class LabSpec:
             if each.id == cable:
                 return each
         raise KeyError(str(cable))
+
+    def stands(self) -> dict[str, Stands]:
+        """Where ends are, by what their ports say for a node."""
+        kinds = {
+            NodeKind.LINUX: Stands.NODE,
+            NodeKind.BRIDGE: Stands.SEGMENT,
+            NodeKind.HOST: Stands.MACHINE,
+        }
+        return {
+            MACHINE: Stands.MACHINE,
+            MGMT_NET: Stands.SEGMENT,
+            **{node.name: kinds[node.kind] for node in self.nodes},
+        }
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a cable of the lab ends at the machine itself or leads out over it."""
+        stands = self.stands()
+        return any(
+            cable.outside or any(stands[end.port.node] is Stands.MACHINE for end in cable.ends)
+            for cable in self.cables
+        )
 
     def container(self, node: str) -> str:
         return container_name(self.prefix, self.name, node)

@@ -18,7 +18,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import (
+    MACHINE,
+    MGMT_NET,
+    Bind,
+    CableSpec,
+    End,
+    LabSpec,
+    Limits,
+    Macvlan,
+    MgmtSpec,
+    NodeKind,
+    NodeSpec,
+    Vxlan,
+)
 from labctl.names import CableId, PortId
 
 
@@ -46,6 +59,7 @@ class Row:
 _NAME = Row(Cost.IDENTITY)
 _PLACE = Row(Cost.PLACE)
 _PARTS = Row(Cost.PARTS)
+_OUTWARD = Row(Cost.REFUSED, "links to the machine and out of it are made by a deploy and stay as they are")
 UNKNOWN = Row(Cost.RECREATE, "labctl does not know how to change it while the node runs")
 
 #: One row for every field of every spec; a test asks for the rows of new fields.
@@ -102,8 +116,12 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "z": _PARTS,
         "mtu": Row(Cost.LIVE, "both ports are told"),
         "labels": Row(Cost.RECORD, "nothing that runs reads them"),
+        "macvlan": _OUTWARD,
+        "vxlan": _OUTWARD,
         "where": _PLACE,
     },
+    Macvlan: {"parent": _OUTWARD, "mode": _OUTWARD},
+    Vxlan: dict.fromkeys(("remote", "vni", "dst_port", "src_port", "parent"), _OUTWARD),
     End: {
         "port": _NAME,
         "mac": Row(Cost.LIVE, "the port is told"),
@@ -168,7 +186,16 @@ class Step:
 
 def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
     """What the target asks for that no running lab can become."""
-    return tuple(r for cost, r in _differences(lab, target) if cost is Cost.REFUSED)
+    found = [r for cost, r in _differences(lab, target) if cost is Cost.REFUSED]
+    before, then = _outward(lab), _outward(target)
+    changed = sorted(str(each) for each in before.keys() | then.keys() if before.get(each) != then.get(each))
+    return (*found, *(Reason(field=f"cable {each}", why=_OUTWARD.why) for each in changed))
+
+
+def _outward(lab: LabSpec) -> dict[CableId, CableSpec]:
+    """The cables that end at something of the machine or of the management network, or lead out."""
+    machine = {MACHINE, MGMT_NET, *(node.name for node in lab.nodes if node.kind is NodeKind.HOST)}
+    return {c.id: c for c in lab.cables if c.outside or any(end.port.node in machine for end in c.ends)}
 
 
 def plan(

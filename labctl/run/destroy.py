@@ -1,7 +1,7 @@
 """Removing a lab, from its directory alone and from whatever state a crash left it in.
 
 Everything that can run belongs to the lab's control group; everything that can hold on belongs below its directory. So:
-kill the group (the agent is in it), unmount what the kernel says is mounted below the directory (namespaces and their
+kill the group (the agent is in it), take the lab's interfaces off the machine if it has any there, unmount what the kernel says is mounted below the directory (namespaces and their
 cables end with that), remove the groups and the lab's table in the machine's packet filter, remove the files, the
 record last. Each step finds what is there and is content with nothing, so it can be killed anywhere and run again.
 """
@@ -16,6 +16,7 @@ from labctl.agent import guarded
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, mounts
 from labctl.model.event import Emit, Event, ignore
+from labctl.runtime import panel
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.store import LabDir, Phase
 
@@ -53,6 +54,7 @@ def remove(place: LabDir) -> Removed:
                 place.write(replace(record, phase=Phase.DESTROYING))
     processes = cgroup.destroy(place.cgroup)
     RUNTIMES[runtime](place.instance).remove(place.name)
+    panel.withdraw(place)
     unmounted = mounts.unmount_below(place.path)
     cgroup.destroy(place.cgroup)
     guarded.remove(place)

@@ -12,6 +12,10 @@ anew, because the far one still points at a device that is gone.
 A node of kind `bridge` is a Linux bridge here. Its end of a cable is a pair like any other, with one end stitched and the
 other a port of the bridge, so that a cable into a segment can do all that a cable between two nodes can.
 
+A cable can end at the machine itself: its pair's far end is then an interface in the machine's own namespace, pinned
+beside the nodes' as `host`. And it can lead out: then a macvlan or VXLAN device, made from the machine's namespace directly
+into the panel, takes the place of a panel side and is stitched like one. Both are here only for links that say so.
+
 Panel sides are born down. Who raises them is the mirror's level rule (`labctl.agent.mirror`), never this module.
 """
 
@@ -29,7 +33,17 @@ from labctl.errors import Span
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Link, Netlink, VethEnd
 from labctl.linux.rtnl import NetlinkError
-from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
+from labctl.model.lab import (
+    MACHINE,
+    MGMT_NET,
+    CableSpec,
+    End,
+    LabSpec,
+    MacvlanMode,
+    NodeKind,
+    NodeSpec,
+    Stands,
+)
 from labctl.names import PortId
 from labctl.runtime import mgmt, sysctls
 from labctl.runtime.refused import refused
@@ -38,6 +52,16 @@ from labctl.runtime.store import LabDir
 PANEL_MTU = 65535
 #: ifindexes of ports (above what a node's own devices get) and of panel sides, plus the number in the device's name.
 NODE_INDEX, PANEL_INDEX, MGMT_OFFSET, BRIDGE_OFFSET = 10_000, 1_000_000, 500_000, 1_000_000
+OUT_OFFSET = 250_000
+#: First letter of the panel sides that have something on the machine: `withdraw` needs no record to find them.
+OUT = "x"
+#: linux/if_link.h
+_MACVLAN_MODES = {
+    MacvlanMode.PRIVATE: 1,
+    MacvlanMode.VEPA: 2,
+    MacvlanMode.BRIDGE: 4,
+    MacvlanMode.PASSTHRU: 8,
+}
 MGMT_BRIDGE = "mgmt"
 
 #: A node's network starts from these and not from whatever the machine has set (the kernel copies IPv4 settings).
@@ -65,13 +89,16 @@ def allocate(
     Names in `known` stay, so a lab that grows renames nothing; a name that fell free is used again, unless it is
     `reserved`.
     """
-    wanted: list[tuple[str, str]] = [(MGMT_BRIDGE, "mgmt")] if mgmt.nodes(lab) else []
+    stands = lab.stands()
+    wanted: list[tuple[str, str]] = [(MGMT_BRIDGE, "mgmt")] if has_mgmt(lab) else []
     wanted += [(node.name, "b") for node in lab.nodes if node.kind is NodeKind.BRIDGE]
     wanted += [(mgmt_key(node.name), "m") for node in mgmt.nodes(lab)]
-    wanted += [(str(end.port), "p") for cable in lab.cables for end in cable.ends]
+    for cable in lab.cables:
+        wanted += [(str(e.port), OUT if stands[e.port.node] is Stands.MACHINE else "p") for e in cable.ends]
+        wanted += [(str(cable.outside), OUT)] if cable.outside else []
     names = {key: known[key] for key, _ in wanted if known and key in known}
     used = {*names.values(), *reserved}
-    counters = dict.fromkeys(("b", "m", "p", "mgmt"), 0)
+    counters = dict.fromkeys(("b", "m", "p", OUT, "mgmt"), 0)
     for key, prefix in wanted:
         while key not in names:
             name = f"{prefix}{counters[prefix]}"
@@ -79,6 +106,21 @@ def allocate(
             if name not in used:
                 names[key] = name
     return names
+
+
+def has_mgmt(lab: LabSpec) -> bool:
+    """Whether the lab has a management network: a node or a link is in it."""
+    return bool(mgmt.nodes(lab)) or any(e.port.node == MGMT_NET for c in lab.cables for e in c.ends)
+
+
+def withdraw(place: LabDir) -> int:
+    """Take what the lab has on the machine off it, at once; how many devices. Without it the kernel does so some
+    time after the panel's namespace has ended.
+    """
+    if not netns.exists(place.panel_ns):
+        return 0
+    with Netlink(place.panel_ns) as kernel:
+        return sum(kernel.delete_link(link.index) for link in kernel.links() if link.name.startswith(OUT))
 
 
 def bridge_port(device: str) -> str:
@@ -99,7 +141,7 @@ class Panel:
         self.lab = lab
         self.devices = devices
         self._sockets: dict[str, Netlink] = {}
-        self._bridges = {n.name for n in lab.nodes if n.kind is NodeKind.BRIDGE}
+        self._stands = lab.stands()
 
     def close(self) -> None:
         for each in self._sockets.values():
@@ -127,7 +169,7 @@ class Panel:
             if node.kind is NodeKind.BRIDGE:
                 with refused(f"node {node.name!r}: its bridge cannot be made", node.where):
                     self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
-        if mgmt.nodes(self.lab):
+        if has_mgmt(self.lab):
             with refused("the management network's bridge cannot be made", None):
                 # a switch, not a cable: LLDP of one node's eth0 is not for the others to hear
                 self._panel.create_bridge(self.devices[MGMT_BRIDGE], mtu=PANEL_MTU, transparent=False)
@@ -144,6 +186,7 @@ class Panel:
             for name in BRIDGE_SYSCTLS:
                 _write_if_there(self.place.panel_ns, f"net.bridge.{name}", "0")
         os.makedirs(os.path.dirname(self.place.node_ns("x")), mode=0o700)
+        self._pin_machine()
         for node in self.lab.nodes:
             if node.kind is NodeKind.LINUX:
                 self._create_node_namespace(node)
@@ -162,32 +205,31 @@ class Panel:
             self._create_node_namespace(node)
         there = {link.name for link in self._node(name).links()}
         panel = self._panel_links()
-        lost = [
-            cable
-            for cable in self.lab.cables
-            if any(
-                end.port.node == name
-                and (end.port.interface not in there or self.devices[str(end.port)] not in panel)
-                for end in cable.ends
-            )
-        ]
-        for cable in lost:
-            for end in cable.ends:
-                if end.port.node == name:
-                    self._unplug(end.port)
+
+        def gone(port: PortId) -> bool:
+            return self.devices[str(port)] not in panel or (port.node == name and port.interface not in there)
+
+        mine = [cable for cable in self.lab.cables if any(end.port.node == name for end in cable.ends)]
+        lost = [cable for cable in mine if any(map(gone, self._made_with(cable, name)))]
+        # The machine's side of a cable stays, with what somebody may have put on it, unless it is what is missing.
+        ports = {
+            port for cable in lost for port in self._made_with(cable, name) if port.node == name or gone(port)
+        }
+        for port in ports:
+            self._unplug(port)
         lost_mgmt = []
         if mgmt.managed(node) and (mgmt.INTERFACE not in there or self.devices[mgmt_key(name)] not in panel):
             self._panel.delete_link(self.devices[mgmt_key(name)])
             self._node(name).delete_link(mgmt.INTERFACE)
             lost_mgmt = [node]
-        self._plug_all(lost, lost_mgmt, only=name)
+        self._plug_all(lost, lost_mgmt, only=ports)
 
     # -- the carrier -------------------------------------------------------------------------------------------
 
     def sides(self) -> dict[PortId, bool]:
         """Which panel sides are up now, by the port that gets its carrier from it; a missing one is absent."""
         links = self._panel_links()
-        ports = [end.port for cable in self.lab.cables for end in cable.ends]
+        ports = [port for cable in self.lab.cables for port in cable.ports]
         return {
             port: links[self.devices[str(port)]].up for port in ports if self.devices.get(str(port)) in links
         }
@@ -205,11 +247,21 @@ class Panel:
         return len(changes)
 
     def admin(self, nodes: Iterable[str] | None = None) -> dict[str, dict[str, bool]]:
-        """node -> interface -> has IFF_UP, read inside the nodes' namespaces; what is not there is absent."""
-        names = nodes if nodes is not None else [n.name for n in self.lab.nodes if n.kind is NodeKind.LINUX]
+        """node -> interface -> has IFF_UP, read inside the nodes' namespaces; what is not there is absent.
+
+        Of the machine, only the lab's own interfaces.
+        """
+        names = nodes if nodes is not None else self._stands
         found: dict[str, dict[str, bool]] = {}
         for name in names:
-            if name in self._bridges:
+            if self._stands[name] is Stands.SEGMENT:
+                continue
+            if self._stands[name] is Stands.MACHINE:
+                own = {e.port.interface for c in self.lab.cables for e in c.ends if e.port.node == name}
+                with contextlib.suppress(FileNotFoundError):
+                    found[name] = {
+                        link.name: link.up for link in self._node(name).links() if link.name in own
+                    }
                 continue
             with contextlib.suppress(FileNotFoundError):
                 found[name] = {link.name: link.up for link in self._node(name).links()}
@@ -222,18 +274,26 @@ class Panel:
     def stitched(self, cable: CableSpec) -> bool:
         """Whether both redirects of a cable are in place (of a stub, whether its one end is)."""
         links = self._panel_links()
-        names = [self.devices[str(end.port)] for end in cable.ends]
+        names = [self.devices[str(port)] for port in cable.ports]
         if not all(name in links for name in names):
             return False
         if len(names) == 1:
             return True
-        ports = [name for end, name in zip(cable.ends, names, strict=True) if end.port.node in self._bridges]
+        ports = [self.devices[str(end.port)] for end in cable.ends if self._is_segment(end.port)]
         if any(bridge_port(name) not in links or links[bridge_port(name)].master is None for name in ports):
             return False
         one, other = (links[name].index for name in names)
         return tc.redirects(self._panel, one) == [other] and tc.redirects(self._panel, other) == [one]
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    def _is_segment(self, port: PortId) -> bool:
+        return self._stands[port.node] is Stands.SEGMENT
+
+    def _made_with(self, cable: CableSpec, node: str) -> list[PortId]:
+        """What of a cable is made when this node is plugged: its own ends, and those that nobody else would make."""
+        nobodys = (None, Stands.MACHINE)
+        return [p for p in cable.ports if p.node == node or self._stands.get(p.node) in nobodys]
 
     @property
     def _panel(self) -> Netlink:
@@ -257,6 +317,14 @@ class Panel:
     def _panel_links(self) -> dict[str, Link]:
         return {link.name: link for link in self._panel.links()}
 
+    def _pin_machine(self) -> None:
+        """Keep the machine's own namespace at hand, under the names that ends in it have for a node."""
+        if not self.lab.leaves:
+            return
+        with refused("the machine's network namespace cannot be pinned", None):
+            for name in (name for name, where in self._stands.items() if where is Stands.MACHINE):
+                netns.pin(self.place.node_ns(name))
+
     def _create_node_namespace(self, node: NodeSpec) -> None:
         path = self.place.node_ns(node.name)
         with refused(f"node {node.name!r}: its network namespace cannot be made", node.where):
@@ -269,21 +337,18 @@ class Panel:
         self._node(node.name).set_link("lo", up=True)
 
     def _plug_all(
-        self, cables: Iterable[CableSpec], managed: Iterable[NodeSpec], *, only: str | None = None
+        self,
+        cables: Iterable[CableSpec],
+        managed: Iterable[NodeSpec],
+        *,
+        only: Collection[PortId] | None = None,
     ) -> None:
-        """Create and stitch the ends of these cables (of node `only`, if given; its far ends exist)."""
+        """Create and stitch the ends of these cables (of those only the ports `only`, if given; the others exist)."""
         cables, managed = list(cables), list(managed)
         touched: dict[str, None] = {}
         for cable in cables:
-            for end in cable.ends:
-                if only not in (None, end.port.node):
-                    continue
-                with refused(f"cable {cable.id}: its end {end.port} cannot be made", cable.where):
-                    if end.port.node in self._bridges:
-                        self._create_bridge_port(end)
-                    else:
-                        self._create_end(end, cable.mtu)
-                        touched[end.port.node] = None
+            self._create_ends(cable, only)
+            touched |= {e.port.node: None for e in cable.ends if only is None or e.port in only}
         for node in managed:
             with refused(f"node {node.name!r}: its {mgmt.INTERFACE} cannot be made", node.where):
                 self._create_mgmt(node)
@@ -299,10 +364,24 @@ class Panel:
                 self._panel.set_link(leg, up=True)
         self._address(cables, managed, touched, only)
 
+    def _create_ends(self, cable: CableSpec, only: Collection[PortId] | None) -> None:
+        make = {
+            Stands.NODE: self._create_end,
+            Stands.SEGMENT: self._create_bridge_port,
+            Stands.MACHINE: self._create_machine_end,
+        }
+        for end in cable.ends:
+            if only is None or end.port in only:
+                with refused(f"cable {cable.id}: its end {end.port} cannot be made", cable.where):
+                    make[self._stands[end.port.node]](end, cable.mtu)
+        if cable.outside and (only is None or cable.outside in only):
+            with refused(f"cable {cable.id}: its way out cannot be made", cable.where):
+                self._create_way_out(cable, self.devices[str(cable.outside)])
+
     def _create_end(self, end: End, mtu: int) -> None:
         self._create_pair(end.port, end.mac, mtu, self.devices[str(end.port)])
 
-    def _create_bridge_port(self, end: End) -> None:
+    def _create_bridge_port(self, end: End, _mtu: int) -> None:
         """An end at a segment: the pair's node side is a port of the bridge, up; its panel side is down."""
         device = self.devices[str(end.port)]
         number = PANEL_INDEX + int(device[1:])
@@ -312,8 +391,46 @@ class Panel:
             VethEnd(name=device, mtu=PANEL_MTU, noarp=True, index=number),
             up=True,
         )
-        bridge = self._panel.index(self.devices[end.port.node])
-        self._panel.enslave(number + BRIDGE_OFFSET, bridge)
+        managed = end.port.node == MGMT_NET
+        bridge = self._panel.index(self.devices[MGMT_BRIDGE if managed else end.port.node])
+        self._panel.enslave(number + BRIDGE_OFFSET, bridge, transparent=not managed)
+
+    def _create_machine_end(self, end: End, mtu: int) -> None:
+        """A pair whose far end is an interface of the machine, up, with whatever ifindex the machine gives it."""
+        device = self.devices[str(end.port)]
+        with netns.opened(self.place.node_ns(end.port.node)) as fd:
+            self._panel.create_veth(
+                VethEnd(name=device, mtu=PANEL_MTU, noarp=True, index=_out_index(device)),
+                VethEnd(name=end.port.interface, netns_fd=fd, mac=end.mac, mtu=mtu),
+            )
+        self._node(end.port.node).set_link(end.port.interface, up=True)
+
+    def _create_way_out(self, cable: CableSpec, device: str) -> None:
+        """A device that belongs to the machine's network and stands in the panel, in place of a panel side."""
+        machine = self._node(MACHINE)
+        with netns.opened(self.place.panel_ns) as fd:
+            if cable.macvlan:
+                machine.create_macvlan(
+                    device,
+                    parent=machine.index(cable.macvlan.parent),
+                    mode=_MACVLAN_MODES[cable.macvlan.mode],
+                    mac=cable.a.mac,
+                    netns_fd=fd,
+                    index=_out_index(device),
+                )
+            elif cable.vxlan:
+                way = cable.vxlan
+                machine.create_vxlan(
+                    device,
+                    remote=way.remote,
+                    vni=way.vni,
+                    dst_port=way.dst_port,
+                    src_port=way.src_port,
+                    parent=machine.index(way.parent) if way.parent else None,
+                    mtu=cable.mtu,
+                    netns_fd=fd,
+                    index=_out_index(device),
+                )
 
     def _create_mgmt(self, node: NodeSpec) -> None:
         port = PortId(node.name, mgmt.INTERFACE)
@@ -346,7 +463,7 @@ class Panel:
 
     def _stitch(self, cable: CableSpec, links: Mapping[str, Link], *, again: bool) -> None:
         """Join the panel sides of a cable. A far node that is not plugged yet does it when it is."""
-        names = [self.devices[str(end.port)] for end in cable.ends]
+        names = [self.devices[str(port)] for port in cable.ports]
         if len(names) == 1 or not all(name in links for name in names):
             return
         one, other = (links[name].index for name in names)
@@ -357,22 +474,26 @@ class Panel:
             tc.redirect(self._panel, here, there)
 
     def _unplug(self, port: PortId) -> None:
-        """Remove what may be left of a port's pair; one end takes the other with it."""
+        """Remove what may be left of a port's pair; one end takes the other with it.
+
+        On the machine, an interface of that name that is not the pair's is somebody else's.
+        """
         self._panel.delete_link(self.devices[str(port)])
-        self._node(port.node).delete_link(port.interface)
+        if self._stands.get(port.node) is Stands.NODE:
+            self._node(port.node).delete_link(port.interface)
 
     def _address(
         self,
         cables: list[CableSpec],
         managed: list[NodeSpec],
-        touched: Iterable[str],
-        only: str | None,
+        touched: Collection[str],
+        only: Collection[PortId] | None,
     ) -> None:
         """Addresses of new ends, and the sysctls that name their devices."""
         wanted: dict[str, list[tuple[str, str, Span | None]]] = {}
         for cable in cables:
             for end in cable.ends:
-                if end.port.node not in self._bridges and only in (None, end.port.node):
+                if not self._is_segment(end.port) and (only is None or end.port in only):
                     given = [(end.port.interface, a, cable.where) for a in (end.ipv4, end.ipv6) if a]
                     wanted.setdefault(end.port.node, []).extend(given)
         for node in managed:
@@ -381,10 +502,9 @@ class Panel:
         for name, addresses in wanted.items():
             if addresses:
                 self._add_addresses(name, addresses)
-        for name in touched:
-            node = self.lab.node(name)
-            if node.sysctls:
-                with netns.inside(self.place.node_ns(name)):
+        for node in self.lab.nodes:
+            if node.name in touched and node.sysctls and node.kind is NodeKind.LINUX:
+                with netns.inside(self.place.node_ns(node.name)):
                     _write_sysctls_here(node, only_there=False)
 
     def _add_addresses(self, node: str, addresses: Iterable[tuple[str, str, Span | None]]) -> None:
@@ -393,6 +513,11 @@ class Panel:
         for interface, address, where in addresses:
             with refused(f"node {node!r}: {interface}", where):
                 netlink.add_address(index[interface], address)
+
+
+def _out_index(device: str) -> int:
+    """The ifindex of a panel side with something on the machine."""
+    return PANEL_INDEX + OUT_OFFSET + int(device.removeprefix(OUT))
 
 
 def allow_many_files() -> None:

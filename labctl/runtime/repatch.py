@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Link
-from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
+from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec, Stands
 from labctl.names import PortId
 from labctl.runtime import mgmt
 from labctl.runtime.panel import (
@@ -23,6 +23,7 @@ from labctl.runtime.panel import (
     Panel,
     _write_sysctls_here,
     bridge_port,
+    has_mgmt,
     mgmt_key,
 )
 from labctl.runtime.refused import refused
@@ -46,7 +47,8 @@ class Repatch(Panel):
             with refused(f"port {port} cannot be removed", None):
                 if str(port) in self.devices:
                     self._panel.delete_link(self.devices[str(port)])  # a bridge's port goes with it
-                if netns.exists(self.place.node_ns(port.node)):
+                there = netns.exists(self.place.node_ns(port.node))
+                if there and self._stands.get(port.node) is not Stands.MACHINE:
                     self._node(port.node).delete_link(port.interface)
 
     def remove_node(self, name: str) -> None:
@@ -81,7 +83,7 @@ class Repatch(Panel):
         links = self._panel_links()
         inside = {
             name: {link.name: link for link in self._node(name).links()}
-            for name in {end.port.node for cable in cables for end in cable.ends} - self._bridges
+            for name in {e.port.node for cable in cables for e in cable.ends if not self._is_segment(e.port)}
         }
         made: dict[str, None] = {}
         for cable in cables:
@@ -95,7 +97,7 @@ class Repatch(Panel):
                 self._ensure_stitch(cable, links)
         for cable in cables:
             for end in cable.ends:
-                if end.port.node not in self._bridges:
+                if not self._is_segment(end.port):
                     wanted = [each for each in (end.ipv4, end.ipv6) if each]
                     with refused(f"node {end.port.node!r}: {end.port.interface}", cable.where):
                         self._ensure_addresses(end.port, wanted, stale.get(end.port, ()))
@@ -105,7 +107,7 @@ class Repatch(Panel):
     def ensure_mgmt(self, nodes: Iterable[NodeSpec], stale: Mapping[str, Collection[str]]) -> None:
         """The management network's bridge and the legs of these nodes. stale: what their eth0 should not have."""
         bridge = self.devices.get(MGMT_BRIDGE)
-        if not mgmt.nodes(self.lab):
+        if not has_mgmt(self.lab):
             if bridge is not None:
                 self._panel.delete_link(bridge)
             return
@@ -145,11 +147,13 @@ class Repatch(Panel):
     ) -> bool:
         """Whether the end had to be made; one that is there gets its MAC and MTU where they differ."""
         port, device = end.port, self.devices[str(end.port)]
-        if port.node in self._bridges:
+        if self._stands[port.node] is Stands.MACHINE:
+            return False  # labs whose links to the machine differ are refused
+        if self._is_segment(port):
             bridged = links.get(bridge_port(device))
             if device not in links or bridged is None or bridged.master is None:
                 self._panel.delete_link(device)
-                self._create_bridge_port(end)
+                self._create_bridge_port(end, cable.mtu)
             return False
         there = inside[port.node].get(port.interface)
         if there is None or device not in links:
@@ -178,7 +182,7 @@ class Repatch(Panel):
 
     def _ensure_stitch(self, cable: CableSpec, links: Mapping[str, Link]) -> None:
         """Both redirects of a cable, and no other; a stub has none."""
-        indexes = [links[self.devices[str(end.port)]].index for end in cable.ends]
+        indexes = [links[self.devices[str(port)]].index for port in cable.ports]
         wanted = dict(zip(indexes, reversed(indexes), strict=True)) if len(indexes) == 2 else {}
         for here in indexes:
             there = wanted.get(here)

@@ -12,7 +12,7 @@ from labctl import units
 from labctl.errors import LabctlError, Problems
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.render.packets import TARGET as PACKETS
-from labctl.runtime import bundle, mgmt, sysctls
+from labctl.runtime import bundle, machine_check, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.launch import RUNC
 from labctl.runtime.packets_check import check_packets
@@ -30,7 +30,7 @@ def check(lab: LabSpec, images: ImageStore) -> None:
             except LabctlError as error:
                 for each in error.each:
                     problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
-    for wrong in sysctls.wrong(lab):
+    for wrong in (*sysctls.wrong(lab), *machine_check.wrong(lab)):
         problems.extend(wrong)
     if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
         problems.add(
@@ -60,13 +60,7 @@ def user_of(node: NodeSpec, image: Image) -> bundle.User:
 
 
 def _check_node(node: NodeSpec, images: ImageStore) -> None:
-    if node.kind is NodeKind.HOST:
-        raise LabctlError(
-            "unsupported",
-            f"node {node.name!r} has kind `host`: links to the machine itself are not built yet",
-            hint="remove the node and its links",
-        )
-    if node.kind is NodeKind.BRIDGE:
+    if node.kind is not NodeKind.LINUX:
         return
     if node.network_mode not in (None, "none"):
         raise LabctlError(

@@ -229,6 +229,26 @@ DUMMY: Mapping[str, Key] = {
     "endpoint": Key(_YES, Shape.MAP, note="a map"),
     **_COMMON,
 }
+_PLACE: Mapping[str, Key] = {
+    "endpoint": Key(_YES, Shape.MAP, note="a map"),
+    "host-interface": Key(_YES),
+}
+HOST: Mapping[str, Key] = {**_PLACE, **_COMMON}
+MACVLAN: Mapping[str, Key] = {
+    **_PLACE,
+    "mode": Key(_YES, note="`bridge` (default), `private`, `vepa` or `passthru`; `source` is refused"),
+    **_COMMON,
+}
+VXLAN: Mapping[str, Key] = {
+    "endpoint": Key(_YES, Shape.MAP, note="a map"),
+    "remote": Key(_YES, note="an address; names are not resolved"),
+    "vni": Key(_YES, Shape.COUNT, note="1 to 16777215"),
+    "dst-port": Key(_YES, Shape.COUNT, note="default 14789"),
+    "src-port": Key(_YES, Shape.COUNT, note="default: the kernel's choice for each flow"),
+    "parent-interface": Key(_YES, note="of the machine; default: by its routes"),
+    "udp-port": _refused("write `dst-port`"),
+    **_COMMON,
+}
 END: Mapping[str, Key] = {
     "node": Key(_YES),
     "interface": Key(_YES),
@@ -244,11 +264,15 @@ LINK_TYPES: Mapping[str, Key] = {
     "veth": Key(_YES, note="a cable"),
     "veth-stitch": Key(_YES, note="a cable; every cable of labctl is stitched"),
     "dummy": Key(_YES, note="a stub: carrier, and nobody behind"),
-    "host": Key(_NO, note="an interface of the machine itself; so is `host:` in the brief form"),
-    "mgmt-net": Key(_NO, note="so is `mgmt-net:` in the brief form"),
-    "macvlan": Key(_NO, note="so is `macvlan:` in the brief form"),
-    "vxlan": Key(_NO),
-    "vxlan-stitch": Key(_NO),
+    "host": Key(
+        _YES, note="an interface that labctl makes on the machine itself; in the brief form `host:IF`"
+    ),
+    "mgmt-net": Key(
+        _YES, note="a port of the management network, in the lab's panel; in the brief form `mgmt-net:IF`"
+    ),
+    "macvlan": Key(_YES, note="out over an interface of the machine; in the brief form `macvlan:PARENT`"),
+    "vxlan": Key(_YES, note="out over UDP from the machine; the tunnel's device is in the lab's panel"),
+    "vxlan-stitch": Key(_YES, note="as vxlan; every cable of labctl is stitched"),
 }
 
 KINDS: Mapping[str, Key] = {

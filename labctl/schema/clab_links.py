@@ -11,19 +11,42 @@ from dataclasses import dataclass, replace
 
 from labctl import names
 from labctl.errors import Span, did_you_mean
-from labctl.model.lab import CableSpec, End, NodeKind, NodeSpec
+from labctl.model.lab import (
+    MACHINE,
+    MGMT_NET,
+    VXLAN_PORT,
+    CableSpec,
+    End,
+    Macvlan,
+    MacvlanMode,
+    NodeKind,
+    NodeSpec,
+    Vxlan,
+)
 from labctl.names import PortId
 from labctl.schema import fields
-from labctl.schema.clab_keys import BRIEF, DUMMY, END, LINK_TYPES, VETH, Support
+from labctl.schema.clab_keys import BRIEF, DUMMY, END, HOST, LINK_TYPES, MACVLAN, VETH, VXLAN, Support
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Map, Scalar, Seq, Value
 
 #: The first part of a brief end that is not a node.
-SPECIAL = frozenset({"host", "mgmt-net", "macvlan"})
+SPECIAL = frozenset({MACHINE, MGMT_NET})
+_MACVLAN = "macvlan"
 MTU_MIN, MTU_MIN_IPV6, MTU_MAX = 68, 1280, 65535
 #: Where the kernel keeps what holds for every interface of a node: /proc/sys/net/ipv4/conf/all.
 _FOR_ALL = frozenset({"all", "default"})
-_FORMS = {"brief": BRIEF, "veth": VETH, "veth-stitch": VETH, "dummy": DUMMY}
+_FORMS = {
+    "brief": BRIEF,
+    "veth": VETH,
+    "veth-stitch": VETH,
+    "dummy": DUMMY,
+    "host": HOST,
+    "mgmt-net": HOST,
+    "macvlan": MACVLAN,
+    "vxlan": VXLAN,
+    "vxlan-stitch": VXLAN,
+}
+_VNI_MAX, _PORT_MAX = 2**24 - 1, 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +84,23 @@ class LinkReader:
         if kind is None:
             return None
         link = self._reading.keys(item, _FORMS[kind], "link")
-        if kind == "dummy":
-            ends = (
-                [self._end(link["endpoint"].value)] if "endpoint" in link else self._no_ends(item, "endpoint")
-            )
-        elif "endpoints" not in link:
-            ends = self._no_ends(item, "endpoints")
-        elif kind == "brief":
-            ends = self._brief(link)
-        else:
-            ends = self._pair(link["endpoints"].value, "a map with `node` and `interface`")
+        ends = self._ends(kind, link, item)
+        macvlan = self._macvlan(link, item) if kind == "macvlan" else None
+        vxlan = self._vxlan(link, item) if _FORMS[kind] is VXLAN else None
         mtu = self._mtu(link)
+        if kind == "brief" and all(ends):
+            ends, macvlan = self._way_out(ends)
         if not ends or any(end is None for end in ends):
             return None
         for end in ends:
             self._check(end)
+        if all(end and self._on_the_machine(end.port) for end in ends):
+            self._problems.add(
+                "unsupported",
+                "a link of the machine with itself is no link of a lab",
+                where=item.span,
+                hint="one end is a node of kind linux or bridge",
+            )
         if mtu is not None and mtu < MTU_MIN_IPV6 and any(end and end.ipv6 for end in ends):
             self._problems.add(
                 "bad-value",
@@ -85,7 +110,111 @@ class LinkReader:
             )
         a, *z = (_end_of(end) for end in ends if end)
         labels = fields.text_map(link["labels"].value, "labels", self._problems) if "labels" in link else {}
-        return CableSpec(a=a, z=z[0] if z else None, mtu=mtu or 9500, labels=labels, where=item.span)
+        return CableSpec(
+            a=a,
+            z=z[0] if z else None,
+            mtu=mtu or 9500,
+            labels=labels,
+            macvlan=macvlan,
+            vxlan=vxlan,
+            where=item.span,
+        )
+
+    def _ends(self, kind: str, link: Checked, item: Value) -> list[_Found | None]:
+        if _FORMS[kind] in (BRIEF, VETH):
+            if "endpoints" not in link:
+                return self._no_ends(item, "endpoints")
+            if kind == "brief":
+                return self._brief(link)
+            return self._pair(link["endpoints"].value, "a map with `node` and `interface`")
+        if "endpoint" not in link:
+            return self._no_ends(item, "endpoint")
+        ends = [self._end(link["endpoint"].value)]
+        if _FORMS[kind] is HOST:
+            name = self._needed(link, item, "host-interface")
+            port = PortId(MACHINE if kind == "host" else MGMT_NET, name or "")
+            ends.append(_Found(port, link["host-interface"].value.span) if name else None)
+        return ends
+
+    # -- ways out ----------------------------------------------------------------------------------------------
+
+    def _on_the_machine(self, port: PortId) -> bool:
+        node = self._nodes.get(port.node)
+        return port.node in SPECIAL or (node is not None and node.kind is NodeKind.HOST)
+
+    def _way_out(self, ends: list[_Found | None]) -> tuple[list[_Found | None], Macvlan | None]:
+        """Of a brief link with an end `macvlan:PARENT` the other end, and the way out."""
+        out = [end for end in ends if end and end.port.node == _MACVLAN]
+        if not out:
+            return ends, None
+        inside = [end for end in ends if end not in out]
+        if not inside:
+            self._problems.add(
+                "bad-value", "a link has at most one end `macvlan:`", where=out[0].where, hint="use a node"
+            )
+            return [], None
+        if out[0].ipv4 or out[0].ipv6:
+            self._problems.add(
+                "bad-value",
+                f"{out[0].port} is no interface that could have an address",
+                where=out[0].where,
+                hint='skip its side with `""`',
+            )
+        self._check_name(out[0].port.interface, out[0].where)
+        return inside, Macvlan(parent=out[0].port.interface)
+
+    def _macvlan(self, link: Checked, item: Value) -> Macvlan | None:
+        parent = self._needed(link, item, "host-interface")
+        mode = said(link, "mode") or MacvlanMode.BRIDGE
+        if mode == "source":
+            self._problems.add(
+                "unsupported",
+                "labctl does not emulate macvlan mode 'source'",
+                where=link["mode"].value.span,
+                hint="a list of MACs belongs to it, for which the format has no key",
+            )
+        elif mode not in list(MacvlanMode):
+            self._problems.add(
+                "bad-value",
+                f"there is no macvlan mode {mode!r}",
+                where=link["mode"].value.span,
+                hint=did_you_mean(mode, list(MacvlanMode)),
+            )
+        elif parent:
+            self._check_name(parent, link["host-interface"].value.span)
+            return Macvlan(parent=parent, mode=MacvlanMode(mode))
+        return None
+
+    def _vxlan(self, link: Checked, item: Value) -> Vxlan | None:
+        remote = self._needed(link, item, "remote")
+        if remote:
+            where = link["remote"].value.span
+            version = 6 if ":" in remote else 4
+            remote = fields.address(
+                remote, where, self._problems, version=version, prefix=False, key="remote"
+            )
+        self._needed(link, item, "vni")
+        vni = self._whole(link, "vni", _VNI_MAX)
+        parent = said(link, "parent-interface")
+        if parent:
+            self._check_name(parent, link["parent-interface"].value.span)
+        dst_port = self._whole(link, "dst-port", _PORT_MAX) or VXLAN_PORT
+        src_port = self._whole(link, "src-port", _PORT_MAX)
+        if not remote or not vni:
+            return None
+        return Vxlan(remote=remote, vni=vni, dst_port=dst_port, src_port=src_port, parent=parent)
+
+    def _needed(self, link: Checked, item: Value, key: str) -> str | None:
+        text = said(link, key)
+        if text is None:
+            self._problems.add("missing-key", f"the link has no `{key}`", where=item.span)
+        return text
+
+    def _whole(self, link: Checked, key: str, most: int) -> int | None:
+        value = link[key].value if key in link else None
+        return fields.integer(value, key, self._problems, low=1, high=most)
+
+    # -- ends --------------------------------------------------------------------------------------------------
 
     def _type(self, item: Value) -> str | None:
         if not isinstance(item, Map):
@@ -167,9 +296,6 @@ class LinkReader:
                 self._problems, item, "each endpoint", "a node and an interface", "write it like `r1:eth1`"
             )
             return None
-        if node in SPECIAL:
-            self._unsupported(f"links to `{node}:`", item.span)
-            return None
         return _Found(PortId(node, interface), item.span)
 
     def _long_end(self, item: Map) -> _Found | None:
@@ -195,7 +321,7 @@ class LinkReader:
             return
         port, where = end.port, end.where
         node = self._nodes.get(port.node)
-        if node is None:
+        if node is None and port.node not in SPECIAL:
             self._problems.add(
                 "unknown-node",
                 f"the link ends at {port}, but there is no node {port.node!r}",
@@ -214,6 +340,36 @@ class LinkReader:
 
     def _check_interface(self, port: PortId, node: NodeSpec | None, where: Span) -> None:
         name = port.interface
+        self._check_name(name, where)
+        linux = node is not None and node.kind is NodeKind.LINUX
+        if linux and (name == "lo" or (name == "eth0" and node and node.network_mode != "none")):
+            self._problems.add(
+                "reserved-name",
+                f"{port} is the {'loopback' if name == 'lo' else 'management'} interface",
+                where=where,
+                hint="use eth1 and up, or `network-mode: none` for a node without a management interface"
+                if name == "eth0"
+                else "use eth1 and up",
+            )
+        if linux:
+            return
+        other = self._bridge_ports.setdefault(name, port)
+        if other.node == port.node:
+            return
+        if self._makes_device(other) and self._makes_device(port):
+            self._problems.add(
+                "endpoint-twice", f"{other} and {port} are one interface of the machine", where=where
+            )
+        else:
+            self._reading.notice(
+                where, f"{other} and {port} have one interface name: containerlab would refuse the file"
+            )
+
+    def _makes_device(self, port: PortId) -> bool:
+        """Whether the end is an interface that labctl makes on the machine."""
+        return port.node != MGMT_NET and self._on_the_machine(port)
+
+    def _check_name(self, name: str, where: Span) -> None:
         if (
             len(name.encode()) > names.IFNAMSIZ
             or name in (".", "..")
@@ -232,22 +388,6 @@ class LinkReader:
                 where=where,
                 hint="the kernel keeps `all` and `default` for itself, and fills in `%`",
             )
-        linux = node is not None and node.kind is NodeKind.LINUX
-        if linux and (name == "lo" or (name == "eth0" and node and node.network_mode != "none")):
-            self._problems.add(
-                "reserved-name",
-                f"{port} is the {'loopback' if name == 'lo' else 'management'} interface",
-                where=where,
-                hint="use eth1 and up, or `network-mode: none` for a node without a management interface"
-                if name == "eth0"
-                else "use eth1 and up",
-            )
-        if node is not None and node.kind is not NodeKind.LINUX:
-            other = self._bridge_ports.setdefault(name, port)
-            if other.node != port.node:
-                self._reading.notice(
-                    where, f"{other} and {port} have one interface name: containerlab would refuse the file"
-                )
 
 
 def _end_of(found: _Found) -> End:

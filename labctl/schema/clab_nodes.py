@@ -22,7 +22,7 @@ from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
 
 #: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
-RESERVED = frozenset({"host", "mgmt-net", "macvlan", "stub", "panel"})
+RESERVED = frozenset({"host", "mgmt-net", "macvlan", "vxlan", "stub", "panel"})
 IMPORT_ENVS = "__IMPORT_ENVS"  # as a variable of `env` with the value `true`
 PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
 #: Docker's. Those about SELinux labels, propagation and copying have no effect here (`labctl.runtime.bundle`).

@@ -117,12 +117,35 @@ def _links(lab: LabSpec) -> Iterator[dict[str, Any]]:
     macs = derived_macs(lab.name, (end.port for cable in lab.cables for end in cable.ends))
     for cable in lab.cables:
         own_macs = any(end.mac != macs[end.port] for end in cable.ends)
-        link = _brief(cable) if cable.z and not own_macs else _long(cable, macs)
+        if cable.outside:
+            link = dict(_out(cable, macs))
+        else:
+            link = _brief(cable) if cable.z and not own_macs else _long(cable, macs)
         if cable.mtu != _DEFAULT_MTU:
             link["mtu"] = cable.mtu
         if cable.labels:
             link["labels"] = dict(cable.labels)
         yield link
+
+
+def _out(cable: CableSpec, macs: dict[Any, str]) -> Iterator[tuple[str, Any]]:
+    """A link that leads out of the machine."""
+    found: dict[str, Any]
+    if cable.macvlan:
+        found = {"type": "macvlan", "host-interface": cable.macvlan.parent, "mode": cable.macvlan.mode.value}
+    else:
+        assert cable.vxlan
+        found = {
+            "type": "vxlan",
+            "remote": cable.vxlan.remote,
+            "vni": cable.vxlan.vni,
+            "dst-port": cable.vxlan.dst_port,
+            "src-port": cable.vxlan.src_port,
+            "parent-interface": cable.vxlan.parent,
+        }
+    yield "type", found.pop("type")
+    yield "endpoint", dict(_end(cable.a, macs[cable.a.port]))
+    yield from ((key, value) for key, value in found.items() if value is not None)
 
 
 def _brief(cable: CableSpec) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from labctl.errors import LabctlError, did_you_mean
+from labctl.model.lab import MacvlanMode
 from labctl.render.change import Do
 from labctl.schema import clab_keys
 from labctl.schema.clab_keys import Key, Shape, Support
@@ -78,6 +79,18 @@ def _lab() -> Schema:
         _keys(clab_keys.BRIEF, {"endpoints": _pair(_TEXT)}) | {"required": ["endpoints"]},
         _link(["veth", "veth-stitch"], clab_keys.VETH, {"endpoints": _pair(_end())}),
         _link(["dummy"], clab_keys.DUMMY, {"endpoint": _end()}),
+        _link(["host", "mgmt-net"], clab_keys.HOST, {"endpoint": _end(), "host-interface": _TEXT}),
+        _link(
+            ["macvlan"],
+            clab_keys.MACVLAN,
+            {"endpoint": _end(), "host-interface": _TEXT},
+            {"mode": {"enum": [*(mode.value for mode in MacvlanMode), "", None]}},
+        ),
+        _link(
+            ["vxlan", "vxlan-stitch"],
+            clab_keys.VXLAN,
+            {"endpoint": _end(), "remote": _TEXT, "vni": _SHAPES[Shape.COUNT]},
+        ),
     ]
     topology = _keys(
         clab_keys.TOPOLOGY,
@@ -105,8 +118,13 @@ def _keys(table: Mapping[str, Key], own: Mapping[str, Schema] | None = None) -> 
     return {"type": "object", "properties": found, "additionalProperties": False}
 
 
-def _link(types: list[str], table: Mapping[str, Key], own: Mapping[str, Schema]) -> Schema:
-    link = _keys(table, {**own, "type": {"enum": types}})
+def _link(
+    types: list[str],
+    table: Mapping[str, Key],
+    own: Mapping[str, Schema],
+    optional: Mapping[str, Schema] | None = None,
+) -> Schema:
+    link = _keys(table, {**own, **(optional or {}), "type": {"enum": types}})
     return link | {"required": ["type", *own]}
 
 

@@ -7,12 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import (
+    Bind,
+    CableSpec,
+    End,
+    LabSpec,
+    Limits,
+    Macvlan,
+    MgmtSpec,
+    NodeKind,
+    NodeSpec,
+    Vxlan,
+)
 from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
 
-SPECS = (LabSpec, NodeSpec, Limits, Bind, CableSpec, End, MgmtSpec)
+SPECS = (LabSpec, NodeSpec, Limits, Bind, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -208,6 +219,23 @@ def test_another_lab_is_refused(field):
     (reason,) = change.refused(LAB, replace(LAB, **{field: "other"}))
     assert (reason.field, reason.new) == (field, "other")
     assert change.refused(LAB, node(image="j")) == ()
+
+
+@pytest.mark.parametrize(
+    "change_of",
+    [
+        {"z": End(port=PortId("host", "v0"), mac="02:00:00:00:00:09")},
+        {"z": End(port=PortId("mgmt-net", "m0"), mac="02:00:00:00:00:09")},
+        {"z": None, "macvlan": Macvlan(parent="ens3")},
+        {"z": None, "vxlan": Vxlan(remote="192.0.2.1", vni=1)},
+    ],
+)
+def test_a_link_to_the_machine_or_out_of_it_is_neither_made_nor_changed_nor_removed(change_of):
+    other = replace(LAB, cables=(replace(LAB.cables[0], **change_of), *LAB.cables[1:]))
+    assert {r.why for r in change.refused(LAB, other)} == {r.why for r in change.refused(other, LAB)} != set()
+    assert change.refused(other, replace(other, cables=other.cables[:1])) == ()
+    longer = replace(other, cables=(replace(other.cables[0], mtu=1234), *other.cables[1:]))
+    assert change.refused(other, longer)
 
 
 def test_a_node_that_was_being_made_is_made_anew_and_one_that_nobody_wants_goes():

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind
+from labctl.model.lab import Bind, Limits, Macvlan, MgmtSpec, NodeKind, Vxlan
 from labctl.names import CableId, PortId
 from labctl.schema import clab
 
@@ -406,6 +406,25 @@ def test_a_dummy_link_is_a_stub():
     assert (found.z, found.a.port) == (None, PortId("a", "eth1"))
 
 
+def test_links_to_the_machine_and_out_of_it():
+    host = cable("- endpoints: ['host:v0', 'a:eth1']")
+    assert (host.a.port, host.z.port) == (PortId("host", "v0"), PortId("a", "eth1"))
+    again = cable("- {type: host, endpoint: {node: a, interface: eth1}, host-interface: v0}")
+    assert again.id == host.id
+    assert cable("- endpoints: ['a:eth1', 'mgmt-net:m0']").z.port == PortId("mgmt-net", "m0")
+    brief = cable("- endpoints: ['macvlan:ens3', 'a:eth1']")
+    assert (brief.a.port, brief.z, brief.macvlan) == (PortId("a", "eth1"), None, Macvlan(parent="ens3"))
+    assert str(brief.id) == "a:eth1--macvlan:a.eth1"
+    tunnel = cable("- {type: vxlan-stitch, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 5}")
+    assert tunnel.vxlan == Vxlan(remote="192.0.2.1", vni=5, dst_port=14789)
+
+
+def test_two_names_of_the_machine_are_one_machine():
+    text = "nodes: {a: {kind: linux, image: i}, h: {kind: host}}\nlinks:\n"
+    text += "  - endpoints: ['a:eth1', 'h:v0']\n  - endpoints: ['a:eth2', 'host:v0']\n"
+    assert [code for code, *_ in node_errors(text)] == ["endpoint-twice"]
+
+
 def test_macs_are_the_same_each_time_and_do_not_move_when_a_link_is_added():
     one = nodes(PAIR + "links: [{endpoints: ['a:eth1', 'b:eth1']}]").cables
     two = nodes(PAIR + "links: [{endpoints: ['a:eth1', 'b:eth1']}, {endpoints: ['a:eth2', 'b:eth2']}]").cables
@@ -440,9 +459,34 @@ def test_eth0_is_free_without_a_management_network():
         ("{endpoints: ['a:eth1', 'b:eth1'], mtu: 1279, ipv6: ['2001:db8::1/64']}", "bad-value"),
         ("{endpoints: ['a:eth1', 'b:eth1'], ipv6: ['ff02::1/64']}", "bad-address"),
         ("{endpoints: ['a:eth1', 'b:eth1'], ipv4: [0.0.0.0/0]}", "bad-address"),
-        ("{endpoints: ['host:eth9', 'b:eth1']}", "unsupported"),
-        ("{endpoints: ['a:eth1', 'mgmt-net:x']}", "unsupported"),
-        ("{type: vxlan, endpoint: {node: a, interface: eth1}}", "unsupported"),
+        ("{endpoints: ['host:eth9', 'host:eth1']}", "unsupported"),
+        ("{endpoints: ['host:eth9', 'mgmt-net:x']}", "unsupported"),
+        ("{endpoints: ['host:sixteen-bytes-xx', 'b:eth1']}", "bad-name"),
+        ("{endpoints: ['macvlan:e0', 'macvlan:e1']}", "bad-value"),
+        ("{endpoints: ['macvlan:e0', 'a:eth1'], ipv4: [10.0.0.1/30]}", "bad-value"),
+        ("{endpoints: ['macvlan:e/0', 'a:eth1']}", "bad-name"),
+        ("{type: host, endpoint: {node: a, interface: eth1}}", "missing-key"),
+        ("{type: mgmt-net, host-interface: x}", "missing-key"),
+        (
+            "{type: macvlan, endpoint: {node: a, interface: eth1}, host-interface: e0, mode: source}",
+            "unsupported",
+        ),
+        ("{type: macvlan, endpoint: {node: a, interface: eth1}, host-interface: e0, mode: x}", "bad-value"),
+        ("{type: vxlan, endpoint: {node: a, interface: eth1}, vni: 1}", "missing-key"),
+        ("{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1}", "missing-key"),
+        ("{type: vxlan, endpoint: {node: a, interface: eth1}, remote: far, vni: 1}", "bad-address"),
+        (
+            "{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 16777216}",
+            "bad-value",
+        ),
+        (
+            "{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 1, dst-port: 0}",
+            "bad-value",
+        ),
+        (
+            "{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 1, udp-port: 9}",
+            "unsupported",
+        ),
         ("{type: vteh, endpoints: []}", "bad-value"),
         ("{type: veth, endpoints: [{node: a}, {node: b, interface: eth1}]}", "missing-key"),
         ("{type: dummy}", "missing-key"),

@@ -8,12 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import (
+    Bind,
+    CableSpec,
+    End,
+    LabSpec,
+    Limits,
+    Macvlan,
+    MacvlanMode,
+    MgmtSpec,
+    NodeKind,
+    NodeSpec,
+    Vxlan,
+)
 from labctl.names import PortId, derived_macs
 from labctl.schema import clab, clab_out
 
 NAMES = st.from_regex(r"[a-z0-9][a-zA-Z0-9._-]{0,12}", fullmatch=True).filter(
-    lambda n: n not in {"host", "stub", "panel", "macvlan", "mgmt-net"}
+    lambda n: n not in {"host", "stub", "panel", "macvlan", "vxlan", "mgmt-net"}
 )
 IFNAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9._@$-]{0,14}", fullmatch=True).filter(
     lambda n: n not in {"lo", "eth0", "all", "default"}
@@ -56,6 +68,23 @@ MACS = st.none() | st.integers(1, 2**40 - 1).map(
 )
 
 
+IFACES = st.from_regex(r"[a-z][a-z0-9.]{0,14}", fullmatch=True).filter(lambda n: n not in {"all", "default"})
+NUMBERS = st.integers(1, 65535)
+MACVLANS = st.builds(Macvlan, parent=IFACES, mode=st.sampled_from(MacvlanMode))
+VXLANS = st.builds(
+    Vxlan,
+    remote=st.ip_addresses().filter(_of_one).map(str),
+    vni=st.integers(1, 2**24 - 1),
+    dst_port=NUMBERS,
+    src_port=st.none() | NUMBERS,
+    parent=st.none() | IFACES,
+)
+
+
+def on_the_machine(nodes):
+    return {"host", "mgmt-net", *(n.name for n in nodes if n.kind is NodeKind.HOST)}
+
+
 @st.composite
 def node_specs(draw, name):
     kind = draw(st.sampled_from(NodeKind))
@@ -95,15 +124,22 @@ def labs(draw):
     name = draw(NAMES)
     node_names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=4))
     found = [draw(node_specs(n)) for n in sorted(node_names)]
-    ports = draw(st.lists(st.builds(PortId, st.sampled_from(node_names), IFNAMES), unique=True, max_size=8))
+    machine = on_the_machine(found)
+    among = st.sampled_from([*node_names, "host", "mgmt-net"])
+    drawn = draw(st.lists(st.builds(PortId, among, IFNAMES), unique=True, max_size=8))
+    taken = [p.interface for p in drawn if p.node in machine]
+    ports = [p for p in drawn if p.node not in machine or taken.count(p.interface) == 1]
     macs = derived_macs(name, ports)
     ends = [End(port=p, mac=draw(MACS) or macs[p], ipv4=draw(IPV4), ipv6=draw(IPV6)) for p in ports]
     cables, rest = [], ends
     while rest:
         stub = len(rest) == 1 or draw(st.booleans())
         a, z, rest = (rest[0], None, rest[1:]) if stub else (rest[0], rest[1], rest[2:])
+        if all(end.port.node in machine for end in (a, z) if end):
+            continue  # a link of the machine with itself
+        way = {} if z else draw(st.sampled_from([{}, {"macvlan": draw(MACVLANS)}, {"vxlan": draw(VXLANS)}]))
         least = 1280 if a.ipv6 or (z and z.ipv6) else 68
-        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS)))
+        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS), **way))
     addresses = [x for n in found for x in (n.mgmt_ipv4, n.mgmt_ipv6) if x]
     if len(set(addresses)) < len(addresses):
         found = []
