@@ -104,6 +104,7 @@ class Ledger:
         self._touched = set(past.touched)
         self._lines = past.lines
         self._held: list[dict[str, Any]] | None = None
+        self._over: list[tuple[Lease, str, str]] = []
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(self._fd, past.whole_bytes)  # a torn line would glue itself to the next one
@@ -164,11 +165,16 @@ class Ledger:
 
     def failed(self, lease_id: str, because: str, at: Stamp) -> None:
         self._append({"op": "failed", "id": lease_id, "because": because, "at": at.to_json()})
-        del self._active[lease_id]
+        self._over.append((self._active.pop(lease_id), "refuse", because))
 
     def cleared(self, lease_id: str, because: str, at: Stamp) -> None:
         self._append({"op": "cleared", "id": lease_id, "because": because, "at": at.to_json()})
-        del self._active[lease_id]
+        self._over.append((self._active.pop(lease_id), "end", because))
+
+    def drain(self) -> list[tuple[Lease, str, str]]:
+        """Leases that ended since the last call: "end" or "refuse", and why."""
+        over, self._over = self._over, []
+        return over
 
     def _append(self, entry: dict[str, Any]) -> None:
         if self._held is not None:

@@ -47,6 +47,7 @@ class Light:
         self.corrections = 0  # panel sides changed
         self.moved: dict[PortId, Moved] = {}  # the last time
         self.sides: tuple[Side, ...] = ()
+        self.changed: set[str] = set()  # nodes in which something happened since somebody emptied it
         # Groups are told apart by number, also from those that an agent left behind when it was killed.
         self._group = int.from_bytes(os.urandom(3), "big") << 7
 
@@ -77,6 +78,7 @@ class Light:
         for watch in self._all() if nodes is None else [self.panel, *map(self.watches.get, nodes)]:
             if watch is not None:
                 watch.dump()
+        self.changed.update(self.watches if nodes is None else nodes)
 
     def of(self, halves: Iterable[HalfCable]) -> list[Side]:
         """The sides that show these half-cables, each once."""
@@ -86,6 +88,7 @@ class Light:
         """Events are waiting in these namespaces: which sides to level, and in which nodes something changed."""
         among: dict[PortId, Side] = {}
         changed = [node for node in nodes if self.watches[node].refresh()]
+        self.changed.update(changed)
         for node in changed:
             among.update((side.port, side) for side in self._by_far.get(node, ()))
         if panel and self.panel is not None:
@@ -195,4 +198,5 @@ class Light:
         if watch is None and there:
             watch = Watch(path)
             self.generation += 1
+            self.changed.update(self.watches)
         return watch

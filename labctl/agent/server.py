@@ -23,6 +23,7 @@ from labctl.agent import clock, codec, guard, looking, protocol
 from labctl.agent.codec import Lease
 from labctl.agent.core import Agent, Asked, Work
 from labctl.agent.ends import Ends
+from labctl.agent.telling import Teller
 from labctl.errors import LabctlError
 
 #: Leases count on boot time and a selector on monotonic time, which stands still while the machine sleeps. So no
@@ -56,9 +57,11 @@ class Server:
 
     def run(self) -> int:
         """Exit status of the agent's process."""
+        self._teller = Teller(self._agent)
         self._agent.tick()
         self._agent.start(self._agent.settle(), lambda _: self._open(), _raise)
         while not self._stopping:
+            self._teller.look()
             self._register()
             self._watch_owners()
             self._watch_wire()

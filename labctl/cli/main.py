@@ -33,6 +33,7 @@ VERBS: tuple[str, ...] = (
     "apply",
     "inspect",
     "exec",
+    "events",
     "capture",
     "destroy",
     "fault",

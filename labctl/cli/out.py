@@ -38,6 +38,9 @@ VARS = typer.Option(
 SEED = typer.Option(
     None, "--seed", help="Seed of every random choice; printed, and the same seed repeats the run."
 )
+SINCE = typer.Option(
+    None, "--since", help="From then on: a time ago (`10m`), or an instant (`2026-11-20T17:00:00Z`)."
+)
 
 
 @contextlib.contextmanager
@@ -47,6 +50,20 @@ def reading(flag: str) -> Iterator[None]:
         yield
     except LabctlError as error:
         raise on_command_line(error, flag) from None
+
+
+def since(text: str | None) -> float | None:
+    """What `--since` means, in seconds since 1970. An instant without a zone is in the machine's."""
+    if text is None:
+        return None
+    from datetime import datetime
+
+    from labctl.units import duration
+
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text).timestamp()
+    with reading("--since"):
+        return time.time() - duration(text)
 
 
 def pair(flag: str, text: str, example: str) -> tuple[str, str]:

@@ -63,7 +63,11 @@ def create(path: str) -> None:
 
     thread = threading.Thread(target=work, name="netns-create")
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C: whoever clears up must not meet a pin that is still to come
+        thread.join()
+        raise
     if failed:
         os.unlink(path)
         raise failed[0]

@@ -19,7 +19,7 @@ from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import apply, destroy, execs
 from labctl.run.undisturbed import undisturbed
-from labctl.runtime import ended, panel
+from labctl.runtime import ended, eventlog, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 
@@ -87,5 +87,6 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
         execs.run(lab, node, runtime, emit)
     record = replace(record, phase=Phase.RUNNING)
     place.write(record)
+    eventlog.note(place, [eventlog.about_lab(place, "deploy", runtime=runtime.name, file=lab.source)])
     emit(Event(kind="deployed", text=f"lab {lab.name} is running", subject=lab.name))
     return record

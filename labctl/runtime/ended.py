@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from labctl.errors import LabctlError
 from labctl.linux import exits, proc
+from labctl.runtime import eventlog
 from labctl.runtime.store import LabDir
 
 _LOG_TAIL = 8192
@@ -55,7 +57,7 @@ def first_processes(place: LabDir) -> dict[int, str]:
 def note(place: LabDir, node: str, seen: exits.Exit) -> None:
     """Write down the end of a node's first process; nothing if the node has another one by now."""
     who = first_process(place, node)
-    if who is None or who.pid != seen.pid or proc.alive(who):
+    if who is None or who.pid != seen.pid or proc.alive(who) or read(place, node) is not None:
         return
     value = {"pid": who.pid, "start_ticks": who.start_ticks, "code": seen.code, "wall_s": seen.wall_s}
     path = os.path.join(place.node_dir(node), "ended.json")
@@ -64,6 +66,22 @@ def note(place: LabDir, node: str, seen: exits.Exit) -> None:
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(value, file)
         os.rename(temporary, path)
+        _tell(place, node, seen)
+
+
+def _tell(place: LabDir, node: str, seen: exits.Exit) -> None:
+    with contextlib.suppress(LabctlError):
+        record = place.read()
+        name = record.lab.container(node) if record is not None else node
+        happened = eventlog.Happened(
+            type="container",
+            action="die",
+            actor_id=place.container_id(node),
+            actor_name=name,
+            attributes={"node": node, "exitCode": str(seen.code)},
+            time_s=seen.wall_s,
+        )
+        eventlog.note(place, [happened])
 
 
 def read(place: LabDir, node: str) -> End | None:

@@ -7,7 +7,6 @@ bundle's `config.json`, `log` with its output, `stdin`, and `init.json`, which n
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -24,15 +23,9 @@ from labctl.runtime.store import LabDir
 RUNC = "runc"
 
 
-def container_id(place: LabDir, node: str) -> str:
-    """12 hex digits like Docker's short ids; node names may hold characters that runc refuses."""
-    text = f"{place.instance.tag}\0{place.name}\0{node}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def state_dir(place: LabDir, node: str) -> str:
     """What runc keeps of a node."""
-    return os.path.join(place.runc_dir, container_id(place, node))
+    return os.path.join(place.runc_dir, place.container_id(node))
 
 
 def root_filesystem(lab: LabSpec, node: NodeSpec, image: Image, home: str, rootfs: str) -> None:
@@ -103,7 +96,7 @@ def run(place: LabDir, node: str, home: str, *, keep: Sequence[int]) -> None:
                 home,
                 "--pid-file",
                 pid_file,
-                container_id(place, node),
+                place.container_id(node),
             ],
             log=log,
             stdin=stdin,

@@ -24,7 +24,7 @@ from labctl.linux import cgroup, enter, mounts, proc, whole
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
-from labctl.runtime import bundle, ended, launch, runc_check
+from labctl.runtime import bundle, ended, eventlog, launch, runc_check
 from labctl.runtime.base import Completed, Handle, NodeState, NodeStatus, Process
 from labctl.runtime.images import ImageStore
 from labctl.runtime.panel import allow_many_files
@@ -176,7 +176,7 @@ class RuncRuntime:
             self.stop(lab, [resource.node])
             return
         if self._process(place, resource.node) is None:
-            self._start_again(place, resource.node)
+            self._start_again(place, lab, resource.node)
         if not cgroup.directories(group):
             return
         limit = lab.node(resource.node).limits.cpu
@@ -265,17 +265,29 @@ class RuncRuntime:
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)
         launch.run(place, node.name, home, keep=self._keep)
+        self._tell(place, lab, node.name)
 
     def _end(self, place: LabDir, node: str) -> None:
         cgroup.destroy(place.node_cgroup(node))
         shutil.rmtree(launch.state_dir(place, node), ignore_errors=True)
 
-    def _start_again(self, place: LabDir, node: str) -> None:
+    def _start_again(self, place: LabDir, lab: LabSpec, node: str) -> None:
         """Start a node from the bundle and the files it had; one that never ran has none."""
         home = place.node_dir(node)
         if os.path.exists(os.path.join(home, "config.json")):
             self._end(place, node)  # what a crash may have left
             launch.run(place, node, home, keep=self._keep)
+            self._tell(place, lab, node)
+
+    def _tell(self, place: LabDir, lab: LabSpec, node: str) -> None:
+        happened = eventlog.Happened(
+            type="container",
+            action="start",
+            actor_id=place.container_id(node),
+            actor_name=lab.container(node),
+            attributes={"node": node, "image": lab.node(node).image or ""},
+        )
+        eventlog.note(place, [happened])
 
     def _process(self, place: LabDir, node: str) -> proc.Identity | None:
         """The node's first process, if it runs."""
@@ -294,7 +306,7 @@ class RuncRuntime:
         return NodeStatus(
             node=node.name,
             container=lab.container(node.name),
-            container_id=launch.container_id(place, node.name),
+            container_id=place.container_id(node.name),
             image=node.image or "",
             state=state,
             pid=who.pid if who else None,

@@ -214,6 +214,11 @@ class LabDir:
     def node_dir(self, node: str) -> str:
         return os.path.join(self.path, "nodes", node)
 
+    def container_id(self, node: str) -> str:
+        """12 hex digits like Docker's short ids; node names may hold characters that runc refuses."""
+        text = f"{self.instance.tag}\0{self.name}\0{node}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
     @property
     def runc_dir(self) -> str:
         return os.path.join(self.path, "runc")

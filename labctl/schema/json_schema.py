@@ -421,6 +421,25 @@ def _inspect() -> Schema:
     return {"type": "object", "additionalProperties": _list(node)}
 
 
+def _event() -> Schema:
+    return _versioned(
+        {
+            "timestamp": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$"},
+            "type": {
+                "enum": ["agent", "config", "container", "fault", "interface", "lab", "link", "process"]
+            },
+            "action": _TEXT,
+            "actor_id": _TEXT,
+            "actor_name": _TEXT,
+            "attributes": {
+                "type": "object",
+                "required": ["lab"],
+                "additionalProperties": _TEXT,
+            },
+        }
+    )
+
+
 def _plan() -> Schema:
     node = _object(
         {
@@ -625,6 +644,7 @@ _ALL: Mapping[str, tuple[str, Callable[[], Schema]]] = {
     "compare": ("what `labctl compare --format json` prints", _compare),
     "discover": ("what `labctl discover --format json` prints", _discover),
     "doctor": ("what `labctl doctor --format json` prints", _doctor),
+    "event": ("a line of `labctl events --format json` (containerlab's shape, and a version)", _event),
     "fault-add": ("what `labctl fault add --format json` prints", _fault_add),
     "fault-clear": ("what `labctl fault clear --format json` prints", _fault_clear),
     "fault-kinds": ("what `labctl fault kinds --format json` prints", _fault_kinds),
