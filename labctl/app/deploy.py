@@ -12,7 +12,8 @@ from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import deploy as making
-from labctl.run import heal
+from labctl.run import heal, outputs
+from labctl.run.outputs import Outputs
 from labctl.runtime import mgmt
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
@@ -33,6 +34,7 @@ class Request:
     lenient: bool = False
     variables: tuple[str, ...] = ()  # files of what the lab file's template names
     dry_run: bool = False
+    outputs: Outputs = making.NO_OUTPUTS  # files for other tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = 
         heal.implicit(instance, emit)
     plan = prepare(lab, request, instance, emit)
     if not request.dry_run:
-        making.deploy(instance, plan.lab, plan.runtime, emit)
+        making.deploy(instance, plan.lab, plan.runtime, emit, request.outputs)
     return plan
 
 
@@ -79,6 +81,7 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
         if there.phase is not Phase.RUNNING and heal.busy(place):
             raise place.busy()
         raise making.already(there)
+    outputs.check(lab, request.outputs)
     checker = RUNTIMES[runtime](instance)
     try:
         checker.check(lab)

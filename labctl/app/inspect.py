@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import signal
 import time
@@ -32,6 +34,32 @@ class Inspected:
 def inspect(places: Iterable[LabDir]) -> list[Inspected]:
     """What each of these labs is now. One with a damaged record is told, not skipped."""
     return [_inspect(place) for place in places]
+
+
+#: containerlab's columns, in its order.
+_COLUMNS = (
+    "lab_name",
+    "labPath",
+    "absLabPath",
+    "name",
+    "container_id",
+    "image",
+    "kind",
+    "state",
+    "status",
+    "ipv4_address",
+    "ipv6_address",
+    "owner",
+)
+
+
+def as_csv(found: Iterable[Inspected]) -> str:
+    """A line of column names, then one for each container."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    rows.writerows([each[column] for column in _COLUMNS] for lab in found for each in lab.containers)
+    return text.getvalue()
 
 
 def _inspect(place: LabDir) -> Inspected:

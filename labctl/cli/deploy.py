@@ -29,6 +29,18 @@ def deploy(
     name: str | None = typer.Option(None, "--name", "-n", help="A name for the lab instead of the file's."),
     lenient: bool = typer.Option(False, "--lenient", help="Accept keys of older containerlab versions."),
     template_vars: list[str] = out.VARS,
+    labdir: bool = typer.Option(
+        False,
+        "--labdir",
+        help="Write containerlab's `clab-<lab>/` beside the file (or below $CLAB_LABDIR_BASE): "
+        "topology-data.json and the inventories for Ansible and Nornir; `destroy` removes them.",
+    ),
+    hosts_file: str | None = typer.Option(
+        None,
+        "--hosts-file",
+        metavar="FILE",
+        help="Add the nodes' names to this file (/etc/hosts); `destroy` removes them.",
+    ),
     wait: bool = typer.Option(
         False, "--wait", "-w", help="Return when routing has settled; exit 4 if it has not."
     ),
@@ -40,6 +52,7 @@ def deploy(
     from labctl import names, units
     from labctl.app import deploy as app
     from labctl.cli.inspect import show
+    from labctl.run.outputs import Outputs
     from labctl.runtime.store import Instance
 
     with out.reading("--timeout"):
@@ -56,6 +69,7 @@ def deploy(
         lenient=lenient,
         variables=tuple(template_vars),
         dry_run=dry_run,
+        outputs=Outputs(directory=labdir, hosts_file=hosts_file),
     )
     with _Watched() as progress:
         try:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import typer
 
 from labctl.cli import out
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
 
 if TYPE_CHECKING:
     from labctl.runtime.store import LabDir
@@ -20,21 +28,25 @@ def register(app: typer.Typer) -> None:
 def inspect(
     lab: str | None = out.LAB,
     everything: bool = typer.Option(False, "--all", "-a", help="Every lab of this machine and boot."),
-    output: out.Format = out.FORMAT,
+    output: Format = typer.Option(
+        Format.TABLE, "--format", "-f", help="A table for people, or json or csv in containerlab's shapes."
+    ),
 ) -> None:
-    """Show the nodes of a lab; `--format json` has containerlab's shape."""
+    """Show the nodes of a lab; `--format json` and `csv` have containerlab's shapes."""
     from labctl.runtime.store import Instance
 
     instance = Instance.here()
     show(instance.labs() if everything else [instance.find(lab)], output)
 
 
-def show(places: Sequence[LabDir], output: out.Format) -> None:
+def show(places: Sequence[LabDir], output: StrEnum) -> None:
     """Print these labs; what is not as it should be goes to stderr."""
     from labctl.app import inspect as app
 
     found = app.inspect(places)
-    if output is out.Format.JSON:
+    if output == Format.CSV:
+        typer.echo(app.as_csv(found), nl=False)
+    elif output == Format.JSON:
         out.print_json({each.lab: list(each.containers) for each in found})
     else:
         rows = [

@@ -23,7 +23,7 @@ from labctl.model.lab import LabSpec, NodeKind
 from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
-from labctl.run import execs
+from labctl.run import execs, outputs
 from labctl.runtime import ended, mgmt, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
@@ -111,6 +111,7 @@ class _Change:
         new = [*anew, *self._nodes(Do.ADD_NODE)]
         gone = self._nodes(Do.REMOVE_NODE)
         self._announce(new)
+        outputs.refresh(self.place, self.target, self.record.owner)
         guarded.extend(self.place, self.record.lab, self.target, self.held)
         client.start(self.place)
         touched = self._touched(before)

@@ -17,7 +17,8 @@ from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import apply, destroy, execs
+from labctl.run import apply, destroy, execs, outputs
+from labctl.run.outputs import Outputs
 from labctl.run.undisturbed import undisturbed
 from labctl.runtime import ended, eventlog, panel
 from labctl.runtime.base import RUNTIMES, Runtime
@@ -25,9 +26,16 @@ from labctl.runtime.store import Instance, LabDir, Phase, Record
 
 #: How long the agent may take to answer while all nodes of the lab start.
 AGENT_TIMEOUT_S = 120.0
+NO_OUTPUTS = Outputs()
 
 
-def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ignore) -> Record:
+def deploy(
+    instance: Instance,
+    lab: LabSpec,
+    runtime_name: str,
+    emit: Emit = ignore,
+    wanted: Outputs = NO_OUTPUTS,
+) -> Record:
     """Deploy a lab that was checked. `lab-exists` if there is one of that name; on any error nothing stays."""
     place = instance.lab(lab.name)
     with place.lock(create=True) as held:
@@ -37,7 +45,7 @@ def deploy(instance: Instance, lab: LabSpec, runtime_name: str, emit: Emit = ign
         try:
             runtime = RUNTIMES[runtime_name](instance, keep=(held,))
             guarded.put_up(place, lab, held, emit)
-            return _build(place, lab, runtime, emit)
+            return _build(place, lab, runtime, emit, wanted)
         except BaseException:
             with undisturbed():
                 emit(Event(kind="rolling-back", text="removing what was made", subject=lab.name))
@@ -62,7 +70,7 @@ def already(record: Record) -> LabctlError:
     )
 
 
-def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
+def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, wanted: Outputs) -> Record:
     record = Record(
         lab=lab,
         runtime=runtime.name,
@@ -72,6 +80,7 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> Record:
         devices=panel.allocate(lab),
     )
     place.write(record)
+    outputs.write(place, lab, record.owner, wanted)
     with panel.Panel(place, lab, record.devices) as patch:
         patch.create()
         patch.settle(mirror.wanted(mirror.sides(lab), patch.admin(), {}))

@@ -16,6 +16,7 @@ from labctl.agent import guarded
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, mounts
 from labctl.model.event import Emit, Event, ignore
+from labctl.run import outputs
 from labctl.runtime import eventlog, panel
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.store import LabDir, Phase
@@ -58,6 +59,7 @@ def remove(place: LabDir) -> Removed:
     unmounted = mounts.unmount_below(place.path)
     cgroup.destroy(place.cgroup)
     guarded.remove(place)
+    outputs.remove(place)
     eventlog.note(place, [eventlog.about_lab(place, "destroy")])
     cgroup.delete_if_empty(place.instance.cgroup)  # before the record goes: nothing else names it
     place.remove()

@@ -327,7 +327,8 @@ class NodeReader:
     def _magic(self, text: str, node: str) -> str:
         if "__clab" not in text:
             return text
-        directory = os.path.join(self._reading.directory, f"clab-{self._lab}")
+        base = self._reading.env.get("CLAB_LABDIR_BASE") or self._reading.directory
+        directory = os.path.join(os.path.abspath(base), f"clab-{self._lab}")
         for word, meaning in (
             ("__clabNodeDir__", os.path.join(directory, node)),
             ("__clabDir__", directory),
