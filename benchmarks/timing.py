@@ -1,7 +1,7 @@
 """From a fault's time to its effect, on a hundred OSPF routers whose routes are watched while it happens.
 
-The engine plays plans of faults at known times: cuts one after the other, losses, delays, and cuts of many cables at
-one instant. Printed is the time from when a fault was due to when its last resource was made so (the agent's clock,
+The engine plays plans of faults at known times: cuts one after the other, losses, delays, and each of these on many
+cables at one instant. Printed is the time from when a fault was due to when its last resource was made so (the agent's clock,
 taken after the kernel's answer), and of simultaneous faults the time from before the first was asked of the kernel to
 after the last had been made: what lies between two effects is less.
 
@@ -65,12 +65,12 @@ def one_by_one(cables, change):
     return PlannedSequence(steps=tuple(steps))
 
 
-def together(cables):
+def together(cables, change):
     groups = [cables[i : i + TOGETHER] for i in range(0, len(cables), TOGETHER)]
     steps = []
     for n, group in enumerate(groups):
         steps += [
-            PlannedParallel(steps=tuple(fault(f"g{n}-{i}", each, Down()) for i, each in enumerate(group))),
+            PlannedParallel(steps=tuple(fault(f"g{n}-{i}", each, change) for i, each in enumerate(group))),
             WaitStep(for_s=GAP_S),
         ]
     return PlannedSequence(steps=tuple(steps))
@@ -90,10 +90,11 @@ def play(place, root, name, tree):
     if run.not_steady or run.failed or run.refused:
         raise SystemExit(f"{name}: {run.not_steady} {run.failed} {dict(run.refused)}")
     lines = list(journal.read(os.path.join(directory, record.JOURNAL)))
+    answers = [line for line in lines if line["kind"] == "made"]
     spreads = [
         max(r["applied"]["monotonic"] for r in made) - min(r["asked"]["monotonic"] for r in made)
-        for asked, answer in itertools.pairwise(lines)
-        if asked["kind"] == "asked" and asked["begin"] and answer["kind"] == "made"
+        for asked, answer in itertools.product(lines, answers)
+        if asked["kind"] == "asked" and asked["begin"] and answer["request"] == asked["request"]
         for made in [[r for r in answer["readings"] if r["changed"]]]
         if made
     ]
@@ -126,7 +127,9 @@ def main(side=10, count=40):
                 ("cut", one_by_one(cables, Down())),
                 ("loss", one_by_one(cables, Impaired(Impairment(loss=0.03)))),
                 ("delay", one_by_one(cables, Impaired(Impairment(delay_s=0.01)))),
-                (f"{TOGETHER} cuts", together(cables)),
+                (f"{TOGETHER} cuts", together(cables, Down())),
+                (f"{TOGETHER} losses", together(cables, Impaired(Impairment(loss=0.03)))),
+                (f"{TOGETHER} delays", together(cables, Impaired(Impairment(delay_s=0.01)))),
             ):
                 acts, spreads, asked = play(place, root, name, tree)
                 late = [a.start.applied - a.start.requested for a in acts if a.start.applied is not None]
@@ -140,7 +143,7 @@ def main(side=10, count=40):
                     f" ended: median {1000 * statistics.median(back):5.1f} ms, 95th pct. {ms(back, 0.95):5.1f} ms",
                     flush=True,
                 )
-                if "cuts" in name:
+                if name.startswith(f"{TOGETHER} "):
                     worst = 1000 * max(spreads)
                     print(
                         f"  {TOGETHER} at once: from the first to the last effect {1000 * statistics.median(spreads):.1f} ms"

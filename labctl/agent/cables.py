@@ -1,7 +1,7 @@
 """The half-cables of a lab: light and impairments brought to their settings together, then read back.
 
-In this order, over all that are touched at once: the light of all of them by one touch; what impairs them, one after the
-other; and only then the kernel is asked what it made of it. Reading takes longer than doing, and who waits for it must not
+In this order, over all that are touched at once: the light of all of them by one touch; what impairs them, built first and
+then put in their way in one breath; and only then the kernel is asked what it made of it. Reading takes longer than doing, and who waits for it must not
 be another fault.
 """
 
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from labctl.agent import clock
 from labctl.agent.clock import Stamp
-from labctl.agent.impairs import Impairs
+from labctl.agent.impairs import Impairs, Struck
 from labctl.agent.light import Light
 from labctl.agent.reading import Reading
-from labctl.errors import LabctlError
 from labctl.model.effects import HalfCable, Resource, Setting
 from labctl.runtime.impair import Installed
 from labctl.runtime.store import LabDir, Record
@@ -63,14 +62,19 @@ class Cables:
         sides = self.light.of(halves)
         with contextlib.suppress(OSError):  # said by the one it happens to, in its turn
             self.light.level(sides, settings)
-        made: dict[HalfCable, _Made] = {}
         failed: dict[HalfCable, Reading] = {}
         for half in halves:
-            asked = clock.now()
             try:
-                made[half] = self._make(half, settings, until(half), began)
-            except (OSError, LabctlError) as error:
-                failed[half] = Reading.failed(half, asked, error)
+                self.light.level(self.light.of([half]), settings)
+            except OSError as error:
+                failed[half] = Reading.failed(half, began, error)
+        lit = clock.now()
+        wanted = {half: settings[half].impairment for half in halves if half not in failed}
+        struck = self.impairs.ensure(self._record, wanted, until)
+        for half, done in struck.done.items():
+            if isinstance(done, Exception):
+                failed[half] = Reading.failed(half, struck.began or began, done)
+        made = {half: self._made(half, struck, began, lit) for half in halves if half not in failed}
         try:
             self.light.read_back(sides)
         except OSError as error:
@@ -90,23 +94,21 @@ class Cables:
         installed, counts = self.impairs.look(self._record, half, wanted)
         return "; ".join([*wrong, *([installed.note] if installed.note else [])]), installed, counts
 
-    def _make(
-        self, half: HalfCable, settings: Mapping[Resource, Setting], until: float | None, began: Stamp
-    ) -> _Made:
-        """began: what moved since then moved because of this."""
-        asked = clock.now()
-        sides = self.light.of([half])
-        self.light.level(sides, settings)
-        moved = [at for side in sides if (at := self.light.moved.get(side.port))]
+    def _made(self, half: HalfCable, struck: Struck, began: Stamp, lit: Stamp) -> _Made:
+        """What moved since it began moved because of this. lit: when all light was as it is to be."""
+        moved = [at for side in self.light.of([half]) if (at := self.light.moved.get(side.port))]
         moved = [at for at in moved if at.began.boot >= began.boot]
-        impaired = self.impairs.ensure(self._record, half, settings[half].impairment, until)
-        applied = clock.now()
+        impaired = struck.done[half]
+        assert not isinstance(impaired, Exception)
+        asked, applied = began, lit
+        if impaired is not None and struck.began is not None and struck.ended is not None:
+            asked, applied = struck.began, struck.ended
+        changed = impaired is not None and impaired.changed
         if moved:
             asked = min((at.began for at in moved), key=lambda at: at.boot)
-        if moved and not (impaired is not None and impaired.changed):
+        if moved and not changed:
             applied = max((at.ended for at in moved), key=lambda at: at.boot)
-        changed = bool(moved) or (impaired is not None and impaired.changed)
-        return _Made(asked=asked, applied=applied, changed=changed, impaired=impaired)
+        return _Made(asked=asked, applied=applied, changed=bool(moved) or changed, impaired=impaired)
 
     def _reading(self, half: HalfCable, made: _Made, settings: Mapping[Resource, Setting]) -> Reading:
         sides = self.light.of([half])

@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
+from labctl.agent import clock
+from labctl.agent.clock import Stamp
 from labctl.errors import LabctlError
 from labctl.model.effects import Direction, HalfCable
 from labctl.model.impairment import NEUTRAL, Impairment
 from labctl.model.lab import Stands
-from labctl.runtime.impair import Half, Impairer, Installed
+from labctl.runtime.impair import Half, Impairer, Installed, Staged
 from labctl.runtime.panel import bridge_port
 from labctl.runtime.store import LabDir, Record
 
 #: How soon a closed detour is looked at again.
 REAP_S = 0.02
+
+
+@dataclass(slots=True)
+class Struck:
+    """What became of each half-cable: what is there now, None where there was nothing to do, or why it failed. began,
+    ended: before the first and after the last was changed.
+    """
+
+    done: dict[HalfCable, Installed | OSError | LabctlError | None]
+    began: Stamp | None = None
+    ended: Stamp | None = None
 
 
 class Impairs:
@@ -58,28 +72,51 @@ class Impairs:
             self._open().prepare(impairments)
 
     def ensure(
-        self, record: Record, half: HalfCable, impairment: Impairment, until_boot: float | None
-    ) -> Installed | None:
-        """Bring a half-cable to its impairment; None when there was nothing to do."""
-        if (
-            self._known.get(half, None if impairment.neutral else NEUTRAL) == impairment
-            and impairment.neutral
-        ):
-            return None
+        self,
+        record: Record,
+        wanted: Mapping[HalfCable, Impairment],
+        until: Callable[[HalfCable], float | None],
+    ) -> Struck:
+        """Bring half-cables to their impairments: what takes time first, then all of them at once, then the looks."""
+        struck = Struck(done={})
+        staged: dict[HalfCable, Staged] = {}
+        for half, impairment in wanted.items():
+            if impairment.neutral and self._known.get(half) == NEUTRAL:
+                struck.done[half] = None
+                continue
+            try:
+                place = self._half(record, half)
+            except LabctlError as error:
+                if impairment.neutral:  # a stub: nothing can be there
+                    self._known[half] = NEUTRAL
+                struck.done[half] = None if impairment.neutral else error
+                continue
+            try:
+                staged[half] = self._open().stage(place, impairment, until_boot=until(half))
+            except (OSError, LabctlError) as error:
+                struck.done[half] = error
+                self._known.pop(half, None)
+        if staged:
+            struck.began = clock.now()
+            self._open().strike(list(staged.values()))
+            struck.ended = clock.now()
+        for half, each in staged.items():
+            struck.done[half] = self._finish(half, wanted[half], each)
+        if staged:
+            self._watch_worker()
+        return struck
+
+    def _finish(
+        self, half: HalfCable, impairment: Impairment, staged: Staged
+    ) -> Installed | OSError | LabctlError:
+        self._known.pop(half, None)
         try:
-            place = self._half(record, half)
-        except LabctlError:
-            if impairment.neutral:  # a stub: nothing can be there
-                self._known[half] = NEUTRAL
-                return None
-            raise
-        installed = self._open().ensure(place, impairment, until_boot=until_boot)
+            installed = self._open().finish(staged)
+        except (OSError, LabctlError) as error:
+            return error
         if installed.taken:
             self._known[half] = impairment
-        else:
-            self._known.pop(half, None)
         self._draining = self._draining or installed.draining
-        self._watch_worker()
         return installed
 
     def look(

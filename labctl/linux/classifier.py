@@ -13,7 +13,7 @@ import struct
 
 from labctl.linux import tc
 from labctl.linux.netlink import Netlink
-from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, attr, attrs, nest, text, u32
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Request, attr, attrs, nest, text, u32
 
 _FD, _NAME, _FLAGS, _ID = 6, 7, 8, 11
 _DIRECT_ACTION = 1
@@ -21,11 +21,11 @@ _ONE = 1
 _SHOT, _EGRESS_MIRROR = 2, 2
 
 
-def attach(netlink: Netlink, index: int, program_fd: int, *, preference: int, name: str) -> None:
+def attachment(index: int, program_fd: int, *, preference: int, name: str) -> Request:
     """Have frames that arrive at the device meet the program. One that is there is swapped between two."""
     options = attr(_FD, u32(program_fd)) + attr(_NAME, text(name)) + attr(_FLAGS, u32(_DIRECT_ACTION))
     body = _message(index, preference) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
-    netlink.request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE, what=f"attach a program to {index}")
+    return Request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE, f"attach a program to {index}")
 
 
 def attached(netlink: Netlink, index: int, *, preference: int) -> int | None:
@@ -47,7 +47,7 @@ def attached(netlink: Netlink, index: int, *, preference: int) -> int | None:
     return None
 
 
-def divert(netlink: Netlink, index: int, to: int, *, preference: int) -> None:
+def diversion(index: int, to: int, *, preference: int) -> Request:
     """Have every frame that arrives at `index` go on from `to`. `tc.filters` shows it like a redirect."""
     selector = struct.pack("=BBBxHHhhI", 1, 0, 0, 0, 0, 0, 0, 0)
     mirred = struct.pack("=IIiiiiI", 0, 0, _SHOT, 0, 0, _EGRESS_MIRROR, to)
@@ -58,7 +58,7 @@ def divert(netlink: Netlink, index: int, to: int, *, preference: int) -> None:
     info = preference << 16 | socket.htons(tc.ETH_P_ALL)
     body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, 0, tc.INGRESS, info)
     body += attr(tc.TCA_KIND, b"u32\0") + options
-    netlink.request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, what=f"divert {index} to {to}")
+    return Request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, f"divert {index} to {to}")
 
 
 def _message(index: int, preference: int) -> bytes:

@@ -70,6 +70,7 @@ from labctl.linux.rtnl import (
     RTM_NEWROUTE,
     VETH_INFO_PEER,
     NetlinkError,
+    Request,
     Socket,
     attr,
     attrs,
@@ -154,7 +155,7 @@ class Netlink(Socket):
 
     def those(self, indexes: Sequence[int]) -> dict[int, Link]:
         """Of these devices those that are there, by ifindex, asked for in one go."""
-        requests = [(RTM_GETLINK, ifinfo(index) + _SKIP_STATS) for index in indexes]
+        requests = [Request(RTM_GETLINK, ifinfo(index) + _SKIP_STATS) for index in indexes]
         return {
             indexes[place]: link_of(payload)
             for place, (kind, _, payload) in self._exchange(requests)
@@ -273,12 +274,12 @@ class Netlink(Socket):
     def set_links(self, wanted: Mapping[int, bool]) -> dict[int, NetlinkError]:
         """Raise and lower devices by ifindex, one right after the other; the refusals, by ifindex."""
         indexes = list(wanted)
-        requests = [(RTM_NEWLINK, ifinfo(i, IFF_UP if up else 0, IFF_UP)) for i, up in wanted.items()]
+        requests = [Request(RTM_NEWLINK, ifinfo(i, IFF_UP if up else 0, IFF_UP)) for i, up in wanted.items()]
         return {indexes[place]: error for place, error in self.batch(requests).items()}
 
     def gather(self, indexes: Sequence[int], group: int) -> None:
         """Make these devices a group, of a number that nothing else has; one that is gone is left out."""
-        members = [(RTM_NEWLINK, ifinfo(each) + attr(IFLA_GROUP, u32(group))) for each in indexes]
+        members = [Request(RTM_NEWLINK, ifinfo(each) + attr(IFLA_GROUP, u32(group))) for each in indexes]
         for error in self.batch(members).values():
             if error.errno != errno.ENODEV:
                 raise error

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from labctl.linux import netns
 from labctl.linux.closing import Closing
@@ -110,6 +111,16 @@ def attrs(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message to the kernel, to be sent with others (`Socket.batch`). what: for whom it concerns, in words."""
+
+    kind: int
+    body: bytes
+    flags: int = 0
+    what: str = ""
+
+
 class Socket(Closing):
     """One rtnetlink socket in one namespace (`path`; None: the caller's own)."""
 
@@ -137,7 +148,11 @@ class Socket(Closing):
                 _raise(payload[0], payload[1], what)
                 return
 
-    def batch(self, requests: Sequence[tuple[int, bytes]]) -> dict[int, NetlinkError]:
+    def send(self, request: Request) -> None:
+        """One request, acknowledged."""
+        self.request(request.kind, request.body, request.flags, what=request.what)
+
+    def batch(self, requests: Sequence[Request]) -> dict[int, NetlinkError]:
         """Send many requests in one datagram, which the kernel works through without coming back to us in between.
 
         Which of them were refused, by their place; only the last is acknowledged.
@@ -146,24 +161,22 @@ class Socket(Closing):
         for place, (answer, flags, payload) in self._exchange(requests):
             if answer == NLMSG_ERROR:
                 try:
-                    _raise(flags, payload, "")
+                    _raise(flags, payload, requests[place].what)
                 except NetlinkError as error:
                     wrong[place] = error
         return wrong
 
-    def _exchange(
-        self, requests: Sequence[tuple[int, bytes]]
-    ) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
+    def _exchange(self, requests: Sequence[Request]) -> Iterator[tuple[int, tuple[int, int, bytes]]]:
         """(place of a request, (type, flags, payload)) of every answer; the last request of a datagram has one."""
         for start in range(0, len(requests), _AT_ONCE):
             part = requests[start : start + _AT_ONCE]
             first = self._sequence + 1
             data = b""
-            for kind, body in part:
+            for each in part:
                 self._sequence += 1
-                flags = NLM_F_REQUEST | (NLM_F_ACK if self._sequence == first + len(part) - 1 else 0)
-                header = struct.pack("=IHHII", 16 + len(body), kind, flags, self._sequence, 0)
-                data += header + body + bytes(-len(body) % 4)
+                last = NLM_F_ACK if self._sequence == first + len(part) - 1 else 0
+                head = (16 + len(each.body), each.kind, NLM_F_REQUEST | each.flags | last, self._sequence, 0)
+                data += struct.pack("=IHHII", *head) + each.body + bytes(-len(each.body) % 4)
             self._socket.send(data)
             for sequence, answer, flags, payload in self._replies(first):
                 yield start + sequence - first, (answer, flags, payload)

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 
 from labctl.linux.netlink import Netlink
-from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, attr, attrs, nest
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Request, attr, attrs, nest
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
@@ -70,14 +70,24 @@ def redirect(netlink: Netlink, index: int, to: int, *, preference: int = STITCH_
     netlink.request(RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, what=f"redirect {index} to {to}")
 
 
+def removal(index: int, *, preference: int, parent: int = INGRESS) -> Request:
+    """Remove all filters of one preference."""
+    return Request(
+        RTM_DELTFILTER, _tcmsg(index, 0, parent, _info(preference)), what=f"remove filter of {index}"
+    )
+
+
+def is_gone(error: NetlinkError) -> bool:
+    """The refusal of a `removal` says that there was nothing."""
+    return error.errno in (errno.ENOENT, errno.EINVAL, errno.ENODEV)
+
+
 def remove_filter(netlink: Netlink, index: int, *, preference: int, parent: int = INGRESS) -> bool:
     """Remove all filters of one preference; False if there is none."""
     try:
-        netlink.request(
-            RTM_DELTFILTER, _tcmsg(index, 0, parent, _info(preference)), what=f"remove filter of {index}"
-        )
+        netlink.send(removal(index, preference=preference, parent=parent))
     except NetlinkError as error:
-        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
+        if is_gone(error):
             return False
         raise
     return True
@@ -139,7 +149,9 @@ __all__ = [
     "Filter",
     "add_clsact",
     "filters",
+    "is_gone",
     "redirect",
     "redirects",
+    "removal",
     "remove_filter",
 ]

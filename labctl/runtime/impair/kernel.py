@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from labctl.linux import bpf, classifier, qdisc, tc
 from labctl.linux.netlink import Netlink
 from labctl.linux.qdisc import Tbf
+from labctl.linux.rtnl import Request
 from labctl.model.impairment import Impairment, Rate
 from labctl.runtime.impair import gate, gate_layout
 from labctl.runtime.impair.base import GATE_PREFERENCE, Half, fields_in_use
@@ -21,7 +22,7 @@ from labctl.runtime.impair.gate import Counts
 GATE_ERROR = "one draw a frame: a frame that is still a super-frame of its sender counts as one (superframes says how many)"
 
 
-def ensure_gate(
+def load_gate(
     netlink: Netlink,
     index: int,
     part: Impairment,
@@ -29,19 +30,33 @@ def ensure_gate(
     *,
     out: int,
     deadline_ns: int,
-) -> None:
-    """Put the gate there, or swap it for one with these numbers that counts on."""
-    tc.add_clsact(netlink, index)
+) -> int:
+    """A gate with these numbers, ready to be attached to the device, that counts on where one that is there ends; the
+    program's descriptor.
+    """
     with _state(netlink, index) as state:
         conf = gate.create_conf(gate.pack(part, seed, out=out, deadline_ns=deadline_ns))
         try:
-            program = gate.load(part, conf, state)
+            return gate.load(part, conf, state)
         finally:
             os.close(conf)
-        try:
-            classifier.attach(netlink, index, program, preference=GATE_PREFERENCE, name="labctl_gate")
-        finally:
-            os.close(program)
+
+
+def gate_of(index: int, program: int) -> Request:
+    """Put the gate there, or swap it for the one that is."""
+    return classifier.attachment(index, program, preference=GATE_PREFERENCE, name="labctl_gate")
+
+
+def ensure_gate(
+    netlink: Netlink, index: int, part: Impairment, seed: int, *, out: int, deadline_ns: int
+) -> None:
+    """Have a gate with these numbers at the device, whatever was there."""
+    tc.add_clsact(netlink, index)
+    program = load_gate(netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+    try:
+        netlink.send(gate_of(index, program))
+    finally:
+        os.close(program)
 
 
 def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Counts] | None:
@@ -54,10 +69,6 @@ def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Count
             return None
         found, out, deadline = gate.read_conf(maps[gate_layout.CONF][0])
         return found, out, deadline, gate.read_counts(maps[gate_layout.STATE][0])
-
-
-def remove_gate(netlink: Netlink, index: int) -> bool:
-    return tc.remove_filter(netlink, index, preference=GATE_PREFERENCE)
 
 
 class TbfStage:

@@ -1,8 +1,10 @@
 """From an impairment to what stands in the panel, and back.
 
-`ensure` builds from the far end to the near one: the last cord first, the detour's filter last, so that frames only
-ever enter a way that is whole. Taking down goes the other way round, and a cord is only removed when nothing waits in it
-(`reap`, later, if something still does). `read` follows the frames: gate, detour, cord by cord, until the receiver's
+A change has three parts. `stage` builds what no frame meets yet, from the far end to the near one, so that frames only ever
+enter a way that is whole; `strike` puts in, takes out or swaps the filters of as many half-cables as there are, in one
+breath; `finish` takes down what frames no longer enter, from the near end to the far one, and reads back. What takes time
+lies before and after: so faults of one instant lie as near to each other as the kernel takes messages. A cord is only
+removed when nothing waits in it (`reap`, later, if something still does). `read` follows the frames: gate, detour, cord by cord, until the receiver's
 panel side; an impairment that is not on that way does not count, however well it is set.
 """
 
@@ -10,19 +12,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from labctl.errors import LabctlError
 from labctl.linux import classifier, offload, tc
 from labctl.linux.closing import Closing
 from labctl.linux.netlink import Netlink, VethEnd
 from labctl.linux.offload import Offload
+from labctl.linux.rtnl import Request
 from labctl.linux.trial import Tried
 from labctl.model.impairment import NEUTRAL, Impairment
 from labctl.runtime.impair import choose, kernel
 from labctl.runtime.impair.base import (
     DETOUR_PREFERENCES,
+    GATE_PREFERENCE,
     Half,
     Installed,
     Stage,
@@ -42,6 +47,27 @@ _OFFLOADS = (Offload.TX_CHECKSUM, Offload.TSO, Offload.GSO)
 _NOTE = "labctl-offloads:"
 #: A frame that was on its way when a detour was closed has arrived in it by then.
 _SETTLED_S = 0.01
+
+
+@dataclass(slots=True, kw_only=True)
+class Staged:
+    """A change of one half-cable that is ready. changes: of what frames cross already. programs: descriptors that are
+    needed until the strike. changed: it is not so yet.
+    """
+
+    half: Half
+    wanted: Impairment
+    plan: Plan = field(default_factory=lambda: Plan(parts={}))
+    requests: list[Request] = field(default_factory=list)
+    changes: list[Callable[[], None]] = field(default_factory=list)
+    programs: list[int] = field(default_factory=list)
+    changed: bool = False
+    error: OSError | LabctlError | None = None
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        while self.programs:
+            os.close(self.programs.pop())
 
 
 class Impairer(Closing):
@@ -86,40 +112,77 @@ class Impairer(Closing):
 
     def ensure(self, half: Half, impairment: Impairment, *, until_boot: float | None = None) -> Installed:
         """Make the half-cable do this, from whatever it does now. `until_boot`: what can end by itself then does."""
-        impairment = tidy(impairment)
-        if impairment.neutral:
-            return self.clear(half)
-        plan = self.check(impairment)
-        before = self.read(half)
-        seed = impairment.seed if impairment.seed is not None else before.seed
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "big")
-        self._set_offloads(half, on=not impairment.per_frame)
-        first = self._build(half, plan, seed, until_boot)
-        self._gate(half, plan, seed, first, until_boot)
-        index = self._netlink.index(half.device_in)
-        if first is None:
-            self._open(index)
-        else:
-            tc.add_clsact(self._netlink, index)
-            self._point(index, self._netlink.index(first))
-        self._retire(half)
-        return self._installed(half, impairment, plan, changed=bool(disagreement(impairment, before)))
+        staged = self.stage(half, impairment, until_boot=until_boot)
+        self.strike([staged])
+        return self.finish(staged)
 
     def clear(self, half: Half) -> Installed:
         """The half-cable as it was deployed. What still waits in a detour leaves when it was to."""
+        return self.ensure(half, NEUTRAL)
+
+    def stage(self, half: Half, impairment: Impairment, *, until_boot: float | None = None) -> Staged:
+        """Build what it takes. Frames meet nothing of it before `strike`, which has to follow."""
+        wanted = tidy(impairment)
         link = self._netlink.link(half.device_in)
-        if link is None:
-            return Installed(changed=False)
-        ungated = kernel.remove_gate(self._netlink, link.index)
-        opened = self._open(link.index)
-        self._set_offloads(half, on=True)
+        if link is None and wanted.neutral:
+            return Staged(half=half, wanted=wanted)
+        index = link.index if link else self._netlink.index(half.device_in)
+        if wanted.neutral:
+            there = {each.preference for each in tc.filters(self._netlink, index)}
+            gone = [each for each in (GATE_PREFERENCE, *reversed(DETOUR_PREFERENCES)) if each in there]
+            removals = [tc.removal(index, preference=each) for each in gone]
+            return Staged(half=half, wanted=wanted, requests=removals, changed=bool(removals))
+        plan = self.check(wanted)
+        before = self.read(half)
+        seed = wanted.seed if wanted.seed is not None else before.seed
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "big")
+        staged = Staged(half=half, wanted=wanted, plan=plan, changed=bool(disagreement(wanted, before)))
+        self._set_offloads(half, on=not wanted.per_frame)
+        tc.add_clsact(self._netlink, index)
+        first = self._build(staged, seed, until_boot)
+        there = {each.preference for each in tc.filters(self._netlink, index)}
+        if first is None:
+            leading = [tc.removal(index, preference=p) for p in reversed(DETOUR_PREFERENCES) if p in there]
+        else:
+            leading = self._pointing(index, self._netlink.index(first))
+        if Backend.GATE in plan.parts:
+            self._gate(staged, index, seed, first, until_boot)
+        elif GATE_PREFERENCE in there:
+            staged.requests.append(tc.removal(index, preference=GATE_PREFERENCE))
+        staged.requests += leading
+        return staged
+
+    def strike(self, staged: Sequence[Staged]) -> None:
+        """Have frames meet what was staged: of all at once. What is refused is raised by `finish`, of whom it concerns."""
+        for each in staged:
+            try:
+                for change in each.changes:
+                    change()
+            except (OSError, LabctlError) as error:
+                each.error = error
+        requests = [(each, request) for each in staged if each.error is None for request in each.requests]
+        try:
+            refused = self._netlink.batch([request for _, request in requests]) if requests else {}
+            for place, refusal in refused.items():
+                each, request = requests[place]
+                if not (request.kind == tc.RTM_DELTFILTER and tc.is_gone(refusal)):
+                    each.error = each.error or refusal
+        finally:
+            for each in staged:
+                each.close()
+
+    def finish(self, staged: Staged) -> Installed:
+        """Take down what is no longer used, and look at what there is now."""
+        half = staged.half
+        if staged.error is not None:
+            raise staged.error
+        if staged.wanted.neutral:
+            self._set_offloads(half, on=True)
         self._retire(half)
-        draining = half.device_in in self._draining
-        if not (opened or ungated or draining):
+        if staged.wanted.neutral and not (staged.changed or half.device_in in self._draining):
             return Installed(changed=False)
-        installed = self._installed(half, NEUTRAL, Plan(parts={}))
-        return replace(installed, changed=opened or ungated)
+        return self._installed(half, staged.wanted, staged.plan, changed=staged.changed)
 
     def look(self, half: Half, impairment: Impairment) -> Installed:
         """What is there against what should be; changes nothing."""
@@ -149,34 +212,54 @@ class Impairer(Closing):
 
     # -- building ----------------------------------------------------------------------------------------------
 
-    def _build(self, half: Half, plan: Plan, seed: int, until_boot: float | None) -> str | None:
-        """The cords, from the last to the first; the device that the detour leads to, None without one."""
+    def _build(self, staged: Staged, seed: int, until_boot: float | None) -> str | None:
+        """The cords, from the last to the first; the device that the detour leads to, None without one. One that frames
+        cross is changed when the others strike.
+        """
+        half, used = staged.half, {cord for cord, _, _ in self._way(staged.half)[0]}
         target, first = half.device_out, None
-        self.wire.seed, self.wire.until = seed, until_boot
         for backend, letter in reversed(_STAGES):
-            part = plan.parts.get(backend)
+            part = staged.plan.parts.get(backend)
             if part is None:
                 continue
             cord = _cord(half, letter)
             self._make_cord(cord)
             seeded = part if backend is not Backend.NETEM else replace(part, seed=None)
-            self._stages[backend].ensure(half, cord, seeded)
+            change = partial(self._change, backend, half, cord, seeded, seed=seed, until_boot=until_boot)
+            if cord in used:
+                staged.changes.append(change)
+            else:
+                change()
             if backend is not Backend.WIRE:
                 end = self._netlink.index(far(cord))
                 tc.add_clsact(self._netlink, end)
-                self._point(end, self._netlink.index(target))
+                for request in self._pointing(end, self._netlink.index(target)):
+                    self._netlink.send(request)
             first = target = near(cord)
         return first
 
-    def _gate(self, half: Half, plan: Plan, seed: int, first: str | None, until_boot: float | None) -> None:
-        index = self._netlink.index(half.device_in)
-        part = plan.parts.get(Backend.GATE)
-        if part is None:
-            kernel.remove_gate(self._netlink, index)
-            return
-        out = self._netlink.index(first or half.device_out)
+    def _change(
+        self,
+        backend: Backend,
+        half: Half,
+        cord: str,
+        part: Impairment,
+        *,
+        seed: int,
+        until_boot: float | None,
+    ) -> None:
+        self.wire.seed, self.wire.until = seed, until_boot
+        self._stages[backend].ensure(half, cord, part)
+
+    def _gate(
+        self, staged: Staged, index: int, seed: int, first: str | None, until_boot: float | None
+    ) -> None:
+        part = staged.plan.parts[Backend.GATE]
+        out = self._netlink.index(first or staged.half.device_out)
         deadline_ns = 0 if until_boot is None else max(1, round(until_boot * 1e9))
-        kernel.ensure_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+        program = kernel.load_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+        staged.programs.append(program)
+        staged.requests.append(kernel.gate_of(index, program))
 
     def _make_cord(self, cord: str) -> None:
         """The far end goes up first: a device that comes up with carrier can send at once, one that gets carrier later
@@ -188,7 +271,7 @@ class Impairer(Closing):
         for each in (far(cord), near(cord)):
             self._netlink.set_link(each, up=True)
 
-    def _point(self, index: int, target: int) -> None:
+    def _pointing(self, index: int, target: int) -> list[Request]:
         """Have frames that arrive at a device leave by another, between two frames."""
         high, low = DETOUR_PREFERENCES
         there = {
@@ -198,24 +281,17 @@ class Impairer(Closing):
         }
         now = min(there, default=None)
         if now is not None and there[now] == target:
-            for other in set(there) - {now}:
-                tc.remove_filter(self._netlink, index, preference=other)
-            return
+            return [tc.removal(index, preference=other) for other in set(there) - {now}]
         if now == high:
-            tc.remove_filter(self._netlink, index, preference=low)
-            classifier.divert(self._netlink, index, target, preference=low)
-            tc.remove_filter(self._netlink, index, preference=high)
-            return
-        classifier.divert(self._netlink, index, target, preference=high)
-        tc.remove_filter(self._netlink, index, preference=low)
-
-    def _open(self, index: int) -> bool:
-        """No detour: the stitch behind it takes over between two frames. Whether there was one."""
-        found = [
-            tc.remove_filter(self._netlink, index, preference=preference)
-            for preference in reversed(DETOUR_PREFERENCES)
+            return [
+                *([tc.removal(index, preference=low)] if low in there else []),
+                classifier.diversion(index, target, preference=low),
+                tc.removal(index, preference=high),
+            ]
+        return [
+            classifier.diversion(index, target, preference=high),
+            *([tc.removal(index, preference=low)] if low in there else []),
         ]
-        return any(found)
 
     def _retire(self, half: Half) -> None:
         """Remove the cords that frames no longer enter, a moment after the last one could and once they are empty.

@@ -94,6 +94,55 @@ def test_what_is_prepared_touches_nothing_and_starts_the_wire(cable):
     client.clear(cable.place)
 
 
+@pytest.fixture
+def ten(tmp_path):
+    """Ten cables between two nodes."""
+    cables = [(f"a:eth{n}", f"z:eth{n}") for n in range(1, 11)]
+    with rig(tmp_path, lab(*cables, name="ten")) as running:
+        yield running
+
+
+BOTH = Impairment(loss=0.1, delay_s=0.01)
+
+
+def begin(running, *impairments):
+    """Ask for one fault a cable, all at once."""
+    half = [HalfCable(cable.id, Direction.A_TO_Z) for cable in running.spec.cables]
+    effects = [
+        Effect(id=str(n), on=on, change=Impaired(i))
+        for n, (on, i) in enumerate(zip(half, impairments, strict=True))
+    ]
+    asked = [client.wanted(each.id, [each], 60) for each in effects]
+    return client.ask(running.place, "effects.change", begin=asked, end=[], owner=None)
+
+
+@pytest.mark.parametrize("impairment", [Impairment(loss=0.1), Impairment(delay_s=0.01), BOTH])
+def test_impairments_of_one_instant_are_put_in_by_one_touch(ten, impairment):
+    """What takes time lies before the first and after the last; changing and ending them as well."""
+    for asked in (impairment, Impairment(loss=0.2, delay_s=0.02)):
+        reply = begin(ten, *[asked] * 10)
+        assert reply["refused"] == {}
+        readings = reply["readings"]
+        assert [reading["changed"] for reading in readings] == [True] * 10
+        for stamp in ("asked", "applied"):
+            assert len({reading[stamp]["monotonic"] for reading in readings}) == 1
+        assert len({reading["read"]["monotonic"] for reading in readings}) > 1
+    ended = client.clear(ten.place)["readings"]
+    assert len({reading["applied"]["monotonic"] for reading in ended}) == 1
+    assert all(reading["taken"] and reading["changed"] for reading in ended)
+
+
+def test_one_that_cannot_be_made_does_not_hinder_the_others(ten):
+    gone = ten.place.need().devices["z:eth3"]
+    with Netlink(ten.place.panel_ns) as panel:
+        panel.delete_link(gone)
+    reply = begin(ten, *[BOTH] * 10)
+    assert list(reply["refused"]) == ["2"]
+    assert sum(reading["taken"] for reading in reply["readings"]) == 9
+    assert sorted(lease["id"] for lease in client.leases(ten.place)) == sorted(set("0123456789") - {"2"})
+    client.clear(ten.place)
+
+
 def test_a_fault_that_takes_the_place_of_another_only_has_to_fit_what_stays(cable):
     """Ending one and beginning another at one instant: the two never meet."""
     cable.add("one", Impairment(delay_s=0.1, jitter=Jitter(spread_s=0.01)))
