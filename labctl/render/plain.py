@@ -2,12 +2,13 @@
 
 A condition with several values becomes one entry for each value; redistribution of classful networks alone becomes a
 route-map in front of the source's own; what calls an aggregate into being elsewhere than in BGP is brought into BGP, and
-told to nobody; networks that OSPF's interfaces have come into BGP with OSPF's routes one by one.
+told to nobody; networks that OSPF's interfaces have come into BGP with OSPF's routes one by one. And what a lab has that
+production has not, its management network, is kept out of what is redistributed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
@@ -80,7 +81,8 @@ def classful_sources(config: DeviceConfig) -> DeviceConfig:
         PrefixEntry(seq=n, action=Action.PERMIT, prefix=prefix, ge=length, le=length)
         for n, (prefix, length) in enumerate(_CLASSES, 1)
     )
-    maps = [_classful_map(r) for r in process.redistribute if r.classful]
+    defined = {found.name for found in config.route_maps}
+    maps = [_classful_map(r, defined) for r in process.redistribute if r.classful]
     sources = tuple(
         replace(r, route_map=_map_name(r), classful=False) if r.classful else r for r in process.redistribute
     )
@@ -93,16 +95,57 @@ def classful_sources(config: DeviceConfig) -> DeviceConfig:
     )
 
 
+_DATA = "labctl-data"
+_LAB_OWN = ("connected", "kernel")
+
+
+def without_lab_network(config: DeviceConfig, interface: str) -> DeviceConfig:
+    """Routes of the lab's management `interface` are redistributed nowhere; all others as before.
+
+    A route-map in front of the source's own, which is called. FRR lets a call of a map that is nowhere defined pass, where
+    the same map at the source itself lets nothing through: then the one in front lets nothing through.
+    """
+    defined = {found.name for found in config.route_maps}
+    made: dict[str, RouteMap] = {}
+
+    def guarded(sources: tuple[Redistribution, ...]) -> tuple[Redistribution, ...]:
+        return tuple(one(source) if source.source in _LAB_OWN else source for source in sources)
+
+    def one(source: Redistribution) -> Redistribution:
+        name = f"{_DATA}-{source.route_map}" if source.route_map else _DATA
+        while name in defined:
+            name += "-"
+        made[name] = _data_map(name, source.route_map, interface, defined)
+        return replace(source, route_map=name)
+
+    ospf, bgp = config.ospf, config.bgp
+    if ospf:
+        ospf = replace(ospf, redistribute=guarded(ospf.redistribute))
+    if bgp:
+        families = tuple(replace(f, redistribute=guarded(f.redistribute)) for f in bgp.families)
+        bgp = replace(bgp, families=families)
+    return replace(config, ospf=ospf, bgp=bgp, route_maps=(*config.route_maps, *made.values()))
+
+
+def _data_map(name: str, called: str, interface: str, defined: Collection[str]) -> RouteMap:
+    ours = (Match(kind=MatchKind.INTERFACE, values=(interface,)),)
+    entries = [RouteMapEntry(seq=10, action=Action.DENY, matches=ours)]
+    if not called or called in defined:
+        entries.append(RouteMapEntry(seq=20, action=Action.PERMIT, call=called))
+    return RouteMap(name=name, entries=tuple(entries))
+
+
 def _map_name(source: Redistribution) -> str:
     return f"{_CLASSFUL}-{source.route_map}" if source.route_map else _CLASSFUL
 
 
-def _classful_map(source: Redistribution) -> RouteMap:
+def _classful_map(source: Redistribution, defined: Collection[str]) -> RouteMap:
+    """A map that is nowhere defined lets nothing through, and must not be called (see `without_lab_network`)."""
     entry = RouteMapEntry(
         seq=10,
-        action=Action.PERMIT,
+        action=Action.PERMIT if not source.route_map or source.route_map in defined else Action.DENY,
         matches=(Match(kind=MatchKind.PREFIX_LIST_V4, values=(_CLASSFUL,)),),
-        call=source.route_map,
+        call=source.route_map if source.route_map in defined else "",
         where=source.where,
     )
     return RouteMap(name=_map_name(source), entries=(entry,), where=source.where)

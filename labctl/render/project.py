@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, ip_address, ip_interface, ip_network
+from typing import Final
 
 from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
 from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
 from labctl.names import is_address
-from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
+from labctl.render.plain import (
+    classful_sources,
+    connected_of_ospf,
+    contributors,
+    single_values,
+    without_lab_network,
+)
 from labctl.render.undefined import define_undefined
 from labctl.topo.domains import area_of
 
@@ -55,9 +62,13 @@ def project(
     config = define_undefined(config)
     config = connected_of_ospf(config)
     config = single_values(classful_sources(_with_contributors(config, notes)))
-    config = _areas_by_interface(config)
+    config = _areas_by_interface(config, notes)
     config = _with_costs(config, around.speeds_bps)
-    return _renamed(config, around.names, problems)
+    return without_lab_network(_renamed(config, around.names, problems), LAB_MGMT)
+
+
+#: The lab's own management interface. Nothing of production is called so in a lab: the name is reserved.
+LAB_MGMT: Final = "eth0"
 
 
 def _note(config: DeviceConfig, kind: str, text: str, where: Span) -> Note:
@@ -178,24 +189,36 @@ def ospf_cost(process: OspfConfig, speed_bps: float) -> int:
     return min(65535, max(1, int(exact if process.cost_rounds_down else exact + 0.5)))
 
 
-def _areas_by_interface(config: DeviceConfig) -> DeviceConfig:
-    """FRR takes areas by `network` or by interface, not both: where both are used, all become interface areas."""
+def _areas_by_interface(config: DeviceConfig, notes: list[Note]) -> DeviceConfig:
+    """`network` lines become areas of interfaces: they would take the lab's management network in, and FRR takes areas
+    by `network` or by interface, not both.
+
+    An area of an interface is one of all its addresses.
+    """
     process = config.ospf
     if process is None or not process.networks:
-        return config
-    if not any(i.ospf and i.ospf.area is not None for i in config.interfaces):
         return config
 
     def placed(interface: InterfaceConfig) -> InterfaceConfig:
         if interface.ospf is None or interface.ospf.area is not None:
             return interface
-        return replace(interface, ospf=replace(interface.ospf, area=area_of(interface, process)))
+        found = replace(interface, ospf=replace(interface.ospf, area=area_of(interface, process)))
+        outside = [each for each in interface.ipv4 if not _covered(each, process)]
+        if found.ospf and found.ospf.area is not None and outside:
+            text = f"{', '.join(outside)} of {interface.name} is in OSPF too, whose networks do not name it"
+            notes.append(_note(config, "approximated", text, interface.where))
+        return found
 
     return replace(
         config,
         interfaces=tuple(placed(i) for i in config.interfaces),
         ospf=replace(process, networks=()),
     )
+
+
+def _covered(address: str, process: OspfConfig) -> bool:
+    """Does a `network` line name this address?"""
+    return any(ip_interface(address).ip in ip_network(each.prefix, strict=False) for each in process.networks)
 
 
 # --- names ---

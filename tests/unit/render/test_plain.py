@@ -1,10 +1,17 @@
 """What other vendors say in one line and FRR in several."""
 
 from labctl.ingest.eos import parse as parse_eos
+from labctl.ingest.frr import parse as parse_frr
 from labctl.ingest.ios import parse as parse_ios
 from labctl.ingest.redact import Redactor
-from labctl.model.policy import Afi, OnMatch
-from labctl.render.plain import classful_sources, connected_of_ospf, contributors, single_values
+from labctl.model.policy import Action, Afi, OnMatch
+from labctl.render.plain import (
+    classful_sources,
+    connected_of_ospf,
+    contributors,
+    single_values,
+    without_lab_network,
+)
 
 
 def ios(text):
@@ -37,6 +44,7 @@ def test_without_subnets_only_classful_networks_are_redistributed():
     found = classful_sources(
         ios(
             "router ospf 1\n redistribute static route-map S\n redistribute connected subnets\n redistribute rip\n"
+            "route-map S permit 10\n"
         )
     )
     assert {r.source: (r.route_map, r.classful) for r in found.ospf.redistribute} == {
@@ -45,6 +53,7 @@ def test_without_subnets_only_classful_networks_are_redistributed():
         "rip": ("labctl-classful", False),
     }
     assert {m.name: m.entries[0].call for m in found.route_maps} == {
+        "S": "",
         "labctl-classful-S": "S",
         "labctl-classful": "",
     }
@@ -54,6 +63,49 @@ def test_without_subnets_only_classful_networks_are_redistributed():
         ("128.0.0.0/2", 16, 16),
         ("192.0.0.0/3", 24, 24),
     ]
+
+
+def test_without_subnets_a_map_that_is_nowhere_defined_lets_nothing_through():
+    found = classful_sources(ios("router ospf 1\n redistribute static route-map NOWHERE\n"))
+    (made,) = found.route_maps
+    assert [(e.action, e.call) for e in made.entries] == [(Action.DENY, "")]
+
+
+GUARDED = """\
+router bgp 1
+ redistribute connected route-map M
+ redistribute static
+ redistribute kernel
+router ospf
+ redistribute connected
+ redistribute kernel route-map NOWHERE
+route-map M permit 10
+route-map labctl-data deny 5
+"""
+
+
+def test_what_only_the_lab_has_is_redistributed_nowhere():
+    found = without_lab_network(
+        parse_frr(GUARDED, file="r.conf", device="r", redactor=Redactor()).config, "eth0"
+    )
+    (v4, *_) = found.bgp.families
+    assert {r.source: r.route_map for r in v4.redistribute} == {
+        "connected": "labctl-data-M",
+        "static": "",
+        "kernel": "labctl-data-",  # production has a map of the shorter name
+    }
+    assert {r.source: r.route_map for r in found.ospf.redistribute} == {
+        "connected": "labctl-data-",
+        "kernel": "labctl-data-NOWHERE",
+    }
+    maps = {
+        m.name: [(str(e.action), [x.values for x in e.matches], e.call) for e in m.entries]
+        for m in found.route_maps
+    }
+    assert maps["labctl-data-M"] == [("deny", [("eth0",)], ""), ("permit", [], "M")]
+    assert maps["labctl-data-"] == [("deny", [("eth0",)], ""), ("permit", [], "")]
+    assert maps["labctl-data-NOWHERE"] == [("deny", [("eth0",)], "")], "nothing passes an undefined map"
+    assert maps["labctl-data"] == [("deny", [], "")]
 
 
 def test_what_an_aggregate_is_made_of_is_in_bgp_and_told_to_nobody():

@@ -73,6 +73,19 @@ def test_management_is_taken_out_and_said():
     ]
 
 
+def test_networks_of_ospf_become_areas_and_never_take_the_labs_management_in():
+    found, notes = projected(config())
+    assert found.ospf.networks == ()
+    assert [i.ospf.area for i in found.interfaces] == ["0.0.0.0"] * 4
+    assert [n.text for n in notes if n.kind == "approximated"] == []
+
+    two = TEXT.replace(" ip ospf cost 7", " ip address 192.0.2.129/25")
+    _, notes = projected(config(two))
+    assert [n.text for n in notes if n.kind == "approximated"] == [
+        "192.0.2.129/25 of Ethernet1/2 is in OSPF too, whose networks do not name it"
+    ]
+
+
 def test_router_ids_are_written_down():
     found, notes = projected(config())
     assert (found.ospf.router_id, found.bgp.router_id) == ("10.255.1.1", "10.255.1.1")
