@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 
 from labctl.agent import client, guarded
 from labctl.errors import LabctlError, LabctlErrors
-from labctl.linux import cgroup
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
-from labctl.run import execs, outputs
-from labctl.runtime import ended, mgmt, panel
+from labctl.run import execs, limits, outputs
+from labctl.runtime import ended, eventlog, mgmt, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
 from labctl.runtime.store import LabDir, Phase, Record
@@ -132,6 +131,10 @@ class _Change:
             self._update(runtime, before, new)
             self._advance(self.steps, whole=True)
             over += self._adopt([name for name in changed if name not in new])
+            for step in self._of(Do.CHANGE_NODE):
+                if "cpu" in step.fields and step.subject not in new:
+                    limits.level(self.place, step.subject)
+        eventlog.note(self.place, [eventlog.about_lab(self.place, "apply", steps=str(len(self.steps)))])
         self.emit(Event(kind="applied", text=f"lab {self.target.name} is changed", subject=self.target.name))
         return tuple(dict.fromkeys(over))
 
@@ -223,9 +226,7 @@ class _Change:
             if node.kind is not NodeKind.LINUX:
                 continue
             if step.fields & {"cpu", "memory_bytes", "pids"}:
-                limits = node.limits
-                group = self.place.node_cgroup(node.name)
-                cgroup.limit(group, cpu=limits.cpu, memory_bytes=limits.memory_bytes, pids=limits.pids)
+                limits.put(runtime, self.target, node.name, node.limits)
             if any(field.startswith("sysctls.") for field in step.fields):
                 with Repatch(self.place, self.target, self.record.devices, before) as patch:
                     patch.write_sysctls(node)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from labctl.agent import client
 from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec, Limits
-from labctl.runtime.base import RUNTIMES
+from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import LabDir
 
 
@@ -24,8 +24,20 @@ def ensure(place: LabDir, node: str, limits: Limits) -> Limits:
     (then nothing has changed), or if something else was read back.
     """
     record = place.need()
+    found = put(RUNTIMES[record.runtime](place.instance), record.lab, node, limits)
+    lab = _with(record.lab, node, limits)
+    if lab != record.lab:
+        place.write(replace(record, lab=lab))
+    if not client.alive(place):
+        client.start(place)
+    level(place, node)
+    return found
+
+
+def put(runtime: Runtime, lab: LabSpec, node: str, limits: Limits) -> Limits:
+    """All of it but the CPU's, and not in the record; errors as of `ensure`."""
     try:
-        found = RUNTIMES[record.runtime](place.instance).limit(record.lab, node, limits)
+        found = runtime.limit(lab, node, limits)
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
@@ -34,14 +46,6 @@ def ensure(place: LabDir, node: str, limits: Limits) -> Limits:
             f"node {node!r} uses more than {_said(limits.memory_bytes)} of memory and cannot give it back",
             hint="leave it more, or stop what uses it: `labctl exec` runs `ps` in it",
         ) from error
-    lab = _with(record.lab, node, limits)
-    if lab != record.lab:
-        place.write(replace(record, lab=lab))
-    if not client.alive(place):
-        client.start(place)
-    for reading in client.ask(place, "relimit", node=node)["readings"]:
-        if not reading["taken"]:
-            raise LabctlError("limit-refused", f"node {node!r}: {reading['note']}")
     wanted = replace(limits, memory_bytes=_pages(limits.memory_bytes))
     if replace(found, memory_bytes=_pages(found.memory_bytes)) != wanted:
         raise LabctlError(
@@ -50,6 +54,13 @@ def ensure(place: LabDir, node: str, limits: Limits) -> Limits:
             hint="`labctl doctor` says what control groups can do here",
         )
     return found
+
+
+def level(place: LabDir, node: str) -> None:
+    """The record has other limits for the node: its CPU's becomes what they and the active faults make of it."""
+    for reading in client.ask(place, "relimit", node=node)["readings"]:
+        if not reading["taken"]:
+            raise LabctlError("limit-refused", f"node {node!r}: {reading['note']}")
 
 
 def _with(lab: LabSpec, node: str, limits: Limits) -> LabSpec:

@@ -1,5 +1,7 @@
 """Limits of a running node: set, kept over a restart, shared with faults, refused when they would kill."""
 
+from dataclasses import replace
+
 import pytest
 from labs import deployed, instance, line, node
 
@@ -9,7 +11,7 @@ from labctl.errors import LabctlError
 from labctl.linux import cgroup
 from labctl.model.effects import CpuLimit, Effect, NodeRef
 from labctl.model.lab import Limits
-from labctl.run import limits, restart
+from labctl.run import apply, limits, restart
 from labctl.runtime.runc import RuncRuntime
 
 pytestmark = pytest.mark.root
@@ -123,3 +125,20 @@ def test_a_limit_below_what_is_in_use_is_refused_and_kills_nobody(place):
     assert place.need().lab.node("r1").limits == Limits(memory_bytes=256 * MIB)
     run(place, "rm", "/dev/shm/full")
     ensure(place, Limits(memory_bytes=16 * MIB))
+
+
+def test_applying_other_limits_leaves_a_fault_what_it_took(place):
+    client.add(place, "slow", [Effect(id="slow", on=NodeRef("r1"), change=CpuLimit(0.2))], 60.0)
+    record = place.need()
+    wanted = Limits(cpu=0.6, memory_bytes=128 * MIB, pids=64)
+    nodes = tuple(replace(n, limits=wanted) if n.name == "r1" else n for n in record.lab.nodes)
+    target = replace(record.lab, nodes=nodes)
+    pid = status(place).pid
+    with place.lock() as held:
+        apply.execute(place, record, target, apply.plan(record, target), held=held)
+    assert now(place) == replace(wanted, cpu=0.2)
+    client.clear(place, "slow")
+    assert now(place) == wanted
+    assert status(place).pid == pid
+    restart.restart(place, ["r1"])
+    assert now(place) == wanted
