@@ -11,7 +11,7 @@ from labctl.agent.codec import Owner
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux import proc
 from labctl.model.effects import Effect, HalfCable, Resource, exists
-from labctl.model.lab import LabSpec, Stands
+from labctl.model.lab import LabSpec, NodeKind, Stands
 
 
 def check(
@@ -35,11 +35,12 @@ def check(
         if not exists(on, known):
             raise no_resource(lab, str(on.cable) if isinstance(on, HalfCable) else str(on))
     stands = lab.stands()
+    bridges = {each.name for each in lab.nodes if each.kind is NodeKind.BRIDGE}
     for on in touched:
         node = settlers.node_of(on)
         if node is not None and stands[node] is Stands.MACHINE:
             raise LabctlError("effect-not-taken", f"{node} is the machine itself, which no fault touches")
-        if node is not None and stands[node] is Stands.SEGMENT:
+        if node is not None and (stands[node] is Stands.SEGMENT or node in bridges):
             raise LabctlError("effect-not-taken", f"{node} is a bridge: nothing runs inside it")
 
 

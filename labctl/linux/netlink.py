@@ -180,9 +180,12 @@ class Netlink(Socket):
             RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL, what=f"create veth {end.name} - {peer.name}"
         )
 
-    def create_bridge(self, name: str, *, mtu: int | None = None, transparent: bool = True) -> None:
+    def create_bridge(
+        self, name: str, *, mtu: int | None = None, transparent: bool = True, arp: bool = False
+    ) -> None:
         """A silent bridge: no STP, no multicast snooping (no querier). `transparent`: it forwards the 802.1D group
         addresses like a cable with many ends; else it keeps LLDP, LACP and the like from going on, as a switch does.
+        `arp`: it can have addresses of its own.
         """
         data = nest(
             IFLA_INFO_DATA,
@@ -190,7 +193,7 @@ class Netlink(Socket):
             attr(IFLA_BR_MCAST_SNOOPING, b"\0"),
             attr(IFLA_BR_GROUP_FWD_MASK, u16(BRIDGE_GROUP_FWD_MASK if transparent else 0)),
         )
-        body = ifinfo(0, IFF_NOARP, IFF_NOARP) + attr(IFLA_IFNAME, text(name))
+        body = ifinfo(0, 0 if arp else IFF_NOARP, IFF_NOARP) + attr(IFLA_IFNAME, text(name))
         if mtu is not None:
             body += attr(IFLA_MTU, u32(mtu))
         body += nest(IFLA_LINKINFO, attr(IFLA_INFO_KIND, b"bridge"), data)

@@ -75,7 +75,7 @@ class NodeSpec:
     group: str = ""
     user: str | None = None
     hostname: str | None = None  # default: the node's name
-    network_mode: str | None = None  # "none": no management interface
+    network_mode: str | None = None  # "none": no management interface; "container:NODE": NODE's network
     mgmt_ipv4: str | None = None  # address without prefix length, from `MgmtSpec.ipv4_subnet`
     mgmt_ipv6: str | None = None
     startup_delay_s: float = 0.0
@@ -85,6 +85,12 @@ class NodeSpec:
     limits: Limits = field(default_factory=Limits)
     where: Span | None = field(default=None, compare=False)
     sysctl_places: Mapping[str, Span] = field(default_factory=dict, compare=False)
+
+    @property
+    def shares(self) -> str | None:
+        """The node whose network this one is in (`network-mode: container:NODE`); None if it has its own."""
+        mode, colon, node = (self.network_mode or "").partition(":")
+        return node if colon and mode == "container" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,8 +221,19 @@ class LabSpec:
         return {
             MACHINE: Stands.MACHINE,
             MGMT_NET: Stands.SEGMENT,
-            **{node.name: kinds[node.kind] for node in self.nodes},
+            **{node.name: Stands.NODE if node.shares else kinds[node.kind] for node in self.nodes},
         }
+
+    def home(self, node: str) -> str:
+        """The node whose network this one is in, over any number of steps; itself if it has its own."""
+        nodes = {each.name: each for each in self.nodes}
+        while node in nodes and (shares := nodes[node].shares):
+            node = shares
+        return node
+
+    def guests(self, node: str) -> tuple[NodeSpec, ...]:
+        """The other nodes that are in this one's network."""
+        return tuple(each for each in self.nodes if each.shares and self.home(each.name) == node)
 
     @property
     def leaves(self) -> bool:

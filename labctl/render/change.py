@@ -189,7 +189,20 @@ def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
     found = [r for cost, r in _differences(lab, target) if cost is Cost.REFUSED]
     before, then = _outward(lab), _outward(target)
     changed = sorted(str(each) for each in before.keys() | then.keys() if before.get(each) != then.get(each))
-    return (*found, *(Reason(field=f"cable {each}", why=_OUTWARD.why) for each in changed))
+    found += [Reason(field=f"cable {each}", why=_OUTWARD.why) for each in changed]
+    old, new = _sharing(lab), _sharing(target)
+    shared = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    found += [
+        Reason(field=f"node {name}", why="who shares a network is decided by a deploy") for name in shared
+    ]
+    return tuple(found)
+
+
+def _sharing(lab: LabSpec) -> dict[str, NodeSpec]:
+    """The nodes that are in another one's network, and those whose network it is."""
+    guests = [node for node in lab.nodes if node.shares]
+    names = {node.name for node in guests} | {lab.home(node.name) for node in guests}
+    return {node.name: node for node in lab.nodes if node.name in names}
 
 
 def _outward(lab: LabSpec) -> dict[CableId, CableSpec]:

@@ -21,7 +21,7 @@ MOST_PORTS = 1023
 
 def managed(node: NodeSpec) -> bool:
     """Whether the node has a leg in the management network."""
-    return node.kind is NodeKind.LINUX and node.network_mode != "none"
+    return node.kind is NodeKind.LINUX and node.network_mode is None
 
 
 def nodes(lab: LabSpec) -> list[NodeSpec]:

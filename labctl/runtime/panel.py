@@ -91,7 +91,7 @@ def allocate(
     """
     stands = lab.stands()
     wanted: list[tuple[str, str]] = [(MGMT_BRIDGE, "mgmt")] if has_mgmt(lab) else []
-    wanted += [(node.name, "b") for node in lab.nodes if node.kind is NodeKind.BRIDGE]
+    wanted += [(node.name, "b") for node in lab.nodes if stands[node.name] is Stands.SEGMENT]
     wanted += [(mgmt_key(node.name), "m") for node in mgmt.nodes(lab)]
     for cable in lab.cables:
         wanted += [(str(e.port), OUT if stands[e.port.node] is Stands.MACHINE else "p") for e in cable.ends]
@@ -166,7 +166,7 @@ class Panel:
     def wire(self) -> None:
         """Bridges, cables and management network, in namespaces that are there."""
         for node in self.lab.nodes:
-            if node.kind is NodeKind.BRIDGE:
+            if self._stands[node.name] is Stands.SEGMENT:
                 with refused(f"node {node.name!r}: its bridge cannot be made", node.where):
                     self._panel.create_bridge(self.devices[node.name], mtu=PANEL_MTU)
         if has_mgmt(self.lab):
@@ -188,7 +188,7 @@ class Panel:
         os.makedirs(os.path.dirname(self.place.node_ns("x")), mode=0o700)
         self._pin_machine()
         for node in self.lab.nodes:
-            if node.kind is NodeKind.LINUX:
+            if self._stands[node.name] is Stands.NODE and not node.shares:
                 self._create_node_namespace(node)
 
     def plug(self, name: str) -> None:
@@ -199,10 +199,7 @@ class Panel:
         node = self.lab.node(name)
         path = self.place.node_ns(name)
         if not netns.exists(path):
-            self._forget(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            self._create_node_namespace(node)
+            self._open_namespace(node)
         there = {link.name for link in self._node(name).links()}
         panel = self._panel_links()
 
@@ -325,6 +322,21 @@ class Panel:
             for name in (name for name, where in self._stands.items() if where is Stands.MACHINE):
                 netns.pin(self.place.node_ns(name))
 
+    def _open_namespace(self, node: NodeSpec) -> None:
+        """Make a node's namespace again: with it, those who share it lose what they had and get it again."""
+        home = self.lab.node(self.lab.home(node.name))
+        if home is not node and netns.exists(self.place.node_ns(home.name)):
+            self._let_in(node)
+            return
+        path = self.place.node_ns(home.name)
+        self._forget(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        self._create_node_namespace(home)
+        for each in (home, *self.lab.guests(home.name)):
+            if each is not node:
+                self.plug(each.name)
+
     def _create_node_namespace(self, node: NodeSpec) -> None:
         path = self.place.node_ns(node.name)
         with refused(f"node {node.name!r}: its network namespace cannot be made", node.where):
@@ -335,6 +347,21 @@ class Panel:
                 # Those of devices that are not there yet are written again once they are.
                 _write_sysctls_here(node, only_there=True)
         self._node(node.name).set_link("lo", up=True)
+        for guest in self.lab.guests(node.name):
+            self._let_in(guest)
+
+    def _let_in(self, guest: NodeSpec) -> None:
+        """Pin the network that a node shares under its own name too; a bridge in it is made."""
+        path = self.place.node_ns(guest.name)
+        with refused(f"node {guest.name!r}: the network of {guest.shares!r} cannot be shared", guest.where):
+            self._forget(path)
+            netns.delete(path)
+            netns.pin(path, self.place.node_ns(self.lab.home(guest.name)))
+            if guest.kind is NodeKind.BRIDGE:
+                self._node(guest.name).create_bridge(_device_of(guest), arp=True)
+            elif guest.sysctls:
+                with netns.inside(path):
+                    _write_sysctls_here(guest, only_there=True)
 
     def _plug_all(
         self,
@@ -380,6 +407,10 @@ class Panel:
 
     def _create_end(self, end: End, mtu: int) -> None:
         self._create_pair(end.port, end.mac, mtu, self.devices[str(end.port)])
+        node = self.lab.node(end.port.node)
+        if node.kind is NodeKind.BRIDGE:
+            inside = self._node(node.name)
+            inside.enslave(inside.index(end.port.interface), inside.index(_device_of(node)))
 
     def _create_bridge_port(self, end: End, _mtu: int) -> None:
         """An end at a segment: the pair's node side is a port of the bridge, up; its panel side is down."""
@@ -513,6 +544,11 @@ class Panel:
         for interface, address, where in addresses:
             with refused(f"node {node!r}: {interface}", where):
                 netlink.add_address(index[interface], address)
+
+
+def _device_of(bridge: NodeSpec) -> str:
+    """The bridge `br0|r1` is the device br0 in the network of r1."""
+    return bridge.name.partition("|")[0]
 
 
 def _out_index(device: str) -> int:

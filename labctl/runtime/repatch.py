@@ -68,7 +68,7 @@ class Repatch(Panel):
         """The namespaces of these nodes, or their bridges."""
         for name in names:
             node = self.lab.node(name)
-            if node.kind is NodeKind.BRIDGE:
+            if self._stands[name] is Stands.SEGMENT:
                 if self._panel.link(self.devices[name]) is None:
                     with refused(f"node {name!r}: its bridge cannot be made", node.where):
                         self._panel.create_bridge(self.devices[name], mtu=PANEL_MTU)

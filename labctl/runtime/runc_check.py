@@ -26,6 +26,7 @@ def check(lab: LabSpec, images: ImageStore) -> None:
     with images.standing():
         for node in lab.nodes:
             try:
+                _check_network(lab, node)
                 _check_node(node, images)
             except LabctlError as error:
                 for each in error.each:
@@ -59,15 +60,18 @@ def user_of(node: NodeSpec, image: Image) -> bundle.User:
         ) from None
 
 
+def _check_network(lab: LabSpec, node: NodeSpec) -> None:
+    if node.shares and lab.home(node.name) not in {each.name for each in lab.nodes}:
+        raise LabctlError(
+            "unsupported",
+            f"node {node.name!r} is to be in the network of {lab.home(node.name)!r}, which is no node of the lab",
+            hint="labctl does not enter containers that are not its own",
+        )
+
+
 def _check_node(node: NodeSpec, images: ImageStore) -> None:
     if node.kind is not NodeKind.LINUX:
         return
-    if node.network_mode not in (None, "none"):
-        raise LabctlError(
-            "unsupported",
-            f"node {node.name!r}: network-mode {node.network_mode!r} is not supported by the runc runtime",
-            hint="`none` is, and so is leaving it out",
-        )
     image = image_of(node, images)
     if not bundle.argv(node, image):
         raise LabctlError(

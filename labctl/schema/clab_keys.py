@@ -158,7 +158,11 @@ NODE: Mapping[str, Key] = {
     "hostname": Key(_YES, note="default: the node's name"),
     "mgmt-ipv4": Key(_YES, merge=Merge.NODE),
     "mgmt-ipv6": Key(_YES, merge=Merge.NODE),
-    "network-mode": Key(_YES, note="only `none`; `host` and `container:…` are refused"),
+    "network-mode": Key(
+        _YES,
+        note="`none`, or `container:NODE`: the network of another node of the lab; `host` is refused: what is in the "
+        "machine's own network is no shadow (a link to `host:IF` gives a node a leg there)",
+    ),
     "startup-delay": Key(_YES, Shape.COUNT, note="seconds"),
     "cpu": Key(_YES, Shape.NUMBER, note="cores"),
     "memory": Key(_YES, note="`512MiB`, `1GB`; bytes without a unit"),

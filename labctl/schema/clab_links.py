@@ -328,11 +328,14 @@ class LinkReader:
                 where=where,
                 hint=did_you_mean(port.node, self._nodes),
             )
-        first = self._used.setdefault(port, where)
+        home = PortId(self._home(port.node), port.interface)
+        first = self._used.setdefault(home, where)
         if first is not where:
             self._reading.at_deploy(
                 "endpoint-twice",
-                f"{port} is the end of two links",
+                f"{port} is the end of two links"
+                if home == port
+                else f"{port} is {home}, which is the end of two links",
                 where=where,
                 hint=f"the first one is at line {first.line}",
             )
@@ -341,8 +344,9 @@ class LinkReader:
     def _check_interface(self, port: PortId, node: NodeSpec | None, where: Span) -> None:
         name = port.interface
         self._check_name(name, where)
-        linux = node is not None and node.kind is NodeKind.LINUX
-        if linux and (name == "lo" or (name == "eth0" and node and node.network_mode != "none")):
+        inside = self._nodes.get(self._home(port.node)) if node and node.shares else node
+        linux = inside is not None and inside.kind is NodeKind.LINUX
+        if linux and (name == "lo" or (name == "eth0" and inside and inside.network_mode != "none")):
             self._problems.add(
                 "reserved-name",
                 f"{port} is the {'loopback' if name == 'lo' else 'management'} interface",
@@ -364,6 +368,14 @@ class LinkReader:
             self._reading.notice(
                 where, f"{other} and {port} have one interface name: containerlab would refuse the file"
             )
+
+    def _home(self, name: str) -> str:
+        """The node whose network this node is in."""
+        seen = {name}
+        while (node := self._nodes.get(name)) and node.shares and node.shares not in seen:
+            name = node.shares
+            seen.add(name)
+        return name
 
     def _makes_device(self, port: PortId) -> bool:
         """Whether the end is an interface that labctl makes on the machine."""

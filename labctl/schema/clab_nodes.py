@@ -112,6 +112,7 @@ class NodeReader:
         """All nodes, by name."""
         found = [self._node(name, *self._all.nodes[name]) for name in sorted(self._all.nodes)]
         self._unique_addresses()
+        self._check_sharing({node.name: node for node in found if node})
         return tuple(node for node in found if node)
 
     def _node(self, name: str, where: Span, own: Checked) -> NodeSpec | None:
@@ -167,14 +168,6 @@ class NodeReader:
         )
 
     def _check_name(self, name: str, where: Span) -> None:
-        if "|" in name:
-            self._problems.add(
-                "unsupported",
-                f"node {name!r}: labctl makes no bridge inside another node's namespace",
-                where=where,
-                hint="make it a node of kind bridge of its own",
-            )
-            return
         try:
             names.check_node(name, where=where)
         except LabctlError as error:
@@ -358,15 +351,62 @@ class NodeReader:
 
     def _network_mode(self, levels: _Levels) -> str | None:
         found = levels.first("network-mode")
-        if found is None or found.text in ("none", "bridge"):
-            return "none" if found and found.text == "none" else None
-        self._problems.add(
-            "unsupported",
-            f"labctl does not emulate network-mode {found.text!r} yet",
-            where=found.span,
-            hint="leave it out, or `none` for a node without a management interface",
-        )
+        if found is None or found.text == "bridge":
+            return None
+        mode, colon, node = found.text.partition(":")
+        if found.text == "none" or (mode == "container" and colon and node):
+            return found.text
+        if mode == "host":
+            self._problems.add(
+                "unsupported",
+                "labctl runs no node in the machine's own network: it would be no shadow, and its daemons would change "
+                "the machine's routes",
+                where=found.span,
+                hint="leave `network-mode` out; a link to `host:IF` gives the node a leg of the machine",
+            )
+        else:
+            self._problems.add(
+                "bad-value",
+                f"there is no network-mode {found.text!r}",
+                where=found.span,
+                hint="`none`, or `container:NODE` for the network of another node",
+            )
         return None
+
+    def _check_sharing(self, nodes: Mapping[str, NodeSpec]) -> None:
+        """Whose network is whose: no circles, and a bridge in a node's network is called `BRIDGE|NODE`."""
+        for node in nodes.values():
+            where = node.where or Span(self._reading.file)
+            bridge, bar, inside = node.name.partition("|")
+            if bar or (node.shares and node.kind is not NodeKind.LINUX):
+                if node.kind is not NodeKind.BRIDGE or node.shares != inside or inside not in nodes:
+                    self._problems.add(
+                        "bad-value",
+                        f"node {node.name!r} is no bridge inside another node of the lab",
+                        where=where,
+                        hint="a node `br0|r1` has `kind: bridge` and `network-mode: container:r1`",
+                    )
+                elif len(bridge.encode()) > names.IFNAMSIZ:
+                    self._problems.add(
+                        "bad-name",
+                        f"Linux allows no interface with the name {bridge!r}",
+                        where=where,
+                        hint=f"at most {names.IFNAMSIZ} bytes",
+                    )
+            if node.shares and node.shares in nodes and nodes[node.shares].kind is not NodeKind.LINUX:
+                self._problems.add(
+                    "bad-value",
+                    f"node {node.name!r} is in the network of {node.shares!r}, which is no container",
+                    where=where,
+                    hint="name a node of kind linux",
+                )
+            if _in_a_circle(node, nodes):
+                self._problems.add(
+                    "bad-value",
+                    f"node {node.name!r} is in its own network by `network-mode: container:{node.shares}`",
+                    where=where,
+                    hint="one node of the circle has a network of its own",
+                )
 
     def _mgmt_address(self, own: Checked, key: str, version: int, subnet: str) -> str | None:
         text = said(own, key)
@@ -486,6 +526,18 @@ class NodeReader:
                 hint="at least `6MiB`",
             )
         return size
+
+
+def _in_a_circle(node: NodeSpec, nodes: Mapping[str, NodeSpec]) -> bool:
+    """Whether the networks that lead on from this node's come back to it."""
+    seen: set[str] = set()
+    at: NodeSpec | None = node
+    while at is not None and at.shares and at.name not in seen:
+        seen.add(at.name)
+        at = nodes.get(at.shares)
+        if at is node:
+            return True
+    return False
 
 
 def _plain(address: str | None) -> str | None:

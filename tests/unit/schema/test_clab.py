@@ -277,7 +277,7 @@ def test_lenient_does_not_take_unknown_keys():
         ("{image: i}", "missing-key"),
         ("{kind: srl}", "unsupported"),
         ("{kind: linux, image: i, stages: {}}", "unsupported"),
-        ("{kind: linux, image: i, network-mode: 'container:x'}", "unsupported"),
+        ("{kind: linux, image: i, network-mode: host}", "unsupported"),
         ("{kind: linux, image: i, cpu: lots}", "bad-value"),
         ("{kind: linux, image: i, cpu: -1}", "bad-value"),
         ("{kind: linux, image: i, cpu: 1e999}", "bad-value"),
@@ -330,7 +330,7 @@ def test_what_is_wrong_with_a_node(body, code):
         ("a/b", "bad-name"),
         ("host", "reserved-name"),
         ("panel", "reserved-name"),
-        ("br|a", "unsupported"),
+        ("br|a", "bad-value"),
     ],
 )
 def test_node_names(name, code):
@@ -417,6 +417,44 @@ def test_links_to_the_machine_and_out_of_it():
     assert str(brief.id) == "a:eth1--macvlan:a.eth1"
     tunnel = cable("- {type: vxlan-stitch, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 5}")
     assert tunnel.vxlan == Vxlan(remote="192.0.2.1", vni=5, dst_port=14789)
+
+
+def test_a_node_in_another_ones_network_and_a_bridge_in_it():
+    text = "nodes: {a: {kind: linux, image: i}, b: {kind: linux, image: i, network-mode: 'container:a'}, 'br0|a': {kind: bridge, network-mode: 'container:a'}}\n"
+    lab = nodes(text + "links: [{endpoints: ['b:eth1', 'br0|a:eth2']}]")
+    assert [lab.home(name) for name in ("a", "b", "br0|a")] == ["a"] * 3
+    assert [node.name for node in lab.guests("a")] == ["b", "br0|a"]
+    assert nodes("nodes: {a: {kind: linux, image: i, network-mode: 'container:elsewhere'}}").node("a").shares
+    twice = "links: [{endpoints: ['a:eth1', 'br0|a:eth2']}, {endpoints: ['b:eth1', 'br0|a:eth3']}]"
+    assert [code for code, *_ in node_errors(text + twice)] == ["endpoint-twice"]
+    assert [code for code, *_ in node_errors(text + "links: [{endpoints: ['b:eth0', 'br0|a:x']}]")] == [
+        "reserved-name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes_", "code"),
+    [
+        ("a: {kind: linux, image: i, network-mode: host}", "unsupported"),
+        ("a: {kind: linux, image: i, network-mode: 'container:'}", "bad-value"),
+        ("a: {kind: linux, image: i, network-mode: 'container:a'}", "bad-value"),
+        ("a: {kind: bridge}, b: {kind: linux, image: i, network-mode: 'container:a'}", "bad-value"),
+        ("'x|a': {kind: bridge}, a: {kind: linux, image: i}", "bad-value"),
+        ("'x|a': {kind: bridge, network-mode: 'container:a'}", "bad-value"),
+        ("x: {kind: bridge, network-mode: 'container:a'}, a: {kind: linux, image: i}", "bad-value"),
+        (
+            "'sixteen-bytes-xx|a': {kind: bridge, network-mode: 'container:a'}, a: {kind: linux, image: i}",
+            "bad-name",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_network_mode(nodes_, code):
+    assert [code for code, *_ in node_errors(f"nodes: {{{nodes_}}}")] == [code]
+
+
+def test_a_circle_of_networks_is_told_at_each_node():
+    text = "nodes: {a: {kind: linux, image: i, network-mode: 'container:b'}, b: {kind: linux, image: i, network-mode: 'container:a'}}"
+    assert [code for code, *_ in node_errors(text)] == ["bad-value"] * 2
 
 
 def test_two_names_of_the_machine_are_one_machine():

@@ -24,9 +24,6 @@ NEEDS_LENIENT = {"1-starter-topologies/sonic-8000e/5-node/clab-5-node-8000e.yml"
 #: Variables of templates that have no values of their own.
 VARIABLES = {"clos3.clab.gotmpl": "sflow: {sampling: 1000, polling: 5}\nleaves: {num: 1}\nspines: {num: 1}\n"}
 REFUSED = {
-    "tests/01-smoke/24-bridge-in-ns.clab.yaml": "a bridge inside another node's namespace",
-    "tests/01-smoke/netmodes.clab.yml": "network-mode container:",
-    "tests/06-ext-container/02-shared-namespace.clab.yaml": "network-mode container:",
     "tests/01-smoke/stages.clab.yml": "stages",
 }
 
