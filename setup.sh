@@ -58,6 +58,8 @@ iputils-ping|ping|tests send pings through the cables they made
 tcpdump|tcpdump|tests look at what crosses a cable
 frr|vtysh|tests with FRR outside of containers; its service is not started, now or later
 snmpd|snmpd|the same, with an SNMP agent
+docker.io|dockerd|tests of labs on Docker start an engine of their own with it; its service is not started
+busybox-static|BUSYBOX|starts the nodes of a lab on Docker (runtime docker)
 END
 }
 
@@ -74,6 +76,7 @@ find_python() {
 present() {
     case $1 in
         PYTHON) [ -n "$(find_python)" ] && "$(find_python)" -c 'import ensurepip, venv' 2> /dev/null ;;
+        BUSYBOX) type -P busybox > /dev/null && ! ldd "$(type -P busybox)" > /dev/null 2>&1 ;;
         *) [ -n "$(type -P "$1")" ] ;;
     esac
 }

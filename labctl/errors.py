@@ -128,6 +128,9 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "empty-target": (Exit.BAD_INPUT, "A target query selects nothing, or less than is to be picked."),
     "endpoint-twice": (Exit.BAD_INPUT, "An interface is the end of two links."),
+    "engine-refused": (Exit.CANNOT, "The Docker engine does not do what it was asked for, and says why."),
+    "engine-unfit": (Exit.CANNOT, "A Docker engine is there, and labs cannot run on it."),
+    "engine-unreachable": (Exit.CANNOT, "No Docker engine answers, or it stopped answering half-way."),
     "exec-timeout": (Exit.UNKNOWN, "A command inside a node did not end in time; it was killed."),
     "faults-do-not-compose": (
         Exit.BAD_INPUT,

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import dockerd
 import hypothesis
 import pytest
 import soaking
@@ -16,6 +17,10 @@ SOAK = os.environ.get("LABCTL_SOAK") == "1"
 # A busy machine is no failure.
 hypothesis.settings.register_profile("labctl", deadline=None)
 hypothesis.settings.load_profile("labctl")
+
+
+#: No test speaks to an engine of the machine, nor finds one by chance; those that want one bring their own.
+os.environ["DOCKER_HOST"] = "unix:///nonexistent/docker.sock"
 
 
 def pytest_configure(config):
@@ -36,6 +41,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("uml") and no_kernel:
             item.add_marker(pytest.mark.skip(reason=no_kernel))
+        if item.get_closest_marker("docker") and dockerd.missing():
+            item.add_marker(pytest.mark.skip(reason=f"Docker: {dockerd.missing()}"))
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("soak") and not SOAK:
@@ -60,3 +67,10 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(scope="session")
 def seed():
     return SEED
+
+
+@pytest.fixture(scope="session", name="dockerd")
+def own_dockerd():
+    """A Docker engine of our own, for tests that are marked so."""
+    with dockerd.Dockerd() as engine:
+        yield engine

@@ -14,7 +14,7 @@ from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import deploy as making
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
-from labctl.runtime import mgmt
+from labctl.runtime import docker_engine, mgmt
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, Phase
@@ -90,6 +90,8 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
             raise
         images.ensure(ImageStore(instance), references(lab), emit)
         checker.check(lab)
+    if not request.dry_run:
+        checker.provide(lab, emit)
     return Plan(lab=lab, runtime=runtime, why=why)
 
 
@@ -109,7 +111,11 @@ def choose_runtime(wanted: str) -> tuple[str, str]:
             "labs on the runc runtime need root: they make network namespaces, mounts and control groups",
             hint="run the same command with sudo",
         )
-    return "runc", "root, and no daemon is needed"
+    try:
+        version = docker_engine.answers(docker_engine.address())
+    except LabctlError:
+        return "runc", "root, and no daemon is needed"
+    return "docker", f"an engine answers (Docker {version})"
 
 
 def with_images(lab: LabSpec, replaced: Mapping[str, str]) -> LabSpec:

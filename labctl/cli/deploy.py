@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def deploy(
     file: str = typer.Argument(..., help="A containerlab topology file (*.clab.yml)."),
     runtime: str = typer.Option(
-        "auto", "--runtime", "-r", help="auto or runc; auto says which it took and why."
+        "auto", "--runtime", "-r", help="auto, docker or runc; auto says which it took and why."
     ),
     image: list[str] = typer.Option(
         [], "--image", help="A=B runs image B where the file says A; repeatable."

@@ -349,6 +349,17 @@ def of_process(pid: int) -> set[str]:
         return {line.rstrip("\n").split(":", 2)[2].strip("/") for line in file}
 
 
+def home_of(pid: int) -> str:
+    """The group that accounts for a process: the freezer's on v1, the only one on v2. ProcessLookupError if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            rows = [line.rstrip("\n").split(":", 2) for line in file]
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+    wanted = "" if unified() else "freezer"
+    return next(path.strip("/") for _, kinds, path in rows if wanted in kinds.split(","))
+
+
 def _freezer(path: str) -> str:
     return os.path.join(roots()["unified" if unified() else "freezer"], path)
 

@@ -7,12 +7,15 @@ the helper has finished what it was doing, and nobody cleans up under its hands.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 PF_EXITING = 0x4
 
@@ -232,6 +235,38 @@ def start_detached(
         )
     process.returncode = 0  # it is not ours to wait for: no ResourceWarning when the object goes
     return process.pid
+
+
+def start_talking(argv: Sequence[str], *, keep: Sequence[int] = ()) -> subprocess.Popen[str]:
+    """Start a helper in a session of its own that is asked and answers by lines of text on its pipes."""
+    return subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=tuple(keep),
+        start_new_session=True,
+    )
+
+
+@contextlib.contextmanager
+def output_of(argv: Sequence[str]) -> Iterator[IO[bytes]]:
+    """What a helper prints, while it does; CommandFailed if it fails in the end."""
+    with tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err)
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+            code = process.wait()
+        finally:
+            process.stdout.close()
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+        err.seek(0)
+        said = err.read().decode(errors="replace")
+    if code:
+        raise CommandFailed(Result(argv=tuple(argv), code=code, stdout="", stderr=said))
 
 
 def _decoded(data: bytes | str | None) -> str:

@@ -44,7 +44,7 @@ def destroy(place: LabDir, emit: Emit = ignore) -> Removed:
 
 def remove(place: LabDir) -> Removed:
     """The work of `destroy`; the caller holds the lock."""
-    runtime = DEFAULT_RUNTIME
+    runtime = "docker" if os.path.exists(place.engine_file) else DEFAULT_RUNTIME
     nodes = _count_directories(os.path.join(place.path, "nodes"))
     # A record that cannot be read, or a full disk that takes no new one, must not keep the lab alive.
     with contextlib.suppress(LabctlError, OSError):

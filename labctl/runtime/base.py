@@ -93,6 +93,10 @@ class Lifecycle(Protocol):
         """Raise, before anything is touched, what would make this lab fail: missing images, binds, privileges."""
         ...
 
+    def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
+        """Bring the lab's images, which `check` has found, to where its nodes can run them."""
+        ...
+
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Create (if absent) and start these nodes in their namespaces, in parallel."""
         ...
@@ -174,5 +178,8 @@ class Runtime(Lifecycle, Shell, NodeShaper, Protocol):
 RUNTIMES: Registry[Callable[..., Runtime]] = Registry(
     "runtime",
     group="labctl.runtimes",
-    builtin={"runc": "labctl.runtime.runc:RuncRuntime"},
+    builtin={
+        "docker": "labctl.runtime.docker:DockerRuntime",
+        "runc": "labctl.runtime.runc:RuncRuntime",
+    },
 )

@@ -189,9 +189,9 @@ def config(
             if tun
             else [],
             "resources": _resources(node),
-            "sysctl": _not_of_the_network(node),
+            "sysctl": not_of_the_network(node),
             "maskedPaths": list(MASKED),
-            "readonlyPaths": [*READ_ONLY, *_machine_devices()],
+            "readonlyPaths": [*READ_ONLY, *machine_devices()],
         },
     }
 
@@ -299,13 +299,13 @@ def limited(limits: Limits) -> dict[str, Any]:
     return found
 
 
-def _not_of_the_network(node: NodeSpec) -> dict[str, str]:
+def not_of_the_network(node: NodeSpec) -> dict[str, str]:
     """The sysctls that runc sets; those of the network are the panel's."""
     named = {sysctls.dotted(key): value for key, value in node.sysctls.items()}
     return {name: value for name, value in named.items() if not name.startswith("net.")}
 
 
-def _machine_devices() -> list[str]:
+def machine_devices() -> list[str]:
     """/sys/devices but for the virtual ones, where the node's own interfaces are."""
     return [f"/sys/devices/{name}" for name in sorted(os.listdir("/sys/devices")) if name != "virtual"]
 

@@ -101,7 +101,11 @@ def last_line(place: LabDir, node: str) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    line = next((each.strip() for each in reversed(lines) if each.strip()), "")
+    return printable(next((each.strip() for each in reversed(lines) if each.strip()), ""))
+
+
+def printable(line: str) -> str:
+    """A line of a program's output, fit for a terminal and not too long for it."""
     line = "".join(each if each.isprintable() else " " for each in line)
     return line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
 

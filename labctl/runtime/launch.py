@@ -40,12 +40,12 @@ def root_filesystem(lab: LabSpec, node: NodeSpec, image: Image, home: str, rootf
     mounts.overlay(rootfs, lower=image.rootfs, upper=upper, work=work)
 
 
-def update_hosts(home: str, old: str, new: str) -> None:
-    """Change /etc/hosts of a node that runs: our lines of before go, those of now come, all others stay as they are."""
+def update_hosts(root: str, old: str, new: str) -> None:
+    """Change etc/hosts below `root` of a node that runs: our lines of before go, those of now come, all others stay as they are."""
     if old == new:
         return
     try:
-        fd = rooted.open_in(os.path.join(home, "rootfs"), "etc/hosts", os.O_RDWR)
+        fd = rooted.open_in(root, "etc/hosts", os.O_RDWR)
     except OSError:
         return  # the node has none any more, and knows why
     with open(fd, "r+", encoding="utf-8", errors="surrogateescape") as file:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 from labctl import units
 from labctl.errors import LabctlError, Problems
@@ -24,13 +25,19 @@ def check(lab: LabSpec, images: ImageStore) -> None:
     _check_machine()
     problems = Problems()
     with images.standing():
-        for node in lab.nodes:
-            try:
-                _check_network(lab, node)
-                _check_node(node, images)
-            except LabctlError as error:
-                for each in error.each:
-                    problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
+        check_nodes(lab, lambda node: image_of(node, images), problems)
+    problems.stop()
+
+
+def check_nodes(lab: LabSpec, image_of: Callable[[NodeSpec], Image], problems: Problems) -> None:
+    """Collect what is wrong with the nodes on any runtime. An image whose files are not here is taken as it is."""
+    for node in lab.nodes:
+        try:
+            _check_network(lab, node)
+            _check_node(node, image_of)
+        except LabctlError as error:
+            for each in error.each:
+                problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
     for wrong in (*sysctls.wrong(lab), *machine_check.wrong(lab)):
         problems.extend(wrong)
     if len(mgmt.nodes(lab)) > mgmt.MOST_PORTS:
@@ -39,7 +46,6 @@ def check(lab: LabSpec, images: ImageStore) -> None:
             f"{len(mgmt.nodes(lab))} nodes have a management interface; one bridge holds {mgmt.MOST_PORTS}",
             hint="set `network-mode: none` where none is needed",
         )
-    problems.stop()
 
 
 def image_of(node: NodeSpec, images: ImageStore) -> Image:
@@ -49,11 +55,11 @@ def image_of(node: NodeSpec, images: ImageStore) -> Image:
     return images.resolve(node.image)
 
 
-def user_of(node: NodeSpec, image: Image) -> bundle.User:
-    """Who the node's first process is."""
+def user_of(node: NodeSpec, image: Image, *, rootfs: str | None = None) -> bundle.User:
+    """Who the node's first process is. `rootfs`: where the image's files are, if not in the store."""
     wanted = node.user if node.user is not None else image.user
     try:
-        return bundle.user(wanted, image.rootfs)
+        return bundle.user(wanted, image.rootfs if rootfs is None else rootfs)
     except KeyError as missing:
         raise LabctlError(
             "bad-value", f"node {node.name!r}: image {image.ref!r} has no user or group {missing}"
@@ -69,17 +75,18 @@ def _check_network(lab: LabSpec, node: NodeSpec) -> None:
         )
 
 
-def _check_node(node: NodeSpec, images: ImageStore) -> None:
+def _check_node(node: NodeSpec, image_of: Callable[[NodeSpec], Image]) -> None:
     if node.kind is not NodeKind.LINUX:
         return
-    image = image_of(node, images)
+    image = image_of(node)
     if not bundle.argv(node, image):
         raise LabctlError(
             "bad-value",
             f"node {node.name!r}: image {node.image!r} has no command",
             hint="give the node a `cmd`",
         )
-    user_of(node, image)
+    if image.rootfs:
+        user_of(node, image)
     _check_cpus(node)
     for bind in node.binds:
         if not os.path.exists(bind.source):
@@ -88,7 +95,7 @@ def _check_node(node: NodeSpec, images: ImageStore) -> None:
                 f"node {node.name!r}: bind source {bind.source} does not exist",
                 where=bind.where,
             )
-        if bind.target == PACKETS:
+        if bind.target == PACKETS and image.rootfs:
             check_packets(
                 node.name, infile.read(bind.source).decode(errors="replace"), image, where=bind.where
             )

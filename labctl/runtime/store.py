@@ -214,14 +214,28 @@ class LabDir:
     def node_dir(self, node: str) -> str:
         return os.path.join(self.path, "nodes", node)
 
+    def container_file(self, node: str) -> str:
+        """What is known of the container that an engine made for a node."""
+        return os.path.join(self.node_dir(node), "container.json")
+
     def container_id(self, node: str) -> str:
-        """12 hex digits like Docker's short ids; node names may hold characters that runc refuses."""
+        """12 hex digits: an engine's id where there is one, else like it; node names may hold characters that runc refuses."""
+        with (
+            contextlib.suppress(OSError, ValueError, KeyError),
+            open(self.container_file(node), encoding="utf-8") as file,
+        ):
+            return str(json.load(file)["id"])[:12]
         text = f"{self.instance.tag}\0{self.name}\0{node}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def runc_dir(self) -> str:
         return os.path.join(self.path, "runc")
+
+    @property
+    def engine_file(self) -> str:
+        """Names the Docker engine that the lab's containers are in; written before the first of them."""
+        return os.path.join(self.path, "engine.json")
 
     @property
     def agent_dir(self) -> str:

@@ -19,13 +19,14 @@ from labctl.runtime.store import Instance
 IMAGE = "labctl/base"
 
 
-def instance(root, monkeypatch):
-    """An instance at `root` that shares the machine's images."""
+def instance(root, monkeypatch, runtime="runc"):
+    """An instance at `root` that shares the machine's images, and whose labs are of this runtime."""
     store = ImageStore(Instance.here())
     if store.find(IMAGE) is None:
         pytest.fail(f"image {IMAGE} is missing: run `make images` (`make test` does)")
     monkeypatch.setenv("LABCTL_IMAGES", store.root)
     monkeypatch.setenv("LABCTL_STATE", str(root))
+    monkeypatch.setenv("LABCTL_RUNTIME", runtime)
     return Instance.here()
 
 
@@ -57,10 +58,15 @@ def node(name, **more):
     return NodeSpec(name=name, **({"image": IMAGE} | more))
 
 
+def request():
+    """What a deploy of a lab in memory is asked for with: the runtime of `instance`."""
+    return deploy.Request(file="", runtime=os.environ.get("LABCTL_RUNTIME", "runc"))
+
+
 @contextlib.contextmanager
 def deployed(here, spec, emit=lambda _: None):
     """The lab, running; removed at the end."""
-    plan = deploy.deploy_lab(spec, deploy.Request(file=""), here, emit)
+    plan = deploy.deploy_lab(spec, request(), here, emit)
     try:
         yield here.lab(spec.name)
     finally:

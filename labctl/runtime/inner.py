@@ -1,0 +1,219 @@
+"""A node from the outside: its commands, settings and processes, by its first process and its control group.
+
+What a node is made by does not matter once it runs. runc and Docker differ in how a node begins and ends; to enter it, to
+freeze it, to limit its CPU and to find its daemons are the kernel's business, and go to the kernel: in milliseconds, and
+also while an engine does not answer.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from labctl.errors import LabctlError
+from labctl.linux import cgroup, enter, proc
+from labctl.model.effects import NodeRef, Setting
+from labctl.model.event import Emit, Event
+from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
+from labctl.runtime import eventlog
+from labctl.runtime.base import Completed, Handle, NodeState, Process
+from labctl.runtime.store import Instance, LabDir
+
+LOCAL = "local"
+
+
+class Inner(ABC):
+    """The `Shell` and `NodeShaper` of `labctl.runtime.base`, for nodes that are processes of this machine."""
+
+    instance: Instance
+
+    @abstractmethod
+    def stop(self, lab: LabSpec, nodes: Sequence[str]) -> None: ...
+
+    @abstractmethod
+    def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits: ...
+
+    def _limit_now(self, group: str, limits: Limits) -> None:
+        """Limit memory and processes of a node that runs. If the kernel refuses, all is as before."""
+        before = cgroup.memory_limit(group)
+        try:
+            cgroup.limit_memory(group, limits.memory_bytes)
+        except OSError:
+            cgroup.limit_memory(group, before)
+            raise
+        cgroup.limit_pids(group, limits.pids)
+
+    @abstractmethod
+    def _process(self, place: LabDir, node: str) -> proc.Identity | None:
+        """The node's first process, if it runs."""
+
+    @abstractmethod
+    def _group(self, place: LabDir, node: str) -> str:
+        """The control group that the node's processes are in, whether it exists or not."""
+
+    @abstractmethod
+    def _room(self, lab: LabSpec, name: str, *, terminal: bool = False) -> enter.Room:
+        """How to enter the node; `node-not-running` if it cannot be."""
+
+    @abstractmethod
+    def _start_again(self, lab: LabSpec, node: str) -> None:
+        """Start a node with the files that it had; one that never ran has none."""
+
+    # -- commands ----------------------------------------------------------------------------------------------
+
+    def exec(
+        self,
+        lab: LabSpec,
+        node: str,
+        argv: Sequence[str],
+        *,
+        timeout_s: float = 30.0,
+        stdin: str | None = None,
+    ) -> Completed:
+        """Run a command in a node to its end. `exec-timeout` if it is late; code 127 if there is no such command."""
+        room = self._room(lab, node)
+        try:
+            done = enter.run(room, argv, timeout_s=timeout_s, stdin=stdin)
+        except proc.CommandFailed as late:
+            raise LabctlError(
+                "exec-timeout", f"node {node!r}: `{shlex.join(argv)}` did not end within {timeout_s:g} s"
+            ) from late
+        except OSError as error:
+            return _not_run(argv, error)
+        except enter.Gone:
+            raise not_running(node, NodeState.EXITED) from None
+        return Completed(argv=tuple(argv), code=done.code, stdout=done.stdout, stderr=done.stderr)
+
+    def attach(self, lab: LabSpec, node: str, argv: Sequence[str]) -> int:
+        """Run a command in a node on the caller's terminal; its exit status."""
+        room = self._room(lab, node, terminal=True)
+        try:
+            return enter.attach(room, argv)
+        except OSError as error:
+            done = _not_run(argv, error)
+            os.write(2, done.stderr.encode())
+            return done.code
+        except enter.Gone:
+            raise not_running(node, NodeState.EXITED) from None
+
+    def spawn(
+        self,
+        lab: LabSpec,
+        node: str,
+        argv: Sequence[str],
+        *,
+        lease_s: float | None = None,
+    ) -> Handle:
+        """Start a command in a node and leave it; its output goes to the node's log."""
+        place = self.instance.lab(lab.name)
+        try:
+            who = enter.spawn(self._room(lab, node), argv, log=os.path.join(place.node_dir(node), "log"))
+        except OSError as error:
+            raise LabctlError(
+                "command-not-run", f"node {node!r}: {shlex.join(argv)}: {error.strerror}"
+            ) from error
+        except enter.Gone:
+            raise not_running(node, NodeState.EXITED) from None
+        return Handle(host=LOCAL, pid=who.pid, start_ticks=who.start_ticks, lease_s=lease_s)
+
+    # -- settings ----------------------------------------------------------------------------------------------
+
+    def ensure(self, lab: LabSpec, resource: NodeRef, setting: Setting) -> None:
+        """Power, CPU, freezer. A node that does not run has nothing to freeze or to limit, and that is no error."""
+        place = self.instance.lab(lab.name)
+        if setting.off:
+            self.stop(lab, [resource.node])
+            return
+        if self._process(place, resource.node) is None:
+            self._start_again(lab, resource.node)
+        group = self._group(place, resource.node)
+        if not cgroup.directories(group):
+            return
+        limit = lab.node(resource.node).limits.cpu
+        cgroup.limit_cpu(group, min((c for c in (setting.cpu, limit) if c is not None), default=None))
+        if setting.frozen:
+            cgroup.freeze(group)
+        else:
+            cgroup.thaw(group)
+
+    def read(self, lab: LabSpec, resource: NodeRef) -> Setting:
+        place = self.instance.lab(lab.name)
+        group = self._group(place, resource.node)
+        if self._process(place, resource.node) is None and not cgroup.pids(group):
+            return Setting(off=True)
+        limit, own = cgroup.cpu_limit(group), lab.node(resource.node).limits.cpu
+        found = math.inf if limit is None else limit
+        return Setting(frozen=cgroup.frozen(group), cpu=None if limit == own else found)
+
+    def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]:
+        group = self._group(self.instance.lab(lab.name), node)
+        found = {pid: proc.describe(pid) for pid in cgroup.pids(group)}
+        named = {pid: said for pid, said in found.items() if said is not None}
+        return tuple(
+            Process(
+                handle=Handle(host=LOCAL, pid=said.who.pid, start_ticks=said.who.start_ticks),
+                name=said.name,
+                argv=said.argv,
+                program=said.program,
+                stopped=said.stopped,
+                leads=said.parent not in named or named[said.parent].name != said.name,
+            )
+            for said in named.values()
+        )
+
+    def signal(self, handle: Handle, number: int) -> bool:
+        return proc.kill(proc.Identity(handle.pid, handle.start_ticks), number)
+
+
+def start_each(
+    lab: LabSpec, nodes: Sequence[str], start: Callable[[NodeSpec], None], *, workers: int, emit: Emit
+) -> None:
+    """`start` these nodes, `workers` at a time, in the order of their delays. The first error ends it."""
+    begun = time.monotonic()
+    wanted = sorted((lab.node(name) for name in nodes), key=lambda node: node.startup_delay_s)
+    with ThreadPoolExecutor(workers, thread_name_prefix="start") as pool:
+        jobs = []
+        try:
+            for node in wanted:
+                if node.kind is not NodeKind.LINUX:
+                    continue
+                time.sleep(max(0.0, begun + node.startup_delay_s - time.monotonic()))
+                jobs.append(pool.submit(start, node))
+            for done, job in enumerate(jobs, start=1):
+                job.result()
+                emit(Event(kind="node-started", text="nodes started", done=done, total=len(jobs)))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def tell_started(place: LabDir, lab: LabSpec, node: str) -> None:
+    """Write down that a node was started, for whoever follows the lab's events."""
+    happened = eventlog.Happened(
+        type="container",
+        action="start",
+        actor_id=place.container_id(node),
+        actor_name=lab.container(node),
+        attributes={"node": node, "image": lab.node(node).image or ""},
+    )
+    eventlog.note(place, [happened])
+
+
+def _not_run(argv: Sequence[str], error: OSError) -> Completed:
+    """What a shell says and returns for a command that is not there (127) or not executable (126)."""
+    code = 127 if isinstance(error, FileNotFoundError) else 126
+    return Completed(argv=tuple(argv), code=code, stdout="", stderr=f"{argv[0]}: {error.strerror}\n")
+
+
+def not_running(node: str, state: NodeState) -> LabctlError:
+    """Why nothing can be done in this node."""
+    hints = {
+        NodeState.FROZEN: "a fault froze it; `labctl heal` thaws it",
+        NodeState.EXITED: "its command ended; `labctl inspect` shows all nodes",
+    }
+    return LabctlError("node-not-running", f"node {node!r} is {state.value}", hint=hints.get(state))
