@@ -325,7 +325,9 @@ class Agent:
         for on in self.saved.resources():
             if settlers.node_of(on) in renewed:
                 self.saved.remove(on)
-        touched = [on for on in self.ledger.touched if _about(on, nodes)]
+        touched = [
+            on for on in self.ledger.touched if isinstance(on, HalfCable) or settlers.node_of(on) in nodes
+        ]
         self._load(nodes)
         ended = [
             lease.id
@@ -375,6 +377,10 @@ class Agent:
             "put_back": changed,
             "off_base": self.wrong(),
         }
+
+    def has(self, on: Resource) -> bool:
+        """Whether the lab has it, and keeps it."""
+        return exists(on, self._known)
 
     def wrong(self) -> dict[str, str]:
         """What is not as it should be, and why."""
@@ -464,13 +470,6 @@ def _refused(begin: Sequence[Asked], wrong: Mapping[Resource, str]) -> dict[str,
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-def _about(on: Resource, nodes: Collection[str]) -> bool:
-    """Whether it is in, or ends at, one of these nodes."""
-    if isinstance(on, HalfCable):
-        return on.cable.a.node in nodes or on.cable.z.node in nodes
-    return settlers.node_of(on) in nodes
 
 
 def _unplugged(node: str) -> str:

@@ -33,6 +33,8 @@ def look(agent: Agent, ids: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _resource(agent: Agent, on: Resource) -> dict[str, Any]:
+    if not agent.has(on):
+        return {"at": clock.now().to_json(), "note": "the lab does not have it any more"}
     wanted = agent.settings.get(on, BASE)
     try:
         said = (

@@ -66,11 +66,8 @@ def apply(
         elif not plan.steps and output is out.Format.JSON:
             out.print_json(_json(plan, dry_run, ()))
 
-    progress = out.Progress()
-    try:
+    with out.Progress() as progress:
         done = app.apply(request, Instance.here(), progress, tell)
-    finally:
-        progress.close()
     if output is out.Format.JSON:
         out.print_json(_json(done.plan, dry_run, done.ended))
         return

@@ -121,6 +121,7 @@ class _Change:
         runtime.discard(self.target.name, [*gone, *new])
         with Repatch(self.place, self.target, self.record.devices, before) as patch:
             self._wire(patch, before, gone, new)
+        self._tell_others(runtime, before, new)
         self._said(Do.REMOVE_CABLE, Do.REMOVE_NODE, Do.CHANGE_LAB, Do.CHANGE_CABLE, Do.ADD_CABLE)
         changed = self._nodes(Do.CHANGE_NODE)
         last = not new and not changed
@@ -128,7 +129,7 @@ class _Change:
         over += self._adopt(touched, renewed=[*gone, *new])
         if not last:
             self._start(runtime, new, dark)
-            self._update(runtime, before, new)
+            self._update(runtime, before)
             self._advance(self.steps, whole=True)
             over += self._adopt([name for name in changed if name not in new])
             for step in self._of(Do.CHANGE_NODE):
@@ -201,6 +202,7 @@ class _Change:
             if cable.id in named or any(end.port.node in new for end in cable.ends)
         ]
         patch.ensure_cables(cables, change.stale(before, self.target))
+        patch.ensure_segments()
 
     def _start(self, runtime: Runtime, new: Sequence[str], dark: Sequence[str]) -> None:
         """Nodes that are made, on cables that stand; those that were there before get their light back."""
@@ -215,12 +217,15 @@ class _Change:
             execs.run(self.target, self.target.node(name), runtime, self.emit)
         self._said(Do.RECREATE_NODE, Do.ADD_NODE)
 
-    def _update(self, runtime: Runtime, before: Sequence[LabSpec], new: Sequence[str]) -> None:
-        """Nodes that run on."""
+    def _tell_others(self, runtime: Runtime, before: Sequence[LabSpec], new: Sequence[str]) -> None:
+        """Nodes that run on know the others by name, and how many ports they have."""
         linux = [node for node in self.target.nodes if node.kind is NodeKind.LINUX and node.name not in new]
         for lab in before:
             there = {node.name for node in lab.nodes if node.kind is NodeKind.LINUX}
             runtime.update(lab, self.target, [node.name for node in linux if node.name in there])
+
+    def _update(self, runtime: Runtime, before: Sequence[LabSpec]) -> None:
+        """Nodes that are changed while they run."""
         for step in self._of(Do.CHANGE_NODE):
             node = self.target.node(step.subject)
             if node.kind is not NodeKind.LINUX:

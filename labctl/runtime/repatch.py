@@ -77,6 +77,14 @@ class Repatch(Panel):
                     os.unlink(self.place.node_ns(name))  # the bare file that a crash left
                 self._create_node_namespace(node)
 
+    def ensure_segments(self) -> None:
+        """Bridges that carry what a cable carries: one whose last port goes falls back to 1500 bytes."""
+        links = self._panel_links()
+        for name in self._bridges:
+            bridge = links.get(self.devices[name])
+            if bridge is not None and bridge.mtu != PANEL_MTU:
+                self._panel.set_link(bridge.index, mtu=PANEL_MTU)
+
     def ensure_cables(self, cables: Iterable[CableSpec], stale: Mapping[PortId, Collection[str]]) -> None:
         """Both ends of these cables and their stitches. stale: addresses that ports have and should not have."""
         cables = list(cables)
@@ -164,7 +172,15 @@ class Repatch(Panel):
         mtu = cable.mtu if there.mtu != cable.mtu and self._changed(cable) else None
         if mac is not None or mtu is not None:
             self._node(port.node).set_link(there.index, mac=mac, mtu=mtu)
+        if mac is not None:
+            self._follow(port, there, mac)
         return False
+
+    def _follow(self, port: PortId, link: Link, mac: str) -> None:
+        """The link-local address that the kernel made of a MAC follows it; the kernel itself makes one only at the start."""
+        netlink = self._node(port.node)
+        if netlink.delete_address(link.index, _link_local(link.mac)):
+            netlink.add_address(link.index, _link_local(mac))
 
     def _changed(self, cable: CableSpec, end: End | None = None) -> bool:
         """Whether the MTU of the cable (or the MAC of the end) is another than any lab before said.
@@ -205,6 +221,17 @@ class Repatch(Panel):
         for address in wanted:
             if _written(address) not in there:
                 netlink.add_address(index, address)
+
+
+def _link_local(mac: str) -> str:
+    """The IPv6 address that the kernel makes of a MAC.
+
+    >>> _link_local("02:1a:00:00:00:77")
+    'fe80::1a:ff:fe00:77/64'
+    """
+    first, *rest = (int(part, 16) for part in mac.split(":"))
+    packed = bytes([0xFE, 0x80, *bytes(6), first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])
+    return f"{ipaddress.IPv6Address(packed)}/64"
 
 
 def _written(address: str) -> str:

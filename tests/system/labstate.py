@@ -1,0 +1,88 @@
+"""A running lab as the kernel has it, by the names of its file, so that two labs of one spec can be compared.
+
+Left out is what two deploys of one file may differ in: ifindexes and the names of devices in the panel, pids, times.
+"""
+
+import os
+
+from labctl.agent import client
+from labctl.linux import cgroup, netns, tc
+from labctl.linux.netlink import Netlink
+from labctl.model.lab import NodeKind
+from labctl.runtime.panel import bridge_port
+from labctl.runtime.runc import RuncRuntime
+
+
+def read(place):
+    """name -> look -> what is there."""
+    record = place.need()
+    runtime = RuncRuntime(place.instance)
+    linux = [node.name for node in record.lab.nodes if node.kind is NodeKind.LINUX]
+    found = {name: _node(place, record, runtime, name) for name in linux}
+    found["panel"] = _panel(place, record)
+    found["lab"] = {
+        "phase": record.phase.value,
+        "left of a change": (record.targets, record.pending),
+        "devices": sorted(record.devices),
+        "namespaces": sorted(os.listdir(os.path.dirname(place.node_ns("x")))),
+        "directories": sorted(os.listdir(os.path.dirname(place.node_dir("x")))),
+        "containers": len(os.listdir(place.runc_dir)),
+        "groups": cgroup.children(place.cgroup),
+        "leases": [lease["id"] for lease in client.leases(place)],
+        "off base": client.ask(place, "status")["off_base"],
+        "saved": sorted(os.listdir(place.saved_dir)) if os.path.isdir(place.saved_dir) else [],
+    }
+    return found
+
+
+def difference(one, other):
+    """Lines for a person; empty if nothing differs."""
+    return [
+        f"{name} {look}: {one.get(name, {}).get(look)} | {other.get(name, {}).get(look)}"
+        for name in sorted(one.keys() | other.keys())
+        for look in sorted(one.get(name, {}).keys() | other.get(name, {}).keys())
+        if one.get(name, {}).get(look) != other.get(name, {}).get(look)
+    ]
+
+
+def _node(place, record, runtime, name):
+    with Netlink(place.node_ns(name)) as netlink:
+        links = netlink.links()
+        names = {link.index: link.name for link in links}
+        addresses = sorted(f"{names[index]} {address}" for index, address in netlink.addresses())
+    node = record.lab.node(name)
+    group = place.node_cgroup(name)
+    running = runtime.status(record.lab)
+    (state,) = [each.state.value for each in running if each.node == name]
+    found = {
+        "links": sorted((link.name, link.mac, link.mtu, link.up, link.carrier) for link in links),
+        "addresses": addresses,
+        "state": state,
+        "limits": (cgroup.cpu_limit(group), cgroup.memory_limit(group), cgroup.pids_limit(group)),
+        "processes": sorted(each.name for each in runtime.processes(record.lab, name)),
+    }
+    if state == "running":
+        said = runtime.exec(record.lab, name, ["sh", "-c", "env; sort /etc/hosts; cat /root/* 2>/dev/null"])
+        found["inside"] = sorted(said.stdout.splitlines())
+        keys = [netns.sysctl_file(key) for key in node.sysctls]
+        found["sysctls"] = runtime.exec(record.lab, name, ["cat", "/dev/null", *keys]).stdout
+    return found
+
+
+def _panel(place, record):
+    """Of every device there whose it is, whether it is up, and where what comes in goes."""
+    whose = {device: key for key, device in record.devices.items()}
+    whose |= {bridge_port(device): f"{key} inside" for key, device in record.devices.items()}
+    with Netlink(place.panel_ns) as panel:
+        links = panel.links()
+        by_index = {link.index: whose.get(link.name, link.name) for link in links}
+        return {
+            by_index[link.index]: (
+                link.up,
+                link.mtu,
+                [by_index.get(to, to) for to in tc.redirects(panel, link.index)],
+                len(tc.filters(panel, link.index)),
+                by_index.get(link.master),
+            )
+            for link in links
+        }
