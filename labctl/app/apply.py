@@ -10,7 +10,7 @@ from labctl.app import deploy, images, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import LabSpec
+from labctl.model.lab import CableSpec, LabSpec
 from labctl.render import change
 from labctl.render.change import Do, Step
 from labctl.run import apply as changing
@@ -208,7 +208,14 @@ def _starting(plan: Plan, target: LabSpec) -> LabSpec | None:
         if step.do in (Do.ADD_NODE, Do.RECREATE_NODE)
         or (step.do is Do.CHANGE_NODE and any(each.startswith("sysctls") for each in step.fields))
     }
-    return replace(target, nodes=tuple(n for n in target.nodes if n.name in names)) if names else None
+    if not names:
+        return None
+    ends = (end for cable in target.cables for end in cable.ends if end.port.node in names)
+    return replace(
+        target,
+        nodes=tuple(n for n in target.nodes if n.name in names),
+        cables=tuple(CableSpec(a=end, z=None) for end in ends),  # their ports; what is behind stands already
+    )
 
 
 def _check(checker: Runtime, lab: LabSpec, store: ImageStore | None, emit: Emit) -> None:

@@ -277,8 +277,8 @@ def _node_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
         yield Step(do=Do.ADD_NODE, subject=name, reasons=(Reason(why="the lab does not have it"),))
     for name in old.keys() & new.keys():
         found = list(_differences(old[name], new[name]))
-        if {old[name].kind, new[name].kind} == {NodeKind.BRIDGE}:
-            found = [(Cost.RECORD, replace(reason, why="a segment has none")) for _, reason in found]
+        if old[name].kind is new[name].kind is not NodeKind.LINUX:
+            found = [(Cost.RECORD, replace(reason, why="nothing runs inside it")) for _, reason in found]
         if found:
             anew = any(cost is Cost.RECREATE for cost, _ in found)
             do = Do.RECREATE_NODE if anew else Do.CHANGE_NODE

@@ -80,8 +80,8 @@ class Repatch(Panel):
     def ensure_segments(self) -> None:
         """Bridges that carry what a cable carries: one whose last port goes falls back to 1500 bytes."""
         links = self._panel_links()
-        for name in self._bridges:
-            bridge = links.get(self.devices[name])
+        for node in self.lab.nodes:
+            bridge = links.get(self.devices[node.name]) if node.kind is NodeKind.BRIDGE else None
             if bridge is not None and bridge.mtu != PANEL_MTU:
                 self._panel.set_link(bridge.index, mtu=PANEL_MTU)
 

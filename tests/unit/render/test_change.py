@@ -184,7 +184,7 @@ def cable(**more):
         (node(image="j"), "recreate-node r1", "image: i → j; its files come from the image"),
         (node(binds=(Bind(source="/a", target="/b", options=("ro",)),)), "recreate-node r1", "[/a:/b:ro]"),
         (node(mgmt_ipv4="172.20.20.9"), "change-node r1", "mgmt_ipv4: - → 172.20.20.9"),
-        (replace(LAB, nodes=(R1, R2, replace(SW, exec=("x",)))), "change-node sw", "a segment has none"),
+        (replace(LAB, nodes=(R1, R2, replace(SW, exec=("x",)))), "change-node sw", "nothing runs inside it"),
         (replace(LAB, nodes=(R1, R2, replace(SW, kind=NodeKind.LINUX))), "recreate-node sw", "kind: bridge → linux"),
         (replace(LAB, nodes=(R1, R2)), "remove-node sw", "the file does not have it"),
         (replace(LAB, nodes=(*LAB.nodes, NodeSpec(name="x"))), "add-node x", "the lab does not have it"),
