@@ -177,7 +177,11 @@ def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:
             f"lab {record.lab.name!r} runs on {record.runtime}, and a running lab cannot change to {request.runtime!r}",
             hint="destroy it and deploy it again",
         )
-    for reason in change.refused(record.lab, wanted):
+    target = deploy.with_images(wanted, request.images)
+    for before in (record.lab, *record.targets):
+        target = mgmt.keep(target, before)
+    target = mgmt.assign(target)
+    for reason in change.refused(record.lab, target):
         problems.add(
             "cannot-apply",
             f"lab {record.lab.name!r}: {reason}",
@@ -185,10 +189,7 @@ def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:
             hint="a running lab keeps it; destroy the lab and deploy it again to change it",
         )
     problems.stop()
-    target = deploy.with_images(wanted, request.images)
-    for before in (record.lab, *record.targets):
-        target = mgmt.keep(target, before)
-    return mgmt.assign(target)
+    return target
 
 
 def _plan(record: Record, target: LabSpec) -> Plan:
