@@ -179,7 +179,7 @@ class Impairer(Closing):
             raise staged.error
         if staged.wanted.neutral:
             self._set_offloads(half, on=True)
-        self._retire(half)
+        self._netlink.delete_links(self._retire(half))
         if staged.wanted.neutral and not (staged.changed or half.device_in in self._draining):
             return Installed(changed=False)
         return self._installed(half, staged.wanted, staged.plan, changed=staged.changed)
@@ -206,8 +206,8 @@ class Impairer(Closing):
 
     def reap(self) -> bool:
         """Remove detours that nobody uses any more; whether some still hold frames."""
-        for half, _ in list(self._draining.values()):
-            self._retire(half)
+        retired = [each for half, _ in list(self._draining.values()) for each in self._retire(half)]
+        self._netlink.delete_links(retired)
         return bool(self._draining)
 
     # -- building ----------------------------------------------------------------------------------------------
@@ -293,27 +293,33 @@ class Impairer(Closing):
             *([tc.removal(index, preference=low)] if low in there else []),
         ]
 
-    def _retire(self, half: Half) -> None:
-        """Remove the cords that frames no longer enter, a moment after the last one could and once they are empty.
+    def _retire(self, half: Half) -> list[int]:
+        """The cords (by ifindex) that frames no longer enter, a moment after the last one could and once they are empty:
+        nobody serves them any more, and they are to be deleted.
 
         What waits in one may still have the next before it, so the next one stays as well.
         """
-        cords = [(backend, _cord(half, letter)) for backend, letter in _STAGES]
-        cords = [each for each in cords if self._netlink.link(near(each[1])) is not None]
+        cords = [
+            (backend, cord, link.index)
+            for backend, letter in _STAGES
+            if (link := self._netlink.link(near(cord := _cord(half, letter)))) is not None
+        ]
         if not cords:
             self._draining.pop(half.device_in, None)
-            return
+            return []
+        retired = []
         used = {cord for cord, _, _ in self._way(half)[0]}
         _, since = self._draining.pop(half.device_in, (half, time.monotonic()))
-        for backend, cord in cords:
+        for backend, cord, index in cords:
             if cord in used:
                 continue
             stage = self._stages[backend]
             if time.monotonic() - since < _SETTLED_S or stage.waiting(cord):
                 self._draining[half.device_in] = (half, since)
-                return
+                break
             stage.remove(cord)
-            self._netlink.delete_link(near(cord))
+            retired.append(index)
+        return retired
 
     # -- reading back ------------------------------------------------------------------------------------------
 

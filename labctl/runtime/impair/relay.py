@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import errno
 import heapq
+import queue
 import select
 import socket
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -86,10 +88,31 @@ class Line:
         self.lost[cause] = self.lost.get(cause, 0) + 1
 
 
+class _Closer:
+    """Closes packet sockets beside the loop: at each the kernel waits for every processor (an RCU grace period), some ten
+    milliseconds in which no line would get its frames.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def close(self, sock: socket.socket) -> None:
+        self._queue.put(sock)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._queue.get().close()
+
+
 class Relay:
     """All lines of one worker."""
 
     def __init__(self) -> None:
+        self._closer = _Closer()
         self.lines: dict[str, Line] = {}
         self._batch = Batch()
         self._poll = select.epoll()
@@ -108,15 +131,15 @@ class Relay:
 
     def replug(self, line: Line, sender: socket.socket) -> None:
         """The far end has a new device."""
-        line.sender.close()
+        self._closer.close(line.sender)
         line.sender = sender
 
     def remove(self, name: str) -> None:
         line = self.lines.pop(name)
         self._poll.unregister(line.receiver.fileno())
         del self._by_fd[line.receiver.fileno()]
-        line.receiver.close()
-        line.sender.close()
+        self._closer.close(line.receiver)
+        self._closer.close(line.sender)
 
     def next_due(self) -> float | None:
         dues = [due for line in self.lines.values() if (due := line.next_due) is not None]

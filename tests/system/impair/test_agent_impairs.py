@@ -119,6 +119,8 @@ def begin(running, *impairments):
 @pytest.mark.parametrize("impairment", [Impairment(loss=0.1), Impairment(delay_s=0.01), BOTH])
 def test_impairments_of_one_instant_are_put_in_by_one_touch(ten, impairment):
     """What takes time lies before the first and after the last; changing and ending them as well."""
+    with Netlink(ten.place.panel_ns) as panel:
+        before = panel.links()
     for asked in (impairment, Impairment(loss=0.2, delay_s=0.02)):
         reply = begin(ten, *[asked] * 10)
         assert reply["refused"] == {}
@@ -130,6 +132,8 @@ def test_impairments_of_one_instant_are_put_in_by_one_touch(ten, impairment):
     ended = client.clear(ten.place)["readings"]
     assert len({reading["applied"]["monotonic"] for reading in ended}) == 1
     assert all(reading["taken"] and reading["changed"] for reading in ended)
+    with Netlink(ten.place.panel_ns) as panel:
+        until(lambda: panel.links() == before, "every detour is gone, and nothing else")
 
 
 def test_one_that_cannot_be_made_does_not_hinder_the_others(ten):
