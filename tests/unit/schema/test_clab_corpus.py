@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.app import validate
 from labctl.errors import LabctlError
 from labctl.schema import clab, clab_out
 
@@ -65,6 +66,21 @@ def test_the_template_without_its_variables_is_refused_at_the_first_one():
     found = caught.value
     assert (found.code, found.where.line, found.where.column) == ("missing-variable", 12, 20)
     assert found.message == "the template needs the variable `sflow.sampling`, which nothing sets"
+
+
+@pytest.mark.parametrize("row", [case(row) for row in rows()])
+def test_validate_says_what_the_corpus_is_known_to_be(row):
+    """Without --lenient and --vars: all are good but the two that need these."""
+    found = validate.validate([str(file_of(row))])[0]
+    codes = {error.code for error in found.errors}
+    if row["path"] in NEEDS_LENIENT:
+        assert codes == {"unknown-key"}
+        found = validate.validate([str(file_of(row))], lenient=True)[0]
+        codes = {error.code for error in found.errors}
+    if row["path"] in VARIABLES:
+        assert codes == {"missing-variable"}
+    else:
+        assert (codes, found.kind) == (set(), "lab")
 
 
 def test_how_many_of_the_corpus_are_read(capsys):
