@@ -15,7 +15,8 @@ def closed(*sockets):
 
 
 def test_the_sockets_of_a_line_that_goes_are_closed_beside_the_loop():
-    (near, _one), (far, _other), (new, _third) = (socket.socketpair() for _ in range(3))
+    pairs = [socket.socketpair() for _ in range(3)]
+    near, far, new = (one for one, _ in pairs)
     relay = Relay()
     line = relay.add("x", near, far)
     relay.replug(line, new)
@@ -24,3 +25,5 @@ def test_the_sockets_of_a_line_that_goes_are_closed_beside_the_loop():
     relay.remove("x")
     assert closed(near, new)
     assert relay.lines == {}
+    for _, other in pairs:
+        other.close()
