@@ -65,6 +65,7 @@ def main():
     argv = sys.argv[dashes + 1 :]
 
     import labctl.agent.client
+    import labctl.app.apply
     import labctl.app.deploy
     import labctl.app.destroy
     import labctl.app.fault
