@@ -83,16 +83,25 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
         raise making.already(there)
     outputs.check(lab, request.outputs)
     checker = RUNTIMES[runtime](instance)
+    there_by_then = _without_binds(lab, outputs.coming(lab, request.outputs))
     try:
-        checker.check(lab)
+        checker.check(there_by_then)
     except LabctlError as error:
         if request.dry_run or any(each.code != "image-not-found" for each in error.each):
             raise
         images.ensure(ImageStore(instance), references(lab), emit)
-        checker.check(lab)
+        checker.check(there_by_then)
     if not request.dry_run:
         checker.provide(lab, emit)
     return Plan(lab=lab, runtime=runtime, why=why)
+
+
+def _without_binds(lab: LabSpec, sources: frozenset[str]) -> LabSpec:
+    """The lab but for binds of files that the deploy itself writes before a node starts."""
+    if not sources:
+        return lab
+    nodes = (replace(n, binds=tuple(b for b in n.binds if b.source not in sources)) for n in lab.nodes)
+    return replace(lab, nodes=tuple(nodes))
 
 
 def choose_runtime(wanted: str) -> tuple[str, str]:

@@ -69,6 +69,14 @@ def check(lab: LabSpec, wanted: Outputs) -> None:
             )
 
 
+def coming(lab: LabSpec, wanted: Outputs) -> frozenset[str]:
+    """What will be there before a node starts: nodes may bind it."""
+    if not wanted.directory:
+        return frozenset()
+    directory = place_of(lab)
+    return frozenset({directory, *(os.path.join(directory, name) for name in _names())})
+
+
 def write(place: LabDir, lab: LabSpec, owner: str, wanted: Outputs) -> None:
     """Write what is asked for; the caller holds the lab's lock and has checked."""
     if not wanted:

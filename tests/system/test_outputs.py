@@ -14,6 +14,7 @@ from labctl.errors import LabctlError
 from labctl.run import deploy as making
 from labctl.run import destroy, heal, outputs
 from labctl.run.outputs import Outputs
+from labctl.runtime.runc import RuncRuntime
 
 pytestmark = pytest.mark.root
 
@@ -102,6 +103,19 @@ def test_a_crash_at_any_point_of_writing_leaves_nothing(here, wanted, tmp_path, 
         assert here.labs() == []
         assert not (tmp_path / "clab-outs").exists()
         assert (tmp_path / "hosts").read_text().rstrip("\n") == HOSTS
+
+
+def test_a_node_may_bind_what_is_written_for_it(here, wanted, tmp_path):
+    path = tmp_path / "outs.clab.yml"
+    path.write_text(
+        FILE.replace("a: {kind", "a: {binds: ['__clabDir__/ansible-inventory.yml:/inventory:ro'], kind")
+    )
+    with pytest.raises(LabctlError, match="does not exist"):
+        deploy.deploy(deploy.Request(file=str(path)), here)
+    deploy.deploy(wanted, here)
+    place = here.lab("outs")
+    done = RuncRuntime(here).exec(place.need().lab, "a", ["cat", "/inventory"])
+    assert "ansible_host: 172.20.20.2" in done.stdout
 
 
 def test_what_is_there_already_is_in_the_way_and_stays(here, wanted, tmp_path):
