@@ -163,7 +163,9 @@ class _Session:
                 continue
             rows, empty = 0, 0
             for column in columns:
-                count, problem = await self._walk_column((*TABLES[table], column))
+                # a table that is probably not there costs a row, and one of a known length no more than it has
+                enough = rows + 1 if rows else 1
+                count, problem = await self._walk_column((*TABLES[table], column), enough)
                 rows = max(rows, count)
                 empty += not count
                 if problem:
@@ -181,14 +183,18 @@ class _Session:
             table=table, rows=rows, complete=not problem, reason=_words(problem), where=self.target.address
         )
 
-    async def _walk_column(self, root: Oid) -> tuple[int, str]:
-        """(rows, why it is not complete). Slower steps after a timeout: some agents choke on twenty rows."""
-        last, rows, step = root, 0, REPETITIONS
+    async def _walk_column(self, root: Oid, enough: int) -> tuple[int, str]:
+        """(rows, why it is not complete). Slower steps after a timeout: some agents choke on twenty rows.
+
+        enough: so many rows at first. What is asked beyond the end of a column is answered, read and thrown away.
+        """
+        last, rows, step = root, 0, min(enough, REPETITIONS)
+        most = REPETITIONS
         while True:
             problem, cells = await self.request("bulk", [last], repetitions=step)
             if problem:
                 if "timeout" in problem.lower() and step > 1:
-                    step = 1 if step <= 5 else 5
+                    step = most = 1 if step <= 5 else 5
                     continue
                 return rows, problem
             inside = [
@@ -204,6 +210,7 @@ class _Session:
                 return rows, ""
             if rows > MAX_ROWS:
                 return rows, f"more than {MAX_ROWS} rows in one column"
+            step = most
 
     def _keep(self, cells: Sequence[tuple[Oid, int | bytes | Oid | None]]) -> None:
         self.cells += [
@@ -215,9 +222,26 @@ class _Session:
 
 @contextlib.asynccontextmanager
 async def _session(target: Target, access: SnmpAccess) -> AsyncIterator[_Session]:
-    from pysnmp.hlapi.v3arch.asyncio import ContextData, SnmpEngine, bulk_cmd, get_cmd
+    from pysnmp.hlapi.v3arch.asyncio import (
+        ContextData,
+        ObjectIdentity,
+        ObjectType,
+        SnmpEngine,
+        bulk_cmd,
+        get_cmd,
+    )
     from pysnmp.proto.api.v2c import null
     from pysnmp.proto.rfc1902 import ObjectName
+
+    class _Bare(ObjectType):  # type: ignore[misc]  # pysnmp is untyped
+        """A number that is asked for as it stands: resolving it would make a compiler of MIBs for each device."""
+
+        def __init__(self, name: Oid) -> None:
+            super().__init__(ObjectIdentity(name), null)
+            self._pair = ObjectName(name), null
+
+        def resolve_with_mib(self, *_: Any, **__: Any) -> Any:
+            return self._pair
 
     engine = SnmpEngine()  # one each: agents that were cloned share an engine id, and with it clock and keys
     try:
@@ -227,7 +251,7 @@ async def _session(target: Target, access: SnmpAccess) -> AsyncIterator[_Session
         async def request(
             kind: str, names: Sequence[Oid], *, repetitions: int = 1
         ) -> tuple[str, list[tuple[Oid, int | bytes | Oid | None]]]:
-            binds = [(ObjectName(name), null) for name in names]
+            binds = [_Bare(name) for name in names]
             if kind == "bulk":
                 answer = await bulk_cmd(engine, who, place, context, 0, repetitions, *binds, lookupMib=False)
             else:
