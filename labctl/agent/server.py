@@ -21,6 +21,7 @@ from typing import Any
 
 from labctl.agent import clock, codec, guard, looking, protocol
 from labctl.agent.codec import Lease
+from labctl.agent.consoles import Consoles
 from labctl.agent.core import Agent, Asked, Work
 from labctl.agent.ends import Ends
 from labctl.agent.telling import Teller
@@ -50,6 +51,10 @@ class Server:
         self._selector.register(agent.nodes.fileno(), selectors.EVENT_READ, ("nodes", ""))
         self._selector.register(guard_fd, selectors.EVENT_READ, ("guard", ""))
         self._selector.register(agent.guarded.fileno(), selectors.EVENT_READ, ("guarded", ""))
+        self._consoles = Consoles(agent.place)
+        writing = self._consoles.fileno()
+        if writing is not None:
+            self._selector.register(writing, selectors.EVENT_READ, ("consoles", ""))
         self._ends = Ends(agent.place)
         listening = self._ends.fileno()
         if listening is not None:
@@ -72,6 +77,7 @@ class Server:
                 return self._become_guard()
             self._handle(ready)
             self._agent.tick()
+            self._consoles.tick()
             if not os.path.exists(self._agent.place.record_file):
                 return guard.NOTHING_LEFT
         return guard.STOPPED
@@ -82,6 +88,8 @@ class Server:
         self._agent.refresh(nodes, panel=("panel", "") in ready)
         if ("ends", "") in ready:
             self._ends.read()
+        if ("consoles", "") in ready:
+            self._consoles.read()
         if ("guarded", "") in ready or self._agent.guarded.wrong:
             self._agent.guarded.refresh()
         if ("nodes", "") in ready:
@@ -97,8 +105,10 @@ class Server:
     # -- what to wait for --------------------------------------------------------------------------------------
 
     def _timeout(self) -> float | None:
-        wake = self._agent.next_wake_s()
-        return None if wake is None else min(wake, _NAP_S)
+        wakes = [
+            each for each in (self._agent.next_wake_s(), self._consoles.next_wake_s()) if each is not None
+        ]
+        return min(*wakes, _NAP_S) if wakes else None
 
     def _register(self) -> None:
         """Listen to the namespaces there are now."""

@@ -33,6 +33,7 @@ VERBS: tuple[str, ...] = (
     "apply",
     "inspect",
     "exec",
+    "logs",
     "events",
     "capture",
     "destroy",

@@ -7,7 +7,7 @@ so a runtime on another machine can stand behind them later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -142,6 +142,24 @@ class Shell(Protocol):
     ) -> Handle: ...
 
 
+class Console(Protocol):
+    """What nodes print."""
+
+    def output(
+        self,
+        lab: LabSpec,
+        node: str,
+        *,
+        since_s: float | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """What the node printed since then (seconds since 1970), of that the last `tail` lines; then, with follow, what
+        it prints until the lab is destroyed, also after it was started again.
+        """
+        ...
+
+
 class NodeShaper(Protocol):
     """Node settings (power, freeze, CPU) and processes: idempotent, readable back."""
 
@@ -170,8 +188,8 @@ class NodeShaper(Protocol):
         ...
 
 
-class Runtime(Lifecycle, Shell, NodeShaper, Protocol):
-    """All three."""
+class Runtime(Lifecycle, Shell, Console, NodeShaper, Protocol):
+    """All of them."""
 
 
 #: Each is called with the `runtime.store.Instance`, and `keep=` descriptors that its helpers inherit.

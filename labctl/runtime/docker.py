@@ -64,6 +64,10 @@ class Kept:
     process: Mapping[str, Any] = field(default_factory=dict)  # env, cwd, uid, gid, groups
 
 
+#: How soon somebody who reads along sees that a node was started again.
+_LOOK_S = 0.2
+
+
 class DockerRuntime(Inner):
     """`labctl.runtime.base.Runtime` on a Docker engine. `keep`: descriptors (the lab's lock) that helpers inherit."""
 
@@ -152,6 +156,28 @@ class DockerRuntime(Inner):
         if not runs:
             return limits
         return replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
+
+    def output(
+        self,
+        lab: LabSpec,
+        node: str,
+        *,
+        since_s: float | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """From the engine, which keeps what containers print, with the times."""
+        place = self.instance.lab(lab.name)
+        url = engine_of(place)
+        while url is not None:
+            kept = read(place, node)
+            if kept is not None:
+                with Engine(url, timeout_s=None if follow else docker_engine.PATIENCE_S) as engine:
+                    yield from engine.output(kept.id, since_s=since_s, tail=tail, follow=follow)
+            if not follow or not os.path.exists(place.record_file):
+                return
+            since_s, tail = time.time(), None  # it does not run; it may be started again
+            time.sleep(_LOOK_S)
 
     def remove(self, lab_name: str) -> None:
         """Remove every container of the lab, by its labels, then mounts, control groups and files of its nodes."""

@@ -106,7 +106,7 @@ def unreachable(url: str, error: BaseException) -> LabctlError:
 class Engine:
     """A connection to one engine; a context manager. Safe to use from several threads."""
 
-    def __init__(self, url: str, *, timeout_s: float = PATIENCE_S) -> None:
+    def __init__(self, url: str, *, timeout_s: float | None = PATIENCE_S) -> None:
         import docker
 
         socket_path(url)
@@ -174,6 +174,19 @@ class Engine:
             raw = self._client.logs(container, tail=5)
         lines = [line.strip() for line in raw.decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")
+
+    def output(
+        self, container: str, *, since_s: float | None, tail: int | None, follow: bool
+    ) -> Iterator[bytes]:
+        """What the container printed since then, of that the last lines; with follow until it ends or is removed."""
+        with self._told(f"read the log of container {container}"), _absent():
+            yield from self._client.logs(
+                container,
+                stream=True,
+                follow=follow,
+                since=since_s,
+                tail="all" if tail is None else tail,
+            )
 
     def files(self, container: str, path: str) -> bytes | None:
         """A path of a container, also of one that never ran, as a tar archive; None if it has none."""

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from labctl.errors import LabctlError
 from labctl.linux import exits, proc
-from labctl.runtime import eventlog
+from labctl.runtime import console, eventlog
 from labctl.runtime.store import LabDir
 
 _LOG_TAIL = 8192
@@ -95,12 +95,7 @@ def read(place: LabDir, node: str) -> End | None:
 
 def last_line(place: LabDir, node: str) -> str:
     """The last line that the node printed, fit for a terminal; empty if it printed none."""
-    try:
-        with open(os.path.join(place.node_dir(node), "log"), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
+    lines = console.last_bytes(place, node, _LOG_TAIL).decode(errors="replace").splitlines()
     return printable(next((each.strip() for each in reversed(lines) if each.strip()), ""))
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from resource import RLIMIT_NOFILE, getrlimit
 
 from labctl.linux import cgroup, enter, mounts, proc, whole
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
-from labctl.runtime import bundle, ended, launch, runc_check
+from labctl.runtime import bundle, console, ended, launch, runc_check
 from labctl.runtime.base import NodeState, NodeStatus
 from labctl.runtime.images import ImageStore
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
@@ -94,6 +94,21 @@ class RuncRuntime(Inner):
         """What each node is now. runc has no daemon that would keep an exit code: it is known if somebody saw it."""
         place = self.instance.lab(lab.name)
         return tuple(self._status(place, lab, node) for node in lab.nodes if node.kind is NodeKind.LINUX)
+
+    # -- what they print ---------------------------------------------------------------------------------------
+
+    def output(
+        self,
+        lab: LabSpec,
+        node: str,
+        *,
+        since_s: float | None = None,
+        tail: int | None = None,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """From its log, which the agent bounds and notes times of."""
+        place = self.instance.lab(lab.name)
+        return console.read(place, node, since_s=since_s, tail=tail, follow=follow)
 
     # -- settings ----------------------------------------------------------------------------------------------
 

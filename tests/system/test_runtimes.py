@@ -7,6 +7,7 @@ import calendar
 import os
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -22,6 +23,7 @@ from labctl.linux import cgroup, netns, proc
 from labctl.linux.netlink import Netlink
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.lab import Bind, LabSpec, Limits
+from labctl.run import destroy
 from labctl.run.restart import restart
 from labctl.runtime import docker
 from labctl.runtime.base import RUNTIMES, NodeState
@@ -389,6 +391,35 @@ def shell(name, script):
 
 
 @pytest.mark.usefixtures("sees_exits")
+def test_what_a_node_prints_is_kept_over_a_restart_and_can_be_followed(here, runtime):
+    talks = node("r1", entrypoint=(), cmd=("sh", "-c", "echo one; echo two >&2; exec sleep 300"))
+    with deployed(here, line(talks, name="talking")) as place:
+        lab = place.need().lab
+
+        def said(**which):
+            return b"".join(runtime.output(lab, "r1", **which)).decode().splitlines()
+
+        until(lambda: said() == ["one", "two"], "both lines")
+        assert said(tail=1) == ["two"]
+        assert said(tail=0) == []
+        assert said(since_s=time.time() - 600) == ["one", "two"]
+        got = []
+
+        def follow():
+            got.extend(each.decode() for each in runtime.output(lab, "r1", tail=1, follow=True))
+
+        following = threading.Thread(target=follow)
+        following.start()
+        until(lambda: "".join(got).split() == ["two"], "the last line")
+        restart(place, ["r1"])
+        until(lambda: "".join(got).split() == ["two", "one", "two"], "both lines again")
+        assert said(tail=3) == ["two", "one", "two"]
+        destroy.destroy(place)
+        following.join(20)
+        assert not following.is_alive()
+        assert "".join(got).split() == ["two", "one", "two"]
+
+
 def test_how_a_node_ended_is_told(here, runtime):
     """At once (nobody but the deploy can see it), after a while (the agent does), by a signal."""
     spec = LabSpec(
