@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -106,11 +105,14 @@ def remove(place: LabDir) -> None:
         return
     if note["hosts_file"]:
         with _hosts_locked():
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(_aside(note["hosts_file"]))
             _replace_block(note["hosts_file"], place.name, "")
     if note["directory"]:
-        for name in _names():
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(os.path.join(note["directory"], name))
+        for path in (os.path.join(note["directory"], name) for name in _names()):
+            for each in (path, _aside(path)):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    os.unlink(each)
         if note["made"]:
             with contextlib.suppress(OSError):  # somebody keeps something in it
                 os.rmdir(note["directory"])
@@ -133,8 +135,15 @@ def _noted(place: LabDir) -> dict[str, Any] | None:
 
 def _write(note: dict[str, Any], lab: LabSpec, owner: str) -> None:
     if directory := note["directory"]:
-        for name, text in clab_outputs.texts(lab, directory, owner).items():
-            whole.write(os.path.join(directory, name), text.encode())
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory)
+            for name, text in clab_outputs.texts(lab, directory, owner).items():
+                _put(os.path.join(directory, name), text.encode(), 0o644, (os.getuid(), os.getgid()))
+        except OSError as error:
+            raise LabctlError(
+                "cannot-write", f"{error.filename or directory}: {(error.strerror or '').lower()}"
+            ) from None
     if note["hosts_file"]:
         with _hosts_locked():
             _replace_block(note["hosts_file"], lab.name, clab_outputs.hosts_block(lab))
@@ -194,28 +203,39 @@ def _read(path: str) -> str:
         ) from None
 
 
+def _aside(path: str) -> str:
+    """Where a file is written before it takes its place: a name that `remove` finds again after a crash."""
+    directory, name = os.path.split(os.path.realpath(path))
+    return os.path.join(directory, f".{name}.labctl")
+
+
+def _put(path: str, data: bytes, mode: int, owner: tuple[int, int]) -> None:
+    """The file is there in one piece, or as it was."""
+    aside = _aside(path)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(fd, mode)
+            os.fchown(fd, *owner)
+            os.fsync(fd)
+        os.rename(aside, os.path.realpath(path))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
 def _store(path: str, text: str) -> None:
     """In one piece; where nothing can be put in the file's place (it is mounted there), in place."""
     data = text.encode("utf-8", "surrogateescape")
-    real = os.path.realpath(path)
     try:
-        was = os.stat(real)
-        fd, name = tempfile.mkstemp(dir=os.path.dirname(real), prefix=".labctl-")
-        try:
-            with open(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fchmod(fd, stat.S_IMODE(was.st_mode))
-                os.fchown(fd, was.st_uid, was.st_gid)
-                os.fsync(fd)
-            os.rename(name, real)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        was = os.stat(path)
+        _put(path, data, stat.S_IMODE(was.st_mode), (was.st_uid, was.st_gid))
     except OSError:
         try:
-            with open(real, "r+b") as file:
+            with open(path, "r+b") as file:
                 file.write(data)
                 file.truncate()
                 file.flush()

@@ -38,6 +38,7 @@ HERE = os.path.dirname(__file__)
 #: Nobody else makes namespaces or mounts on this machine, so all of it can be compared before and after.
 ALONE = os.environ.get("LABCTL_TEST_ALONE") == "1"
 
+HOSTS = "127.0.0.1 localhost\n"
 LAB = f"""
 topology:
   defaults:
@@ -63,6 +64,9 @@ class Bench:
         self.directory = str(directory)
         self.root = os.path.join(self.directory, "state")
         self.file = os.path.join(self.directory, "crash.clab.yml")
+        self.hosts = os.path.join(self.directory, "hosts")
+        with open(self.hosts, "w") as file:
+            file.write(HOSTS)
         self.lab = f"crash-{uuid.uuid4().hex[:6]}"  # MACs come from the name, and they are looked for
         with open(self.file, "w") as file:
             file.write(f"name: {self.lab}\n{LAB}")
@@ -88,8 +92,15 @@ class Bench:
         return done.stdout
 
     def deploy(self):
-        self.labctl("deploy", self.file)
+        self.labctl(*commands(self)[DEPLOY])
         self.remember()
+
+    def beside(self):
+        """What is left beside the lab file, the hosts file as it was."""
+        with open(self.hosts) as file:
+            assert file.read() == HOSTS
+        own = {"state", "steps", "decoy"}
+        return sorted(name for name in os.listdir(self.directory) if name not in own)
 
     def steps(self, *argv):
         """How many steps the command takes when nobody kills it."""
@@ -154,7 +165,7 @@ def need_image(bench):
 
 def commands(bench):
     return {
-        DEPLOY: ("deploy", bench.file),
+        DEPLOY: ("deploy", bench.file, "--labdir", "--hosts-file", bench.hosts),
         DESTROY: ("destroy", bench.lab, "--yes"),
         HEAL: ("heal", "--all"),
     }
@@ -207,6 +218,7 @@ def crash(tmp_path, seed, measured, number):
                 FELL_ON[kill_command(bench, rng, measured, kind)] += 1
             recover(bench, rng, kind)
             until(lambda: not leftovers.of(bench.instance, bench.specs), "a clean machine", 10)
+            assert bench.beside() == ["crash.clab.yml", "hosts"]
         except BaseException as error:
             error.add_note(f"seed {seed}, point {number} ({kind})")
             for what, things in leftovers.of(bench.instance, bench.specs).items():
@@ -327,7 +339,7 @@ def kill_processes(bench, victims):
 def kill_while_deploying(bench, rng):
     """Kill the first processes of the agent's cgroup while `deploy` waits for its answer."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "labctl", "deploy", bench.file],
+        [sys.executable, "-m", "labctl", *commands(bench)[DEPLOY]],
         env=bench.env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

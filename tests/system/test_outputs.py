@@ -79,18 +79,20 @@ def test_a_crash_at_any_point_of_writing_leaves_nothing(here, wanted, tmp_path, 
     def nothing(_place):
         raise Killed
 
-    real = outputs.whole.write
+    real = outputs._put
     for survives in range(5):
         left = [survives]
 
-        def write(path, data, left=left):
+        def put(path, data, mode, owner, left=left):
             if not left[0]:
+                with open(outputs._aside(path), "wb") as file:
+                    file.write(data)
                 raise Killed
             left[0] -= 1
-            real(path, data)
+            real(path, data, mode, owner)
 
         with monkeypatch.context() as patch:
-            patch.setattr(outputs.whole, "write", write)
+            patch.setattr(outputs, "_put", put)
             patch.setattr(making.destroy, "remove", nothing)
             if survives < 4:
                 with pytest.raises(Killed):
@@ -101,7 +103,7 @@ def test_a_crash_at_any_point_of_writing_leaves_nothing(here, wanted, tmp_path, 
                     deploy.deploy(wanted, here)
         heal.implicit(here)
         assert here.labs() == []
-        assert not (tmp_path / "clab-outs").exists()
+        assert sorted(os.listdir(tmp_path)) == ["hosts", "outs.clab.yml", "state"]
         assert (tmp_path / "hosts").read_text().rstrip("\n") == HOSTS
 
 

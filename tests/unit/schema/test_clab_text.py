@@ -1,5 +1,6 @@
 """A lab file before it is YAML: its variables, its template, its environment, and git's words in its name."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -209,6 +210,9 @@ topology:
 # ---- git
 
 
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
 def git(directory, *words):
     done = subprocess.run(
         ["git", "-c", "user.name=t", "-c", "user.email=t@example.net", *words],
@@ -220,6 +224,7 @@ def git(directory, *words):
     return done.stdout.strip()
 
 
+@needs_git
 def test_git_fills_in_its_branch_and_its_commit(tmp_path):
     git(tmp_path, "init", "-q", "-b", "feature/x.1")
     below = tmp_path / "labs"
@@ -236,6 +241,7 @@ def test_git_fills_in_its_branch_and_its_commit(tmp_path):
     assert git_words.filled("__gitBranch__-__gitHash__", str(below)) == f"HEAD-{commit}"
 
 
+@needs_git
 def test_the_name_of_a_lab_with_gits_words(lab, tmp_path):
     assert load(lab("name: x-__gitHash__\ntopology: {}")).name == "x-none"
     git(tmp_path, "init", "-q", "-b", "main")
