@@ -32,6 +32,7 @@ from labctl.runtime.impair.base import (
     Installed,
     Stage,
     disagreement,
+    fields_in_use,
     merge,
 )
 from labctl.runtime.impair.choose import Backend, Plan
@@ -45,6 +46,8 @@ _STAGES = ((Backend.TBF, "t"), (Backend.NETEM, "n"), (Backend.WIRE, "w"))
 #: What must be off at the sender so that frames come one by one and with their checksums.
 _OFFLOADS = (Offload.TX_CHECKSUM, Offload.TSO, Offload.GSO)
 _NOTE = "labctl-offloads:"
+#: Nothing is left to chance by these alone, and a queue of the kernel has no place for a seed.
+_NEVER_DRAWN = {"delay_s", "rate"}
 #: A frame that was on its way when a detour was closed has arrived in it by then.
 _SETTLED_S = 0.01
 
@@ -406,13 +409,14 @@ class Impairer(Closing):
 def tidy(impairment: Impairment) -> Impairment:
     """Without what is said and does nothing."""
     jitter, reorder = impairment.jitter, impairment.reorder
-    return replace(
+    said = replace(
         impairment,
         jitter=jitter if jitter and jitter.spread_s else None,
         reorder=reorder if reorder and reorder.fraction else None,
         drops=tuple(match for match in impairment.drops if match.fraction),
         bursts=tuple(burst for burst in impairment.bursts if burst.loss),
     )
+    return replace(said, seed=None) if _NEVER_DRAWN.issuperset(fields_in_use(said)) else said
 
 
 def _set_offload(path: str | None, interface: str, which: Offload, *, on: bool) -> None:

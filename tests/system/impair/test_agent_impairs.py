@@ -1,6 +1,7 @@
 """Impairments as the agent keeps them: under leases, on disk first, brought back by whoever is left."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -81,6 +82,19 @@ def test_leases_compose_and_their_end_leaves_what_was(cable):
     until(lambda: cable.devices() == before, "the detour is taken down when it is empty")
     got = flood(cable, 1000, pps=2000)
     assert (got.lost, got.duplicated) == (0, 0)
+
+
+@pytest.mark.parametrize("impairment", [Impairment(rate=Rate(bps=5e7)), Impairment(delay_s=0.01)])
+def test_a_seed_beside_what_draws_nothing_is_no_difference(cable, impairment):
+    """A scenario gives every fault a seed; the kernel's token bucket keeps none."""
+    seeded = dataclasses.replace(impairment, seed=7)
+    cable.add("other", dataclasses.replace(Impairment(loss=0.1), seed=7))
+    cable.add("one", seeded)
+    ended = client.clear(cable.place, "other")["readings"]
+    assert [(each["taken"], each["note"]) for each in ended] == [(True, "")]
+    (look,) = client.ask(cable.place, "effects.look", ids=["one"])["looks"]
+    assert look["note"] == ""
+    client.clear(cable.place)
 
 
 def test_what_is_prepared_touches_nothing_and_starts_the_wire(cable):
