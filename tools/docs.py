@@ -3,6 +3,7 @@
 docs/cli.md       every verb, flag, variable and exit status, from the typer application
 docs/labfile.md   every key of a lab file, from labctl.schema.clab_keys
 docs/errors.md    every error code with the inputs and texts of tests/errors
+docs/apply.md     what `labctl apply` does, and what a change of each field costs, from labctl.render.change
 docs/faults.md    every fault with its settings, and what other lists of failures it stands for (fault_coverage.py)
 """
 
@@ -19,6 +20,9 @@ import typer.main
 from labctl.cli.main import app
 from labctl.errors import CODES, Exit
 from labctl.faults.base import FAULTS
+from labctl.model.lab import CableSpec, End, LabSpec, Limits, MgmtSpec, NodeSpec
+from labctl.render import change
+from labctl.render.change import Cost
 from labctl.runtime.impair.choose import PREFERENCES
 from labctl.schema import clab_keys
 from labctl.schema import faults as fault_settings
@@ -294,6 +298,95 @@ def anchor(kind: str) -> str:
     return kind.replace(".", "")
 
 
+# ---- docs/apply.md
+
+#: What a row of the table of costs means to somebody who edits a file.
+COSTS = {
+    Cost.RECORD: "written down",
+    Cost.LIVE: "in place",
+    Cost.DEPENDS: "in place or anew",
+    Cost.RECREATE: "**the node is made anew**",
+    Cost.REFUSED: "refused",
+}
+
+
+def applying() -> Iterator[str]:
+    yield "# Changing a running lab"
+    yield MADE
+    yield APPLY.rstrip()
+    yield "## What a change costs"
+    yield (
+        "*In place*: nothing is restarted. *Anew*: the node's processes, files and network are removed and made again, its "
+        "neighbours see the cable go dark and come back. *Written down*: nothing that runs is touched."
+    )
+    for spec, title in APPLY_SECTIONS:
+        rows = [
+            (f"`{n}`", COSTS[row.cost], row.why) for n, row in change.COSTS[spec].items() if row.cost in COSTS
+        ]
+        yield f"### {title}"
+        yield table(("field", "a change of it", "because"), rows)
+
+
+APPLY_SECTIONS = (
+    (LabSpec, "The lab"),
+    (NodeSpec, "A node"),
+    (Limits, "Its limits"),
+    (CableSpec, "A cable"),
+    (End, "An end of a cable"),
+    (MgmtSpec, "The management network"),
+)
+APPLY = """\
+`labctl apply NEW.clab.yml` makes the running lab of that name what the file says, by the least change: it prints the
+steps with the reason for each, then does them. `--dry-run` only prints them, `-f json` prints them for programs
+(`labctl schema apply`).
+
+```text
+STEP          ON                WHY
+remove-cable  r2:eth2--r3:eth1  the file does not have it
+                                port r2:eth2 stays and gets another cable
+change-cable  r1:eth1--r2:eth1  mtu: 1500 → 9000; both ports are told
+add-cable     r2:eth2--r4:eth1  the lab does not have it
+                                port r2:eth2 is there and keeps its device
+add-node      r4                the lab does not have it
+```
+
+What no step names is not touched: processes, ports, cables, routing sessions. A port that gets another cable keeps
+its device, with its index and its addresses, and sees the light go and come. A node that asks for no management
+address keeps the one it has, so adding a node changes no other. After it the lab is what a deploy of the file (with
+those addresses) would have made; the tests compare the two as the kernel has them.
+
+Cables of a new node are there before it starts, as at a deploy. A file
+that is bound into a node and has another content than when the node was started makes the node anew, because it has
+read the old one. Directories are not looked into.
+
+## Faults and scenarios
+
+Active faults stay: after a change every cable and node has the setting that the lab and the active effects make of
+it, also a node that was made anew. A fault ends with the last cable or node that it was about, and that is told.
+While a scenario is being played `apply` refuses (`lab-busy`), because the change would spoil what is measured;
+`--wait 10m` waits for its end. A scenario does not start while a change is on its way, and not on a half-changed lab.
+
+## When it stops half-way
+
+What the lab is to be is on disk before the first touch. After an error, Ctrl-C or `kill -9` the lab runs, half
+changed (exit 7, `half-applied`), and the way is forward: `labctl apply` with the same file, or with any other one
+(also that of before), goes on from where it is, and so does `labctl heal`. Nodes that were being made are made again;
+`exec` commands that were added to a node are run again, so they should not mind. `labctl destroy` works at any point.
+
+## Exit status
+
+0: done (or, with `--dry-run`, there is something to do). 5, `nothing-to-apply`: the lab is what the file says. 2,
+`cannot-apply`: the file asks for another lab. 7: half-way. With `-f json` and nothing to do the document has no
+steps.
+
+## What it does not do
+
+* The first process of a node that runs on keeps the variables it was started with: `CLAB_INTFS` and `CLAB_LABEL_…` are new for commands and after a restart.
+* An MTU or MAC that a node has set on its port itself stays until the file changes that of the port.
+* Commands of `exec` that are about a port are not run again when only the cable at that port is new.
+"""
+
+
 # ----
 
 
@@ -307,6 +400,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "docs/labfile.md": labfile,
     "docs/errors.md": errors,
     "docs/faults.md": faults,
+    "docs/apply.md": applying,
 }
 
 

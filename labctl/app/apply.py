@@ -16,7 +16,7 @@ from labctl.render.change import Do, Step
 from labctl.run import apply as changing
 from labctl.run import heal
 from labctl.runtime import mgmt
-from labctl.runtime.base import RUNTIMES, Runtime
+from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 from labctl.schema import clab
@@ -95,16 +95,12 @@ def apply_lab(
     record = _settled(place)
     target = _target(wanted, record, request)
     plan = _plan(record, target)
-    if not plan.steps:
+    if not plan.steps and not plan.interrupted:
         tell(plan)
         raise LabctlError("nothing-to-apply", f"lab {plan.lab!r} is what {request.file or 'this'} says")
     if starting := _starting(plan, target):
-        _check(
-            RUNTIMES[record.runtime](instance),
-            starting,
-            None if request.dry_run else ImageStore(instance),
-            emit,
-        )
+        runtime = RUNTIMES[record.runtime](instance)
+        deploy.ready(runtime, starting, ImageStore(instance), emit, dry_run=request.dry_run)
     if request.dry_run:
         tell(plan)
         return Applied(plan=plan)
@@ -217,14 +213,3 @@ def _starting(plan: Plan, target: LabSpec) -> LabSpec | None:
         nodes=tuple(n for n in target.nodes if n.name in names),
         cables=tuple(CableSpec(a=end, z=None) for end in ends),  # their ports; what is behind stands already
     )
-
-
-def _check(checker: Runtime, lab: LabSpec, store: ImageStore | None, emit: Emit) -> None:
-    """Everything that would make a node fail, found before anything is touched. store: where a missing image goes."""
-    try:
-        checker.check(lab)
-    except LabctlError as error:
-        if store is None or any(each.code != "image-not-found" for each in error.each):
-            raise
-        images.ensure(store, deploy.references(lab), emit)
-        checker.check(lab)

@@ -15,7 +15,7 @@ from labctl.run import deploy as making
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
 from labctl.runtime import docker_engine, mgmt
-from labctl.runtime.base import RUNTIMES
+from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, Phase
 from labctl.schema import clab
@@ -82,18 +82,22 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
             raise place.busy()
         raise making.already(there)
     outputs.check(lab, request.outputs)
-    checker = RUNTIMES[runtime](instance)
     there_by_then = _without_binds(lab, outputs.coming(lab, request.outputs))
-    try:
-        checker.check(there_by_then)
-    except LabctlError as error:
-        if request.dry_run or any(each.code != "image-not-found" for each in error.each):
-            raise
-        images.ensure(ImageStore(instance), references(lab), emit)
-        checker.check(there_by_then)
-    if not request.dry_run:
-        checker.provide(lab, emit)
+    ready(RUNTIMES[runtime](instance), there_by_then, ImageStore(instance), emit, dry_run=request.dry_run)
     return Plan(lab=lab, runtime=runtime, why=why)
+
+
+def ready(runtime: Runtime, lab: LabSpec, store: ImageStore, emit: Emit, *, dry_run: bool) -> None:
+    """Raise what would make a node fail before anything is touched; images are made and brought unless `dry_run`."""
+    try:
+        runtime.check(lab)
+    except LabctlError as error:
+        if dry_run or any(each.code != "image-not-found" for each in error.each):
+            raise
+        images.ensure(store, references(lab), emit)
+        runtime.check(lab)
+    if not dry_run:
+        runtime.provide(lab, emit)
 
 
 def _without_binds(lab: LabSpec, sources: frozenset[str]) -> LabSpec:

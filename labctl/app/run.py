@@ -25,7 +25,7 @@ from labctl.model.lab import LabSpec
 from labctl.model.scenario import Plan
 from labctl.model.topology import Topology
 from labctl.model.verdict import Report
-from labctl.run import engine, heal, observe, record, rundir, samples
+from labctl.run import apply, engine, heal, observe, record, rundir, samples
 from labctl.run.journal import Journal
 from labctl.run.live import LabWorld
 from labctl.run.world import MonotonicClock
@@ -70,7 +70,7 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
         kinds.need(request.plan, "run --plan", Kind.PLAN)
         plan = plan_file.load(request.plan)
         place = instance.find(request.lab or plan.lab)
-        fits(plan, place.need().lab, request.plan)
+        fits(plan, apply.need_whole(place).lab, request.plan)
         return place, plan
     assert request.scenario is not None
     kinds.need(request.scenario, "run", Kind.SCENARIO)
@@ -78,7 +78,7 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
     place = instance.find(request.lab)
     seed = request.seed if request.seed is not None else scenario.seed
     seed = secrets.randbelow(MOST_SEED) if seed is None else seed
-    return place, planning.plan(scenario, place.need().lab, seed)
+    return place, planning.plan(scenario, apply.need_whole(place).lab, seed)
 
 
 def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
@@ -107,7 +107,7 @@ def play(
     scenario: the file that the plan was made of. topology: what the lab is a shadow of, where that is known. started:
     when the run began, if it had something to do before.
     """
-    lab, directory = place.need(), os.path.dirname(journal.path)
+    lab, directory = apply.need_whole(place), os.path.dirname(journal.path)
     rundir.keep(directory, plan, topology or of_lab(lab.lab), scenario)
     emit(Event(kind="run", text=f"{engine.told(plan)}, lab {place.name}; {directory}"))
     clock = MonotonicClock()

@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from labctl.model.lab import (
@@ -82,10 +83,15 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "entrypoint": Row(Cost.RECREATE, "it is its first process"),
         "env": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),
         "env_files": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),
-        "exec": Row(Cost.DEPENDS),
+        "exec": Row(
+            Cost.DEPENDS, "commands that are put behind the others are run; what one did cannot be taken back"
+        ),
         "binds": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "labels": Row(Cost.LIVE, "commands see it from now on, what runs keeps its environment"),
-        "sysctls": Row(Cost.DEPENDS),
+        "sysctls": Row(
+            Cost.DEPENDS,
+            "one of `net.` that is new or has another value is written; others are set at the start",
+        ),
         "group": Row(Cost.RECORD, "`inspect` shows it"),
         "user": Row(Cost.RECREATE, "it is whom its first process runs as"),
         "hostname": Row(Cost.RECREATE, "it is set when the node starts, and programs have read it"),
@@ -167,7 +173,11 @@ class Reason:
     why: str = ""
 
     def __str__(self) -> str:
-        changed = f"{self.field}: {self.old or '-'} → {self.new or '-'}" if self.field else ""
+        if not self.field:
+            return self.why
+        if not self.old and not self.new:
+            return f"{self.field}: {self.why}"
+        changed = f"{self.field}: {self.old or '-'} → {self.new or '-'}"
         return "; ".join(each for each in (changed, self.why) if each)
 
 
@@ -212,12 +222,18 @@ def _outward(lab: LabSpec) -> dict[CableId, CableSpec]:
 
 
 def plan(
-    lab: LabSpec, target: LabSpec, *, aimed: Sequence[LabSpec] = (), pending: Collection[str] = ()
+    lab: LabSpec,
+    target: LabSpec,
+    *,
+    aimed: Sequence[LabSpec] = (),
+    pending: Collection[str] = (),
+    altered: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[Step, ...]:
     """The steps from a lab to a target, in the order in which they are done; empty if there is nothing to do.
 
     aimed: what interrupted changes of this lab were going to, so that anything of it may be there as well.
     pending: nodes that they had begun to make and had not finished.
+    altered: nodes that started with files that have another content now.
     """
     found: dict[tuple[str, str], Step] = {}
     for old in (lab, *aimed):
@@ -226,6 +242,10 @@ def plan(
     for name in sorted(pending):
         do = Do.RECREATE_NODE if _has(target, name) else Do.REMOVE_NODE
         _merge(found, Step(do=do, subject=name, reasons=(Reason(why="an interrupted apply was making it"),)))
+    for name in altered.keys() & {node.name for node in target.nodes}:
+        why = "its content is another than when the node started"
+        reasons = tuple(Reason(field=f"binds {source}", why=why) for source in altered[name])
+        _merge(found, Step(do=Do.RECREATE_NODE, subject=name, reasons=reasons))
     return tuple(sorted(found.values(), key=lambda step: (_ORDER.index(step.do), step.subject)))
 
 

@@ -12,6 +12,7 @@ and cables; the agent is told which nodes to look at and brings the active effec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,7 @@ from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
 from labctl.run import execs, limits, outputs
-from labctl.runtime import ended, eventlog, mgmt, panel
+from labctl.runtime import bound, ended, eventlog, mgmt, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
 from labctl.runtime.store import LabDir, Phase, Record
@@ -34,8 +35,31 @@ GO_ON = "`labctl apply FILE` or `labctl heal` goes on"
 
 
 def plan(record: Record, target: LabSpec) -> tuple[Step, ...]:
-    """What there is to do to make the lab of this record the target."""
-    return change.plan(record.lab, target, aimed=record.targets, pending=record.pending)
+    """What there is to do to make the lab of this record the target.
+
+    Files that labctl writes itself about the lab change with every apply, and whoever binds them knows.
+    """
+    ours = outputs.place_of(record.lab) + os.sep
+    altered = {
+        name: sources
+        for name, files in bound.altered(record.bound, target).items()
+        if (sources := [each for each in files if not each.startswith(ours)])
+    }
+    return change.plan(
+        record.lab,
+        target,
+        aimed=record.targets,
+        pending=record.pending,
+        altered=altered,
+    )
+
+
+def need_whole(place: LabDir) -> Record:
+    """The record of a lab that is what it is to be; `half-applied` for one in the middle of a change."""
+    record = place.need()
+    if record.phase is Phase.APPLYING:
+        raise half(record)
+    return record
 
 
 def half(record: Record) -> LabctlError:
@@ -159,13 +183,24 @@ class _Change:
         """These steps are done; with the last of them the lab is the target and nothing else."""
         if whole:
             devices = panel.allocate(self.target, self.record.devices)
+            there = {node.name for node in self.target.nodes}
+            kept = {name: files for name, files in self.record.bound.items() if name in there}
             self._write(
                 replace(
-                    self.record, lab=self.target, phase=Phase.RUNNING, targets=(), pending=(), devices=devices
+                    self.record,
+                    lab=self.target,
+                    phase=Phase.RUNNING,
+                    targets=(),
+                    pending=(),
+                    devices=devices,
+                    bound=kept,
                 )
             )
         else:
-            self._write(replace(self.record, lab=change.after(self.record.lab, self.target, done)))
+            lab = change.after(self.record.lab, self.target, done)
+            new = [node for node in self.target.nodes if node.name in self.record.pending]
+            read = {node.name: bound.read(node) for node in new}
+            self._write(replace(self.record, lab=lab, bound={**self.record.bound, **read}))
 
     def _write(self, record: Record) -> None:
         self.place.write(record)

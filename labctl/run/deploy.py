@@ -20,7 +20,7 @@ from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import apply, destroy, execs, outputs
 from labctl.run.outputs import Outputs
 from labctl.run.undisturbed import undisturbed
-from labctl.runtime import ended, eventlog, panel
+from labctl.runtime import bound, ended, eventlog, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 
@@ -78,6 +78,7 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, wanted: Ou
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         owner=os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid()),
         devices=panel.allocate(lab),
+        bound=bound.of(lab),
     )
     place.write(record)
     outputs.write(place, lab, record.owner, wanted)

@@ -57,6 +57,7 @@ class Record:
     owner: str = ""
     devices: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)  # node -> digest
+    bound: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # see `labctl.runtime.bound`
     targets: tuple[LabSpec, ...] = ()
     pending: tuple[str, ...] = ()
 

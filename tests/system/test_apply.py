@@ -260,6 +260,27 @@ def same_as_fresh_but_saved(place):
     assert (state["lab"]["saved"], state["lab"]["off base"], state["r3"]["state"]) == ([], {}, "running")
 
 
+def test_a_node_whose_file_was_written_again_is_made_anew(here, tmp_path):
+    spec = before()
+    file = tmp_path / "said"
+    file.write_text("one\n")
+    r1, *others = spec.nodes
+    spec = replace(spec, nodes=(replace(r1, binds=(Bind(source=str(file), target="/root/bound"),)), *others))
+    with deployed(here, spec) as place:
+        kept = processes(place, "r2", "r3", "r4")
+        with pytest.raises(LabctlError) as caught:
+            apply(here, spec)
+        assert caught.value.code == "nothing-to-apply"
+        file.unlink()
+        file.write_text("two\n")
+        (step,) = apply(here, spec).plan.steps
+        assert (step.do.value, step.subject) == ("recreate-node", "r1")
+        assert "two" in labstate.read(place)["r1"]["inside"]
+        assert processes(place, "r2", "r3", "r4") == kept
+        with pytest.raises(LabctlError, match="is what this says"):
+            apply(here, spec)
+
+
 # -- half-way ----------------------------------------------------------------------------------------------------
 
 

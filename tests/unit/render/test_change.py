@@ -245,6 +245,14 @@ def test_a_node_that_was_being_made_is_made_anew_and_one_that_nobody_wants_goes(
     assert (step.do, step.subject) == (Do.REMOVE_NODE, "r9")
 
 
+def test_a_node_whose_bound_file_has_changed_is_made_anew():
+    (step,) = change.plan(LAB, LAB, altered={"r1": ["/frr.conf"], "gone": ["/x"]})
+    assert (step.do, step.subject) == (Do.RECREATE_NODE, "r1")
+    assert list(map(str, step.reasons)) == [
+        "binds /frr.conf: its content is another than when the node started"
+    ]
+
+
 def test_a_field_without_a_row_is_made_anew(monkeypatch):
     rows = {name: row for name, row in COSTS[NodeSpec].items() if name != "group"}
     monkeypatch.setattr(change, "COSTS", {**COSTS, NodeSpec: rows})
