@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
 if TYPE_CHECKING:
     from labctl.app.apply import Applied, Plan
@@ -17,7 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(
-    file: str = typer.Argument(..., help="What the lab is to be: a containerlab topology file (*.clab.yml)."),
+    file: str = typer.Argument(
+        ...,
+        help="What the lab is to be: a containerlab topology file (*.clab.yml).",
+        autocompletion=complete.lab_files,
+    ),
     lab: str | None = out.LAB,
     name: str | None = typer.Option(
         None, "--name", "-n", help="The name it was deployed by, instead of the file's."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import Exit
 
 if TYPE_CHECKING:
@@ -19,7 +19,12 @@ def register(app: typer.Typer) -> None:
 
 
 def campaign(
-    file: str = typer.Argument(..., metavar="CAMPAIGN", help="A campaign (scenarios/campaigns/*.yml)."),
+    file: str = typer.Argument(
+        ...,
+        metavar="CAMPAIGN",
+        help="A campaign (scenarios/campaigns/*.yml).",
+        autocompletion=complete.campaigns,
+    ),
     lab: str | None = out.LAB,
     trials: int | None = typer.Option(None, "--trials", min=1, help="How many trials at most."),
     length: str | None = typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import LabctlError, Span
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 def capture(
     target: str = typer.Argument(
-        ..., metavar="CABLE|PORT", help="A cable (`r1:eth1--r2:eth1`) or a port (`r1:eth1`)."
+        ...,
+        metavar="CABLE|PORT",
+        help="A cable (`r1:eth1--r2:eth1`) or a port (`r1:eth1`).",
+        autocompletion=complete.cables_and_ports,
     ),
     file: str = typer.Option("-", "--write", "-w", metavar="FILE|-", help="Where to; `-` is stdout."),
     direction: Which = typer.Option(

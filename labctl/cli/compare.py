@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
 if TYPE_CHECKING:
     from labctl.model.routes import RouteComparison
@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     source: str | None = typer.Argument(
-        None, metavar="[LAB]", help="The lab; default: the only running one."
+        None,
+        metavar="[LAB]",
+        help="The lab; default: the only running one.",
+        autocompletion=complete.labs,
     ),
     lab: str | None = out.LAB,
     reference: str | None = typer.Option(

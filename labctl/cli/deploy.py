@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import Exit
 from labctl.model.event import Event
 
@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def deploy(
-    file: str = typer.Argument(..., help="A containerlab topology file (*.clab.yml)."),
+    file: str = typer.Argument(
+        ..., help="A containerlab topology file (*.clab.yml).", autocompletion=complete.lab_files
+    ),
     runtime: str = typer.Option(
         "auto", "--runtime", "-r", help="auto, docker or runc; auto says which it took and why."
     ),

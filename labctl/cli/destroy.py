@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import Exit
 
 
@@ -16,9 +16,14 @@ def register(app: typer.Typer) -> None:
 
 def destroy(
     lab: str | None = typer.Argument(
-        None, help="A lab, or the file it was deployed from.", envvar="LABCTL_LAB"
+        None,
+        help="A lab, or the file it was deployed from.",
+        envvar="LABCTL_LAB",
+        autocompletion=complete.labs,
     ),
-    lab_flag: str | None = typer.Option(None, "--lab", "-l", help="The lab, as a flag."),
+    lab_flag: str | None = typer.Option(
+        None, "--lab", "-l", help="The lab, as a flag.", autocompletion=complete.labs
+    ),
     everything: bool = typer.Option(False, "--all", "-a", help="Every lab of this machine and boot."),
     yes: bool = out.YES,
     dry_run: bool = out.DRY_RUN,

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +22,7 @@ def events(
         "-l",
         help="Only this lab; default: all of them, also those still to come.",
         envvar="LABCTL_LAB",
+        autocompletion=complete.labs,
     ),
     since: str | None = out.SINCE,
     follow: bool = typer.Option(True, "--follow/--no-follow", help="Go on until Ctrl-C, or print what was."),

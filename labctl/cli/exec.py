@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import LabctlError
 
 _LAB = ("-l", "--lab")
@@ -58,7 +58,9 @@ def register(app: typer.Typer) -> None:
 
 
 def exec_(
-    node: str = typer.Argument(..., help="The node, by its name or its container's."),
+    node: str = typer.Argument(
+        ..., help="The node, by its name or its container's.", autocompletion=complete.nodes
+    ),
     command: list[str] = typer.Argument(..., help="The command and its arguments, after `--`."),
     lab: str | None = out.LAB,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import Exit
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ def register(app: typer.Typer) -> None:
 
 def add(
     context: typer.Context,
-    kind: str = typer.Argument(..., help="What to break it with: `labctl fault kinds` lists them."),
+    kind: str = typer.Argument(
+        ..., help="What to break it with: `labctl fault kinds` lists them.", autocompletion=complete.faults
+    ),
     target: str = typer.Argument(
-        ..., help="A cable (`r1:eth1--r2:eth1`), node or port (`r1:eth1`), with globs, or a query."
+        ...,
+        help="A cable (`r1:eth1--r2:eth1`), node or port (`r1:eth1`), with globs, or a query.",
+        autocompletion=complete.targets,
     ),
     for_: str | None = typer.Option(None, "--for", help="How long: `60s`, `5m`. It ends by itself."),
     fault_id: str | None = typer.Option(None, "--id", help="Its name; default: the kind and a number."),
@@ -108,7 +112,9 @@ def list_(lab: str | None = out.LAB, output: out.Format = out.FORMAT) -> None:
 
 
 def clear(
-    fault_id: str | None = typer.Argument(None, metavar="[ID]", help="The fault to end."),
+    fault_id: str | None = typer.Argument(
+        None, metavar="[ID]", help="The fault to end.", autocompletion=complete.active
+    ),
     everything: bool = typer.Option(False, "--all", "-a", help="End all of them."),
     lab: str | None = out.LAB,
     output: out.Format = out.FORMAT,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
 
 class Format(StrEnum):
@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 def graph(
     source: str | None = typer.Argument(
-        None, metavar="[FILE|LAB]", help="A snapshot, a lab file, or a running lab; default: the only one."
+        None,
+        metavar="[FILE|LAB]",
+        help="A snapshot, a lab file, or a running lab; default: the only one.",
+        autocompletion=complete.labs,
     ),
     lab: str | None = out.LAB,
     output: Format = typer.Option(

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def logs(
-    node: str = typer.Argument(..., help="The node, by its name or its container's."),
+    node: str = typer.Argument(
+        ..., help="The node, by its name or its container's.", autocompletion=complete.nodes
+    ),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on until Ctrl-C or the lab's end."),
     tail: int | None = typer.Option(None, "--tail", "-n", min=0, help="Only the last lines, so many."),
     since: str | None = out.SINCE,

@@ -23,6 +23,8 @@ from labctl.cli.system import refused
 from labctl.cli.variables import Verbs
 from labctl.errors import Exit, LabctlError, render
 
+#: The variable by which a completion script asks (`labctl.cli.complete`).
+COMPLETE = "_LABCTL_COMPLETE"
 #: In the order of `labctl --help`.
 VERBS: tuple[str, ...] = (
     "discover",
@@ -46,6 +48,7 @@ VERBS: tuple[str, ...] = (
     "demo",
     "doctor",
     "schema",
+    "completion",
 )
 
 
@@ -79,6 +82,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    add_completion=False,  # `labctl completion` does it
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -113,10 +117,14 @@ def command() -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """`app` with labctl's error texts and exit statuses."""
+    if COMPLETE in os.environ:  # a shell asks, at every Tab
+        from typer._completion_classes import completion_init
+
+        completion_init()
     # Ended politely is ended as by Ctrl-C: what was begun is removed again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(args=argv, standalone_mode=True)
+        app(args=argv, prog_name="labctl", standalone_mode=True)
     except LabctlError as error:
         print(render(error), file=sys.stderr)
         sys.exit(error.exit)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import typer
 
+from labctl.cli import complete
 from labctl.errors import LabctlError, Span, on_command_line
 from labctl.model.event import Event
 
@@ -26,7 +27,14 @@ class Format(StrEnum):
 FORMAT = typer.Option(
     Format.TABLE, "--format", "-f", help="Output on stdout: a table for people or JSON for programs."
 )
-LAB = typer.Option(None, "--lab", "-l", help="The lab; default: the only running one.", envvar="LABCTL_LAB")
+LAB = typer.Option(
+    None,
+    "--lab",
+    "-l",
+    help="The lab; default: the only running one.",
+    envvar="LABCTL_LAB",
+    autocompletion=complete.labs,
+)
 YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
 DRY_RUN = typer.Option(False, "--dry-run", help="Say what would be done; change nothing.")
 VARS = typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 from labctl.errors import Exit
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    file: str | None = typer.Argument(None, metavar="SCENARIO", help="A scenario (scenarios/*.yml)."),
+    file: str | None = typer.Argument(
+        None, metavar="SCENARIO", help="A scenario (scenarios/*.yml).", autocompletion=complete.scenarios
+    ),
     lab: str | None = out.LAB,
     plan: str | None = typer.Option(
         None, "--plan", help="Play the plan.json of an earlier run again, instead of a scenario."

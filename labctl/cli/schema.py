@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from labctl.cli import out
+from labctl.cli import complete, out
 
-NAME = typer.Argument(None, help="Which one; without it, the list.", show_default=False)
+NAME = typer.Argument(
+    None, help="Which one; without it, the list.", autocompletion=complete.schemas, show_default=False
+)
 
 
 def register(app: typer.Typer) -> None:
