@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from labctl.errors import LabctlError, Span
 from labctl.ingest.redact import plain, scrub
@@ -111,9 +111,26 @@ class Commands:
 
     def _first(self, line: str, rules: Iterable[Rule]) -> tuple[Rule, re.Match[str]] | None:
         for rule in rules:
-            if match := rule.pattern.fullmatch(line):
+            if (match := rule.pattern.fullmatch(line)) and _possible(match):
                 return rule, match
         return None
+
+
+#: Group of a pattern -> the numbers that there are. A device would have refused the line, so nobody understands it.
+_NUMBERS: Final = {
+    "asn": range(1, 2**32),
+    "seq": range(1, 2**32),
+    "place": range(1, 2**16),  # of an entry in a route-map
+}
+
+
+def _possible(match: re.Match[str]) -> bool:
+    said = match.groupdict()
+    return all(
+        int(word) in _NUMBERS[name]
+        for name in _NUMBERS.keys() & said.keys()
+        if (word := said[name] or "").isdecimal()
+    )
 
 
 def walk(text: str, top: Commands, draft: Draft) -> tuple[AccountedLine, ...]:

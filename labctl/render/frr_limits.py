@@ -28,9 +28,10 @@ def frr_limits(config: DeviceConfig) -> Iterator[Note]:
 def _interface(interface: InterfaceConfig) -> Iterator[tuple[str, str]]:
     for virtual in interface.virtual_routers:
         if virtual.election is Election.HSRP:
-            yield "approximated", f"{interface.name}: HSRP group {virtual.group} is VRRP with the same timers"
-        if not 1 <= virtual.group <= 255:
-            yield "unsupported", f"{interface.name}: VRRP has no group {virtual.group}"
+            yield (
+                "approximated",
+                f"{interface.name}: HSRP as group {virtual.group} of VRRP, with the same timers",
+            )
 
 
 def _redistribution(config: DeviceConfig) -> Iterator[tuple[Redistribution, str]]:

@@ -16,7 +16,7 @@ from typing import Final
 from labctl.errors import Problems, Span
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.policy import NOWHERE, Match, MatchKind
-from labctl.model.routing import BgpConfig, BgpNeighbor, OspfConfig, OspfInterface, OspfNetworkType
+from labctl.model.routing import BgpConfig, BgpNeighbor, Election, OspfConfig, OspfInterface, OspfNetworkType
 from labctl.names import is_address
 from labctl.render.plain import (
     classful_sources,
@@ -64,11 +64,15 @@ def project(
     config = single_values(classful_sources(_with_contributors(config, notes)))
     config = _areas_by_interface(config, notes)
     config = _with_costs(config, around.speeds_bps)
+    config = _with_group_numbers(config, notes)
     return without_lab_network(_renamed(config, around.names, problems), LAB_MGMT)
 
 
 #: The lab's own management interface. Nothing of production is called so in a lab: the name is reserved.
 LAB_MGMT: Final = "eth0"
+
+
+MOST_GROUPS: Final = 255  # of VRRP, on an interface
 
 
 def _note(config: DeviceConfig, kind: str, text: str, where: Span) -> Note:
@@ -219,6 +223,35 @@ def _areas_by_interface(config: DeviceConfig, notes: list[Note]) -> DeviceConfig
 def _covered(address: str, process: OspfConfig) -> bool:
     """Does a `network` line name this address?"""
     return any(ip_interface(address).ip in ip_network(each.prefix, strict=False) for each in process.networks)
+
+
+def _with_group_numbers(config: DeviceConfig, notes: list[Note]) -> DeviceConfig:
+    """VRRP's groups are 1 to 255, HSRP's begin at 0, go on to 4095, and on one interface are others than VRRP's.
+
+    The number follows from the groups of the interface alone, so that the routers of a segment choose the same.
+    """
+
+    def numbered(interface: InterfaceConfig) -> InterfaceConfig:
+        taken: set[int] = set()
+        found = []
+        for virtual in sorted(
+            interface.virtual_routers, key=lambda v: (v.election is Election.HSRP, v.group)
+        ):
+            number = (virtual.group - 1) % MOST_GROUPS + 1
+            while number in taken:
+                number = number % MOST_GROUPS + 1
+            taken.add(number)
+            if number != virtual.group:
+                text = f"{interface.name}: {virtual.election.upper()} group {virtual.group} is VRRP group {number}"
+                notes.append(_note(config, "approximated", text, interface.where))
+            found.append(replace(virtual, group=number))
+        return replace(interface, virtual_routers=tuple(found))
+
+    def needed(interface: InterfaceConfig) -> bool:
+        numbers = [v.group for v in interface.virtual_routers]
+        return len({*numbers}) < len(numbers) or any(not 1 <= n <= MOST_GROUPS for n in numbers)
+
+    return replace(config, interfaces=tuple(numbered(i) if needed(i) else i for i in config.interfaces))
 
 
 # --- names ---

@@ -291,9 +291,9 @@ def add_lists(top: Commands) -> None:
         )
         _insert(entries, entry)
 
-    @top.on(r"route-map (?P<name>\S+) (?P<action>permit|deny) (?P<seq>\d+)")
+    @top.on(r"route-map (?P<name>\S+) (?P<action>permit|deny) (?P<place>\d+)")
     def route_map(draft: Draft, match: re.Match[str]) -> Commands:
-        return open_route_map(draft, match["name"], match["action"], int(match["seq"]))
+        return open_route_map(draft, match["name"], match["action"], int(match["place"]))
 
     top.unsupported("list-form", r"(ip|ipv6|mac) (prefix|access)-list .+", r"(mac )?access-list .+")
     top.unsupported("list-form", r"(bgp|ip) \S*community-(list|alias) .+", r"(bgp|ip) as-path .+")

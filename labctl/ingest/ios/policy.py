@@ -241,9 +241,9 @@ def add_lists(top: Commands) -> None:
     def numbered_standard(draft: Draft, match: re.Match[str]) -> None:
         add_standard(draft, match["name"], match, None)
 
-    @top.on(r"route-map (?P<name>\S+)( (?P<action>permit|deny))?( (?P<seq>\d+))?")
+    @top.on(r"route-map (?P<name>\S+)( (?P<action>permit|deny))?( (?P<place>\d+))?")
     def route_map(draft: Draft, match: re.Match[str]) -> Commands:
-        return open_route_map(draft, match["name"], match["action"] or "permit", int(match["seq"] or 10))
+        return open_route_map(draft, match["name"], match["action"] or "permit", int(match["place"] or 10))
 
     top.irrelevant("remark", r"access-list \d+ remark( .*)?")
     top.irrelevant("display", r"ip bgp-community new-format")

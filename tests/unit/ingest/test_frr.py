@@ -564,3 +564,18 @@ def test_of_two_actions_on_one_attribute_the_later_counts():
         SetKind.COMMUNITY_ADD: ("1:2",),
         SetKind.AS_PATH_PREPEND_LAST: ("3",),
     }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "router bgp 0",
+        "router bgp 4294967296",
+        "route-map M permit 65536",
+        "route-map M permit 0",
+    ],
+)
+def test_a_number_that_there_is_not_makes_a_line_unknown(line):
+    """The device would have refused it; a lab of it would be refused by FRR."""
+    (told,) = parse(line + "\n", file="f", device="r", redactor=Redactor()).account.lines
+    assert told.cls is LineClass.UNKNOWN

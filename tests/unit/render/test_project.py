@@ -6,6 +6,7 @@ import pytest
 
 from labctl.errors import LabctlError, Problems
 from labctl.ingest.frr import parse
+from labctl.ingest.ios import parse as parse_ios
 from labctl.ingest.redact import Redactor
 from labctl.model.policy import Action
 from labctl.render.project import Surroundings, project, router_id
@@ -175,3 +176,27 @@ def test_what_a_missing_policy_does_is_the_source_vendors_choice():
         ("PGONE", "0.0.0.0/0", 32)
     ]
     assert [(a.name, a.entries[0].regex) for a in found.as_path_lists] == [("AGONE", ".*")]
+
+
+def test_groups_of_hsrp_become_numbers_that_vrrp_has():
+    text = (
+        "interface GigabitEthernet0/0\n ip address 10.0.0.2 255.255.255.0\n standby ip 10.0.0.1\n standby 999 ip 10.0.0.3\n"
+        " vrrp 7 ip 10.0.0.4\n standby 7 ip 10.0.0.5\n"
+        "interface GigabitEthernet0/1\n ip address 10.1.0.2 255.255.255.0\n standby 12 ip 10.1.0.1\n"
+    )
+    found = parse_ios(text, file="r1.cfg", device="r1", redactor=Redactor()).config
+    names = {"GigabitEthernet0/0": "eth1", "GigabitEthernet0/1": "eth2"}
+    found, notes = projected(found, names=names, mgmt=())
+    one, other = found.interfaces
+    assert {v.addresses: v.group for v in one.virtual_routers} == {
+        ("10.0.0.4",): 7,
+        ("10.0.0.1",): 255,
+        ("10.0.0.5",): 8,
+        ("10.0.0.3",): 234,
+    }
+    assert [v.group for v in other.virtual_routers] == [12]
+    assert [n.text for n in notes if n.kind == "approximated"] == [
+        "GigabitEthernet0/0: HSRP group 0 is VRRP group 255",
+        "GigabitEthernet0/0: HSRP group 7 is VRRP group 8",
+        "GigabitEthernet0/0: HSRP group 999 is VRRP group 234",
+    ]
