@@ -101,6 +101,7 @@ class End:
     mac: str
     ipv4: str | None = None
     ipv6: str | None = None
+    vars: str = ""  # a JSON object, for tools that read the lab's topology data
 
 
 class MacvlanMode(StrEnum):
@@ -143,6 +144,7 @@ class CableSpec:
     z: End | None
     mtu: int = 9500
     labels: Mapping[str, str] = field(default_factory=dict)
+    vars: str = ""  # as an end's
     macvlan: Macvlan | None = None
     vxlan: Vxlan | None = None
     where: Span | None = field(default=None, compare=False)

@@ -122,6 +122,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "z": _PARTS,
         "mtu": Row(Cost.LIVE, "both ports are told"),
         "labels": Row(Cost.RECORD, "nothing that runs reads them"),
+        "vars": Row(Cost.RECORD, "nothing that runs reads them"),
         "macvlan": _OUTWARD,
         "vxlan": _OUTWARD,
         "where": _PLACE,
@@ -133,6 +134,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "mac": Row(Cost.LIVE, "the port is told"),
         "ipv4": Row(Cost.LIVE, "an address of the port"),
         "ipv6": Row(Cost.LIVE, "an address of the port"),
+        "vars": Row(Cost.RECORD, "nothing that runs reads them"),
     },
     MgmtSpec: {
         "network": Row(Cost.RECORD, "nothing on this machine is called so"),

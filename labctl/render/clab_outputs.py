@@ -82,7 +82,7 @@ def topology_data(lab: LabSpec, directory: str, owner: str) -> dict[str, Any]:
         "nodes": {
             node.name: _node(lab, node, index, directory, owner) for index, node in enumerate(lab.nodes)
         },
-        "links": [{"endpoints": dict(_ends(cable))} for cable in lab.cables],
+        "links": [{"endpoints": dict(_ends(cable)), **_vars(cable.vars)} for cable in lab.cables],
     }
 
 
@@ -113,17 +113,21 @@ def _length(subnet: str) -> int:
     return ipaddress.ip_network(subnet).prefixlen
 
 
-def _ends(cable: CableSpec) -> Iterator[tuple[str, dict[str, str]]]:
+def _ends(cable: CableSpec) -> Iterator[tuple[str, dict[str, Any]]]:
     """Addresses without their prefix lengths are of no use, so they keep them."""
     yield "a", _end(cable.a, "z" if cable.z else "dummy")
     if cable.z:
         yield "z", _end(cable.z, "a")
 
 
-def _end(end: End, peer: str) -> dict[str, str]:
-    found = {"node": end.port.node, "interface": end.port.interface, "mac": end.mac}
+def _vars(said: str) -> dict[str, Any]:
+    return {"vars": json.loads(said)} if said else {}
+
+
+def _end(end: End, peer: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"node": end.port.node, "interface": end.port.interface, "mac": end.mac}
     found |= {key: value for key, value in (("ipv4", end.ipv4), ("ipv6", end.ipv6)) if value}
-    return found | {"peer": peer}
+    return found | _vars(end.vars) | {"peer": peer}
 
 
 def ansible(lab: LabSpec) -> str:

@@ -215,7 +215,7 @@ _COMMON: Mapping[str, Key] = {
     "type": Key(_YES, note="absent for the brief form"),
     "mtu": Key(_YES, Shape.COUNT, note="default 9500"),
     "labels": Key(_YES, Shape.TEXT_MAP),
-    "vars": _no_effect("for containerlab's own templates"),
+    "vars": Key(_YES, Shape.MAP, note="any map; `topology-data.json` has it (`deploy --labdir`)"),
 }
 BRIEF: Mapping[str, Key] = {
     "endpoints": Key(_YES, Shape.LIST, note='two of `"node:interface"`'),
@@ -259,7 +259,7 @@ END: Mapping[str, Key] = {
     "mac": Key(_YES, note="default: `aa:c1:ab:…`, the same each time"),
     "ipv4": Key(_YES, note="with prefix length"),
     "ipv6": Key(_YES, note="with prefix length"),
-    "vars": _no_effect("for containerlab's own templates"),
+    "vars": Key(_YES, Shape.MAP, note="any map; `topology-data.json` has it"),
 }
 
 #: type -> what labctl does with such a link.

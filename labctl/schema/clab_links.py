@@ -6,6 +6,7 @@ adding a link changes no other. Addresses on links are honoured for every kind (
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ from labctl.model.lab import (
     Vxlan,
 )
 from labctl.names import PortId
-from labctl.schema import fields
+from labctl.schema import clab_text, fields
 from labctl.schema.clab_keys import BRIEF, DUMMY, END, HOST, LINK_TYPES, MACVLAN, VETH, VXLAN, Support
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Map, Scalar, Seq, Value
@@ -58,6 +59,7 @@ class _Found:
     mac: str | None = None
     ipv4: str | None = None
     ipv6: str | None = None
+    vars: str = ""
 
 
 class LinkReader:
@@ -115,6 +117,7 @@ class LinkReader:
             z=z[0] if z else None,
             mtu=mtu or 9500,
             labels=labels,
+            vars=self._vars(link),
             macvlan=macvlan,
             vxlan=vxlan,
             where=item.span,
@@ -309,7 +312,12 @@ class LinkReader:
         mac = fields.mac(text, end["mac"].value.span, self._problems) if text else None
         ipv4 = self._address(end["ipv4"].value, "ipv4", 4) if "ipv4" in end else None
         ipv6 = self._address(end["ipv6"].value, "ipv6", 6) if "ipv6" in end else None
-        return _Found(PortId(node, interface), place(end, "node", item.span), mac, ipv4, ipv6)
+        where = place(end, "node", item.span)
+        return _Found(PortId(node, interface), where, mac, ipv4, ipv6, self._vars(end))
+
+    def _vars(self, found: Checked) -> str:
+        value = fields.mapping(found["vars"].value, "vars", self._problems) if "vars" in found else None
+        return json.dumps(clab_text.typed(value), ensure_ascii=False) if value and value.entries else ""
 
     def _mtu(self, link: Checked) -> int | None:
         value = link["mtu"].value if "mtu" in link else None
@@ -403,7 +411,7 @@ class LinkReader:
 
 
 def _end_of(found: _Found) -> End:
-    return End(port=found.port, mac=found.mac or "", ipv4=found.ipv4, ipv6=found.ipv6)
+    return End(port=found.port, mac=found.mac or "", ipv4=found.ipv4, ipv6=found.ipv6, vars=found.vars)
 
 
 def _with_macs(cable: CableSpec, macs: Mapping[PortId, str]) -> CableSpec:

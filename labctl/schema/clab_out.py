@@ -6,13 +6,14 @@ cannot say (an empty command, a delay of half a second) is an error, because a f
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
 from labctl.schema.clab_nodes import PIDS_LABEL
@@ -116,16 +117,21 @@ def _no_form(node: NodeSpec, what: str) -> LabctlError:
 def _links(lab: LabSpec) -> Iterator[dict[str, Any]]:
     macs = derived_macs(lab.name, (end.port for cable in lab.cables for end in cable.ends))
     for cable in lab.cables:
-        own_macs = any(end.mac != macs[end.port] for end in cable.ends)
-        if cable.outside:
-            link = dict(_out(cable, macs))
-        else:
-            link = _brief(cable) if cable.z and not own_macs else _long(cable, macs)
+        link = _link(cable, macs)
         if cable.mtu != _DEFAULT_MTU:
             link["mtu"] = cable.mtu
         if cable.labels:
             link["labels"] = dict(cable.labels)
+        if cable.vars:
+            link["vars"] = json.loads(cable.vars)
         yield link
+
+
+def _link(cable: CableSpec, macs: dict[Any, str]) -> dict[str, Any]:
+    if cable.outside:
+        return dict(_out(cable, macs))
+    brief = cable.z and not any(end.mac != macs[end.port] or end.vars for end in cable.ends)
+    return _brief(cable) if brief else _long(cable, macs)
 
 
 def _out(cable: CableSpec, macs: dict[Any, str]) -> Iterator[tuple[str, Any]]:
@@ -161,6 +167,12 @@ def _long(cable: CableSpec, macs: dict[Any, str]) -> dict[str, Any]:
     ends = [dict(_end(end, macs[end.port])) for end in cable.ends]
     if cable.z is None:
         return {"type": "dummy", "endpoint": ends[0]}
+    if cable.z.port.node in (MACHINE, MGMT_NET) and ends[1].keys() == {"node", "interface"}:
+        return {
+            "type": cable.z.port.node,
+            "endpoint": ends[0],
+            "host-interface": cable.z.port.interface,
+        }
     return {"type": "veth", "endpoints": ends}
 
 
@@ -171,6 +183,7 @@ def _end(end: End, derived: str) -> Iterator[tuple[str, Any]]:
         ("mac", end.mac if end.mac != derived else None),
         ("ipv4", end.ipv4),
         ("ipv6", end.ipv6),
+        ("vars", json.loads(end.vars) if end.vars else None),
     ):
         if value:
             yield key, value

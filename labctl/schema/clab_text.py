@@ -46,7 +46,7 @@ def variables(path: str | os.PathLike[str], given: Sequence[str] = ()) -> Variab
     found = list(given) or beside(os.fspath(path))
     merged: Variables | None = None
     for each in found:
-        value = _typed(yaml.parse(yaml.decode(infile.read(each, limit=_LIMIT), each), file=each))
+        value = typed(yaml.parse(yaml.decode(infile.read(each, limit=_LIMIT), each), file=each))
         if value is None:
             value = {}
         if not isinstance(value, dict):
@@ -110,12 +110,13 @@ def _merged(old: Variables, new: Variables) -> dict[str, Any]:
     return found
 
 
-def _typed(value: yaml.Value) -> Any:
+def typed(value: yaml.Value) -> Any:
+    """Maps, lists, and scalars with the types that containerlab's YAML gives them."""
     match value:
         case yaml.Map():
-            return {entry.key: _typed(entry.value) for entry in value}
+            return {entry.key: typed(entry.value) for entry in value}
         case yaml.Seq():
-            return [_typed(item) for item in value.items]
+            return [typed(item) for item in value.items]
         case yaml.Scalar():
             return _scalar(value)
 

@@ -368,6 +368,28 @@ def test_addresses_of_a_brief_link_are_in_the_order_of_its_ends():
     assert (found.z.ipv4, found.z.ipv6) == ("10.0.0.1/30", None)
 
 
+def test_vars_of_a_link_and_of_its_ends_reach_the_topology_data():
+    lab = read(
+        PAIR + "  links:\n"
+        "    - {type: veth, vars: {speed: 100g, n: 1}, endpoints: [{node: a, interface: eth1, vars: {port: 1/1}}, {node: b, interface: eth1}]}\n"
+    )
+    (link,) = clab_outputs.topology_data(lab, "/lab/clab-t", "me")["links"]
+    assert link["vars"] == {"speed": "100g", "n": 1}
+    assert (link["endpoints"]["a"]["vars"], "vars" in link["endpoints"]["z"]) == ({"port": "1/1"}, False)
+
+
+@pytest.mark.parametrize("kind", ["host", "mgmt-net"])
+def test_a_link_to_the_machine_is_written_in_the_form_that_containerlab_takes(kind):
+    text = PAIR + (
+        f"  links: [{{type: {kind}, host-interface: x, "
+        "endpoint: {node: a, interface: eth1, mac: '02:00:00:00:00:01'}}]\n"
+    )
+    lab = read(text)
+    written = clab_out.dump(lab)
+    assert f"type: {kind}\n" in written
+    assert read(written) == lab
+
+
 # ---- configuration
 
 

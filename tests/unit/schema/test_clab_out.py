@@ -1,6 +1,7 @@
 """Lab files out: what is written is read back as the same lab."""
 
 import ipaddress
+import json
 import os
 
 import pytest
@@ -51,6 +52,17 @@ BINDS = st.builds(
     options=st.lists(st.sampled_from(["ro", "rw", "z"]), unique=True).map(tuple),
 )
 COMMANDS = st.none() | st.lists(WORDS, min_size=1, max_size=3).map(tuple)
+
+
+VARS = st.dictionaries(
+    WORDS,
+    st.recursive(
+        WORDS | st.booleans() | st.integers(-(10**9), 10**9) | st.none(),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2),
+        max_leaves=4,
+    ),
+    max_size=2,
+).map(lambda found: json.dumps(found, ensure_ascii=False) if found else "")
 
 
 def _plain(path):
@@ -130,7 +142,10 @@ def labs(draw):
     taken = [p.interface for p in drawn if p.node in machine]
     ports = [p for p in drawn if p.node not in machine or taken.count(p.interface) == 1]
     macs = derived_macs(name, ports)
-    ends = [End(port=p, mac=draw(MACS) or macs[p], ipv4=draw(IPV4), ipv6=draw(IPV6)) for p in ports]
+    ends = [
+        End(port=p, mac=draw(MACS) or macs[p], ipv4=draw(IPV4), ipv6=draw(IPV6), vars=draw(VARS))
+        for p in ports
+    ]
     cables, rest = [], ends
     while rest:
         stub = len(rest) == 1 or draw(st.booleans())
@@ -139,7 +154,11 @@ def labs(draw):
             continue  # a link of the machine with itself
         way = {} if z else draw(st.sampled_from([{}, {"macvlan": draw(MACVLANS)}, {"vxlan": draw(VXLANS)}]))
         least = 1280 if a.ipv6 or (z and z.ipv6) else 68
-        cables.append(CableSpec(a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS), **way))
+        cables.append(
+            CableSpec(
+                a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS), vars=draw(VARS), **way
+            )
+        )
     addresses = [x for n in found for x in (n.mgmt_ipv4, n.mgmt_ipv6) if x]
     if len(set(addresses)) < len(addresses):
         found = []
