@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from labctl.app import kinds
+from labctl.app import attached, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, ignore
@@ -29,6 +29,7 @@ def targets(instance: Instance, name_or_file: str | None, *, everything: bool) -
             return [_of_file(instance, name_or_file)]
         if "/" in name_or_file or name_or_file.endswith((".yml", ".yaml")):
             raise LabctlError("file-not-found", f"{name_or_file} does not exist")
+        attached.refuse(name_or_file)
     return [instance.find(name_or_file)]
 
 

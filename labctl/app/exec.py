@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import heal
+from labctl.runtime import docker_attached
 from labctl.runtime.base import RUNTIMES
+from labctl.runtime.docker_attached import Attached
 from labctl.runtime.store import LabDir
 
 
-def attach(place: LabDir, node: str, argv: Sequence[str]) -> int:
+def attach(place: LabDir | Attached, node: str, argv: Sequence[str]) -> int:
     """Run `argv` in `node`; its exit status."""
+    if isinstance(place, Attached):
+        return docker_attached.attach(place, node, argv)
     heal.implicit(place.instance)
     record = place.need()
     return RUNTIMES[record.runtime](place.instance).attach(record.lab, find_node(record.lab, node), argv)

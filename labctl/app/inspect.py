@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.agent import client
+from labctl.app import attached
 from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec
 from labctl.run import apply
 from labctl.runtime.base import RUNTIMES, NodeState, NodeStatus
+from labctl.runtime.docker_attached import Attached
 from labctl.runtime.store import LabDir, Phase, Record
 
 #: The words that containerlab passes on from Docker.
@@ -31,9 +33,14 @@ class Inspected:
     notes: tuple[str, ...] = ()
 
 
-def inspect(places: Iterable[LabDir]) -> list[Inspected]:
+def inspect(places: Iterable[LabDir | Attached]) -> list[Inspected]:
     """What each of these labs is now. One with a damaged record is told, not skipped."""
-    return [_inspect(place) for place in places]
+    return [_attached(place) if isinstance(place, Attached) else _inspect(place) for place in places]
+
+
+def _attached(lab: Attached) -> Inspected:
+    note = f"containerlab deployed it: labctl runs commands in it and never removes it (engine {lab.url})"
+    return Inspected(lab=lab.name, containers=attached.rows(lab), notes=(note,))
 
 
 #: containerlab's columns, in its order.

@@ -65,7 +65,8 @@ def exec_(
     lab: str | None = out.LAB,
 ) -> None:
     """Run a command inside a node; the exit status is the command's."""
+    from labctl.app import attached
     from labctl.app import exec as app
     from labctl.runtime.store import Instance
 
-    raise typer.Exit(app.attach(Instance.here().find(lab), node, command))
+    raise typer.Exit(app.attach(attached.find(Instance.here(), lab), node, command))

@@ -18,6 +18,7 @@ class Format(StrEnum):
 
 
 if TYPE_CHECKING:
+    from labctl.runtime.docker_attached import Attached
     from labctl.runtime.store import LabDir
 
 
@@ -27,19 +28,22 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     lab: str | None = out.LAB,
-    everything: bool = typer.Option(False, "--all", "-a", help="Every lab of this machine and boot."),
+    everything: bool = typer.Option(
+        False, "--all", "-a", help="Every lab of this machine and boot, also containerlab's."
+    ),
     output: Format = typer.Option(
         Format.TABLE, "--format", "-f", help="A table for people, or json or csv in containerlab's shapes."
     ),
 ) -> None:
     """Show the nodes of a lab; `--format json` and `csv` have containerlab's shapes."""
+    from labctl.app import attached
     from labctl.runtime.store import Instance
 
     instance = Instance.here()
-    show(instance.labs() if everything else [instance.find(lab)], output)
+    show(attached.every(instance) if everything else [attached.find(instance, lab)], output)
 
 
-def show(places: Sequence[LabDir], output: StrEnum) -> None:
+def show(places: Sequence[LabDir | Attached], output: StrEnum) -> None:
     """Print these labs; what is not as it should be goes to stderr."""
     from labctl.app import inspect as app
 

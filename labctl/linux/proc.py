@@ -139,9 +139,9 @@ def wait_gone(who: Identity, timeout_s: float) -> bool:
     return True
 
 
-def bounding_set() -> int:
-    """The capabilities that this process can hand on, as a bit mask; in a container root may lack some."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+def bounding_set(pid: int | None = None) -> int:
+    """The capabilities that a process (None: this one) can hand on, as a bit mask; in a container root may lack some."""
+    with open(f"/proc/{'self' if pid is None else pid}/status", encoding="ascii", errors="replace") as file:
         return next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd:"))
 
 

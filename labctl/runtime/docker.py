@@ -35,7 +35,7 @@ from labctl.runtime import (
     docker_engine,
     docker_gate,
     docker_images,
-    docker_user,
+    docker_look,
     ended,
     launch,
 )
@@ -184,9 +184,19 @@ class DockerRuntime(Inner):
         place = self.instance.lab(lab_name)
         for name in _nodes(place):
             cgroup.kill(self._group(place, name))
-        with self._engine(place) as engine:
-            if engine is not None:
-                remove_all(engine, self._marks(lab_name))
+        try:
+            with self._engine(place) as engine:
+                if engine is not None:
+                    remove_all(engine, self._marks(lab_name))
+        except LabctlError as error:
+            if error.code != "engine-unreachable":
+                raise
+            raise LabctlError(
+                error.code,
+                f"lab {lab_name!r} has ended, but its containers cannot be removed: {error.message}",
+                hint=f"start the engine, then `labctl destroy {lab_name} --yes` removes the rest; "
+                f"if it is gone for good, remove {place.engine_file} first",
+            ) from error
         cgroup.destroy(place.cgroup)
         directory = os.path.join(place.path, "nodes")
         mounts.unmount_below(directory)
@@ -359,13 +369,14 @@ class _Maker:
         _furnish(home, self.lab, node, image)
         gate = docker_gate.program()
 
-        def create(who: bundle.User) -> str:
+        def make(who: bundle.User, program: str) -> str:
             asked = docker_container.body(
                 self.lab,
                 node,
                 image,
                 reference=docker_images.engine_ref(image.ref),
                 who=who,
+                program=program,
                 home=home,
                 netns=self.place.node_ns(node.name),
                 gate=gate,
@@ -378,9 +389,9 @@ class _Maker:
             )
             return self.creators.create(name, asked)
 
-        container, who = docker_user.create_as(self.engine, node, image, home, create)
+        container, who = docker_look.create(self.engine, self.lab, node, image, home=home, make=make)
         if not image.rootfs:
-            docker_user.unpack(self.engine.files(container, "/run"), home, "run.image")
+            docker_look.unpack(self.engine.files(container, "/run"), home, "run.image")
         kept = Kept(
             id=container,
             cgroup=f"{self.place.node_cgroup(node.name)}/{container}",

@@ -57,6 +57,7 @@ def body(
     *,
     reference: str,
     who: User,
+    program: str,
     home: str,
     netns: str,
     gate: str,
@@ -69,7 +70,7 @@ def body(
 ) -> dict[str, Any]:
     """What `POST /containers/create` takes.
 
-    reference: the image as the engine knows it. held: the capabilities this process has itself, as a bit mask.
+    reference: the image as the engine knows it. program: the first word of the node's command, as a path. held: the capabilities this process has itself, as a bit mask.
     cgroup_parent: empty where the engine decides (systemd's driver). nofile: descriptors.
     """
     return {
@@ -77,7 +78,7 @@ def body(
         "Hostname": node.hostname or node.name,
         "User": f"0:{who.gid}",
         "Entrypoint": list(docker_gate.entrypoint(who.uid)),
-        "Cmd": list(bundle.argv(node, image)),
+        "Cmd": [program, *bundle.argv(node, image)[1:]],
         "Env": [f"{name}={value}" for name, value in bundle.environment(lab, node, image).items()],
         "WorkingDir": image.workdir or "/",
         "OpenStdin": True,  # a shell that is the node's command waits for input and never sees its end

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 from labctl.errors import LabctlError
 
@@ -195,6 +196,13 @@ class Engine:
             stream, _ = self._client.get_archive(container, path)
             found = b"".join(stream)
         return found  # noqa: RET504  (the block may end early)
+
+    def has(self, container: str, path: str) -> bool:
+        """Whether a container, also one that never ran, has this path."""
+        target = f"/v{API}/containers/{container}/archive?path={quote(path)}"
+        with self._told(f"look at {path} of container {container}"):
+            status, _ = call(socket_path(self.url), "HEAD", target)
+        return status == 200
 
     # -- images ------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,412 @@
 """What is Docker's own: its containers as others see them, and what happens when the engine or somebody else interferes."""
 
+import json
+import os
 import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
 
-from labctl.errors import render
+import pytest
+from labs import deployed, instance, line, node, nothing_left
+from rig import until
+
+from labctl.app import deploy
+from labctl.errors import LabctlError, render
+from labctl.linux import netns
+from labctl.linux.netlink import Netlink, VethEnd
+from labctl.model.lab import Bind, LabSpec
+from labctl.run import destroy
+from labctl.run.restart import restart
 from labctl.runtime import docker_engine
+from labctl.runtime.base import NodeState
+from labctl.runtime.docker import DockerRuntime
 
 ERRORS = pathlib.Path(__file__).parents[1] / "errors"
+IMAGE = "labctl/base:latest"
 
 
 def test_the_text_of_a_refusal():
-    said = docker_engine.refused(
-        "create the container", docker_engine.said((ERRORS / "engine-refused.json").read_bytes())
+    answer = (ERRORS / "engine-refused.json").read_bytes()
+    refusal = docker_engine.refused("create the container", docker_engine.said(answer))
+    assert render(refusal) + "\n" == (ERRORS / "engine-refused.txt").read_text()
+
+
+pytestmark = [pytest.mark.root, pytest.mark.docker]
+
+FILE = """
+name: two
+topology:
+  defaults: {kind: linux, image: labctl/base}
+  nodes:
+    r1: {exec: ["sh -c 'echo one > /root/order'"], group: core, labels: {site: a}}
+    r2: {mgmt-ipv4: 172.20.20.77}
+    sw: {kind: bridge}
+    h1: {network-mode: none}
+  links:
+    - endpoints: ["r1:eth1", "r2:eth1"]
+      ipv4: [10.2.0.1/30, 10.2.0.2/30]
+    - endpoints: ["r1:eth2", "sw:p1"]
+    - endpoints: ["h1:eth0", "sw:p2"]
+"""
+
+
+@pytest.fixture
+def here(dockerd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", dockerd.url)
+    return instance(tmp_path / "state", monkeypatch, "docker")
+
+
+@pytest.fixture
+def file(tmp_path, here):
+    path = tmp_path / "two.clab.yml"
+    path.write_text(FILE)
+    return path
+
+
+def labctl(*argv, check=True):
+    done = subprocess.run(
+        [sys.executable, "-m", "labctl", *map(str, argv)],
+        check=False, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise AssertionError(f"labctl {argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def state(runtime, lab, name):
+    return next(each for each in runtime.status(lab) if each.node == name)
+
+
+def test_every_verb_on_docker(here, file, dockerd, monkeypatch):
+    monkeypatch.setenv("LABCTL_RUNTIME", "auto")
+    made = labctl("deploy", file)
+    assert "runtime docker: an engine answers (Docker " in made.stderr
+    assert dockerd.containers() == ["clab-two-h1", "clab-two-r1", "clab-two-r2"]
+    shown = {each["name"]: each for each in json.loads(labctl("inspect", "-f", "json").stdout)["two"]}
+    assert {each["state"] for each in shown.values()} == {"running"}
+    for name, each in shown.items():
+        assert dockerd.docker("inspect", "-f", "{{.Id}}", name).startswith(each["container_id"])
+    assert labctl("exec", "r1", "--", "ping", "-c1", "-W5", "10.2.0.2").returncode == 0
+    assert labctl("exec", "r1", "--", "sh", "-c", "exit 9", check=False).returncode == 9
+    assert labctl("exec", "clab-two-r1", "--", "cat", "/root/order").stdout == "one\n"
+    labctl("fault", "add", "node.hang", "r1", "--for", "120s")
+    assert "paused" in labctl("inspect").stdout
+    labctl("fault", "add", "node.power", "r2", "--for", "120s")
+    assert "exited" in labctl("inspect").stdout
+    assert "fault node.hang-1 ended" in labctl("heal").stdout
+    assert labctl("exec", "r1", "--", "ping", "-c1", "-W5", "10.2.0.2").returncode == 0
+    assert labctl("destroy", "--all", "--yes").stdout.split()[4:6] == ["two", "3"]
+    assert dockerd.containers() == []
+    nothing_left(here)
+
+
+def test_names_and_labels_are_containerlabs(here, file, dockerd):
+    labctl("deploy", file)
+    try:
+        (said,) = json.loads(dockerd.docker("inspect", "clab-two-r1"))
+        labels = said["Config"]["Labels"]
+        assert {key: labels[key] for key in ("containerlab", "clab-node-name", "clab-node-longname")} == {
+            "containerlab": "two", "clab-node-name": "r1", "clab-node-longname": "clab-two-r1",
+        }  # fmt: skip
+        assert (labels["clab-node-kind"], labels["clab-node-group"], labels["site"]) == ("linux", "core", "a")
+        assert labels["clab-topo-file"] == str(file)
+        assert labels["labctl-instance"] == here.tag
+        assert said["HostConfig"]["Privileged"] is False
+        inside = dockerd.docker("exec", "clab-two-r1", "ls", "/sys/class/net").split()
+        assert inside == ["eth0", "eth1", "eth2", "lo"], "also what the engine starts sees the node's network"
+    finally:
+        labctl("destroy", "two", "--yes")
+
+
+def test_no_command_of_a_node_sees_its_network_half_built(here):
+    """Its first look at the network is the last one, at the start and at every other start."""
+    look = "ip -br address > /root/seen; exec sleep 300"
+    spec = line(node("r1", entrypoint=(), cmd=("sh", "-c", look)), node("r2"), name="first")
+    with deployed(here, spec) as place:
+        runtime, lab = DockerRuntime(here), place.need().lab
+        for _ in range(2):
+            until(lambda: runtime.exec(lab, "r1", ["test", "-s", "/root/seen"]).code == 0, "it has looked")
+            seen = runtime.exec(lab, "r1", ["cat", "/root/seen"]).stdout
+            assert "10.1.0.1/30" in seen
+            assert "172.20.20.2/24" in seen
+            runtime.exec(lab, "r1", ["rm", "/root/seen"])
+            restart(place, ["r1"])
+
+
+# -- images and users that only the engine has ------------------------------------------------------------------
+
+
+def test_an_image_that_only_the_engine_has(here, dockerd):
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):  # labctl/base is there
+        dockerd.docker("tag", IMAGE, "example/web:1")
+    spec = LabSpec(
+        name="engine",
+        nodes=(
+            node("r1", image="example/web:1", user="www-data", entrypoint=(), cmd=("sleep", "300")),
+            node("r2", image="example/web:1"),
+        ),
     )
-    assert render(said) + "\n" == (ERRORS / "engine-refused.txt").read_text()
+    try:
+        with deployed(here, spec) as place:
+            runtime, lab = DockerRuntime(here), place.need().lab
+            assert runtime.exec(lab, "r1", ["id", "-un"]).stdout == "www-data\n"
+            status = runtime.exec(lab, "r2", ["cat", "/proc/1/status"]).stdout
+            assert "Uid:\t0" in status
+            (first,) = [p for p in runtime.processes(lab, "r1") if p.name == "sleep"]
+            with open(f"/proc/{first.handle.pid}/status") as file:
+                said = file.read()
+            assert "Uid:\t33\t33\t33\t33" in said
+            assert "CapEff:\t0000000000000000" in said
+        wrong = LabSpec(name="engine", nodes=(node("r1", image="example/web:1", user="nobody-here"),))
+        with pytest.raises(LabctlError, match="has no user or group 'nobody-here'"), deployed(here, wrong):
+            pass
+        assert dockerd.containers() == []
+        nothing_left(here, [spec])
+    finally:
+        dockerd.docker("rmi", "example/web:1")
+
+
+def test_an_image_that_nobody_has(here, file):
+    file.write_text(FILE.replace("labctl/base", "example/none:7"))
+    said = labctl("deploy", file, "--dry-run", check=False)
+    assert said.returncode == 3
+    assert "neither in the Docker engine at unix://" in said.stderr
+    assert here.labs() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "says"),
+    [
+        (node("x", binds=(Bind(source="/etc", target="/x", options=("noexec",)),)), "unsupported", "noexec"),
+        (node("a|b"), "bad-name", "clab-line-a|b"),
+    ],
+)
+def test_what_docker_cannot_do_is_found_before_anything_is_touched(here, dockerd, wrong, code, says):
+    with pytest.raises(LabctlError) as caught:
+        DockerRuntime(here).check(LabSpec(name="line", nodes=(wrong,)))
+    assert (caught.value.code, says in caught.value.message) == (code, True)
+    assert dockerd.containers() == []
+
+
+def test_a_container_of_that_name_is_somebody_elses_and_stays(here, file, dockerd):
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
+        pass
+    dockerd.docker("create", "--name", "clab-two-r2", "--network", "none", IMAGE)
+    try:
+        said = labctl("deploy", file, check=False)
+        assert said.returncode == 2
+        assert "has a container 'clab-two-r2' already: labctl did not make it" in said.stderr
+        labctl("destroy", "--all", "--yes")
+        assert dockerd.containers() == ["clab-two-r2"]
+    finally:
+        dockerd.docker("rm", "-f", "clab-two-r2")
+
+
+# -- somebody interferes -----------------------------------------------------------------------------------------
+
+
+def test_a_container_that_somebody_starts_again_is_in_its_network(here, dockerd):
+    spec = line(node("r1"), node("r2"), name="again")
+    with deployed(here, spec) as place:
+        runtime, lab = DockerRuntime(here), place.need().lab
+        before = state(runtime, lab, "r1").pid
+        dockerd.docker("restart", "-t", "0", "clab-again-r1")
+        until(lambda: state(runtime, lab, "r1").state is NodeState.RUNNING, "it runs again")
+        assert state(runtime, lab, "r1").pid != before
+        assert runtime.exec(lab, "r1", ["ping", "-c1", "-W5", "10.1.0.2"]).code == 0
+
+
+def test_a_container_that_somebody_ends_or_removes(here, dockerd):
+    spec = line(node("r1"), node("r2"), node("r3"), name="gone")
+    with deployed(here, spec) as place:
+        runtime, lab = DockerRuntime(here), place.need().lab
+        dockerd.docker("kill", "clab-gone-r1")
+        dockerd.docker("rm", "-f", "clab-gone-r2")
+        assert state(runtime, lab, "r1").state is NodeState.EXITED
+        assert state(runtime, lab, "r1").exit_code == 137
+        assert state(runtime, lab, "r2").state is NodeState.ABSENT
+        assert state(runtime, lab, "r3").state is NodeState.RUNNING
+        restart(place, ["r1", "r2"])
+        assert runtime.exec(lab, "r2", ["ping", "-c1", "-W5", "10.1.0.1"]).code == 0
+    assert dockerd.containers() == []
+    nothing_left(here, [spec])
+
+
+def big(tmp_path):
+    nodes = "".join(f"    r{i}: {{}}\n" for i in range(6))
+    links = "".join(f'    - endpoints: ["r{i}:eth1", "r{(i + 1) % 6}:eth2"]\n' for i in range(6))
+    path = tmp_path / "big.clab.yml"
+    path.write_text(
+        f"name: big\ntopology:\n  defaults: {{kind: linux, image: labctl/base}}\n  nodes:\n{nodes}  links:\n{links}"
+    )
+    return path
+
+
+POINTS = [*range(2), *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 60))]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_killed_deploy_and_a_killed_destroy_leave_nothing(here, dockerd, tmp_path, seed, point):
+    """Also nothing that appears later: what the engine was asked for by a process that is no more."""
+    choose = random.Random(f"{seed}/docker/{point}")
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
+        dockerd.docker(
+            "run", "-d", "--name", "foreign", "--network", "none", "--entrypoint", "sleep", IMAGE, "600"
+        )
+    try:
+        foreign = dockerd.docker("inspect", "foreign")
+        process = start("deploy", big(tmp_path))
+        until(here.labs, "it has begun")
+        time.sleep(choose.uniform(0, 3))
+        process.kill()
+        process.wait()
+        if point % 2:
+            killed = start("destroy", "--all", "--yes")
+            time.sleep(choose.uniform(0.3, 1.5))
+            killed.kill()
+            killed.wait()
+        labctl(*(("destroy", "--all", "--yes") if point % 4 < 2 else ("heal", "--all")))
+        if any(place.exists() for place in here.labs()):  # it was complete before it was killed
+            labctl("destroy", "--all", "--yes")
+        assert dockerd.containers() == ["foreign"]
+        assert dockerd.docker("inspect", "foreign") == foreign
+        nothing_left(here)
+    finally:
+        dockerd.docker("rm", "-f", "foreign")
+
+
+def start(*argv):
+    return subprocess.Popen(
+        [sys.executable, "-m", "labctl", *map(str, argv)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_an_engine_that_is_killed_leaves_a_lab_that_works_and_goes_when_it_is_back(here, dockerd):
+    spec = line(node("r1"), node("r2"), name="orphan")
+    deploy.deploy_lab(spec, deploy.Request(file="", runtime="docker"), here)
+    runtime, place = DockerRuntime(here), here.lab("orphan")
+    lab = place.need().lab
+    dockerd.kill()
+    try:
+        assert runtime.exec(lab, "r1", ["ping", "-c1", "-W5", "10.1.0.2"]).code == 0
+        assert {each.state for each in runtime.status(lab)} == {NodeState.RUNNING}
+        labctl("fault", "add", "node.hang", "r1", "--for", "120s")
+        assert {each.node for each in runtime.status(lab) if each.state is NodeState.FROZEN} == {"r1"}
+        labctl("heal")
+        said = labctl("destroy", "orphan", "--yes", check=False)
+        assert said.returncode == 6
+        assert "error: engine-unreachable" in said.stderr
+        assert "`labctl destroy orphan --yes` removes the rest" in said.stderr
+        assert place.exists(), "what is left is known"
+    finally:
+        dockerd.start()
+        left = labctl("heal").stdout
+    assert "removed what was left" in left
+    assert dockerd.containers() == []
+    nothing_left(here, [spec])
+
+
+def test_an_engine_that_dies_half_way_through_a_deploy(here, dockerd, tmp_path):
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
+        pass
+    with subprocess.Popen(
+        [sys.executable, "-m", "labctl", "deploy", str(big(tmp_path))],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            until(lambda: len(dockerd.containers()) >= 2, "it has begun")
+            dockerd.kill()
+            said = process.communicate(timeout=200)[1]
+        finally:
+            dockerd.start()
+    assert (process.returncode, "error: engine-unreachable" in said) == (6, True), said
+    labctl("heal")
+    assert dockerd.containers() == []
+    nothing_left(here)
+
+
+def test_an_engine_that_hangs_is_told_from_one_that_is_not_there(here, dockerd):
+    os.kill(dockerd.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LabctlError, match="it does not answer in time") as caught:
+            docker_engine.answers(dockerd.url)
+        assert caught.value.code == "engine-unreachable"
+    finally:
+        os.kill(dockerd.process.pid, signal.SIGCONT)
+
+
+# -- a lab of containerlab's ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(here, dockerd):
+    """A lab as containerlab deploys it: containers with its labels (privileged, where this machine lets them), and a veth between them."""
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
+        pass
+    pids = {}
+    try:
+        for name in ("a", "b"):
+            labels = {
+                "containerlab": "theirs", "clab-node-name": name, "clab-node-longname": f"clab-theirs-{name}",
+                "clab-node-kind": "linux", "clab-topo-file": "/srv/theirs.clab.yml", "clab-owner": "somebody",
+            }  # fmt: skip
+            given = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+            dockerd.docker(
+                "run", "-d", "--cap-add", "NET_ADMIN", "--network", "none", "--name", f"clab-theirs-{name}",
+                "--hostname", name, "--env", f"WHO={name}", *given, IMAGE,
+            )  # fmt: skip
+            pids[name] = int(dockerd.docker("inspect", "-f", "{{.State.Pid}}", f"clab-theirs-{name}"))
+        with (
+            netns.opened(f"/proc/{pids['a']}/ns/net") as a,
+            netns.opened(f"/proc/{pids['b']}/ns/net") as b,
+            Netlink(f"/proc/{pids['a']}/ns/net") as inside,
+        ):
+            inside.create_veth(
+                VethEnd(name="eth1", netns_fd=a, mtu=9500), VethEnd(name="eth1", netns_fd=b, mtu=9500)
+            )
+        for name, address in (("a", "10.9.0.1/30"), ("b", "10.9.0.2/30")):
+            with Netlink(f"/proc/{pids[name]}/ns/net") as inside:
+                inside.set_link("eth1", up=True)
+                inside.add_address(inside.index("eth1"), address)
+        yield pids
+    finally:
+        dockerd.docker("rm", "-f", "clab-theirs-a", "clab-theirs-b", check=False)
+
+
+def test_a_lab_of_containerlabs_is_looked_at_and_never_touched(here, dockerd, foreign, file):
+    before = dockerd.docker("inspect", "clab-theirs-a", "clab-theirs-b")
+    shown = labctl("inspect", "-l", "theirs", "-f", "json")
+    (a, b) = json.loads(shown.stdout)["theirs"]
+    assert (a["name"], a["state"], a["kind"], a["owner"]) == ("clab-theirs-a", "running", "linux", "somebody")
+    assert (b["absLabPath"], b["ipv4_address"]) == ("/srv/theirs.clab.yml", "N/A")
+    assert "never removes it" in shown.stderr
+    assert labctl("exec", "-l", "theirs", "a", "--", "sh", "-c", "echo $WHO; hostname").stdout == "a\na\n"
+    assert labctl("exec", "clab-theirs-b", "--", "ping", "-c1", "-W5", "10.9.0.1").returncode == 0, (
+        "the only lab"
+    )
+    assert labctl("exec", "a", "--", "sh", "-c", "exit 5", check=False).returncode == 5
+
+    labctl("deploy", file)
+    listed = json.loads(labctl("inspect", "--all", "-f", "json").stdout)
+    assert {lab: len(nodes) for lab, nodes in listed.items()} == {"two": 3, "theirs": 2}
+    labctl("destroy", "--all", "--yes")
+    labctl("heal", "--all")
+    refused = labctl("destroy", "theirs", "--yes", check=False)
+    assert (refused.returncode, "labctl does not remove it" in refused.stderr) == (2, True)
+    assert dockerd.docker("inspect", "clab-theirs-a", "clab-theirs-b") == before
+    assert dockerd.containers() == ["clab-theirs-a", "clab-theirs-b"]
+    nothing_left(here)
+
+
+def test_the_engine_of_a_lab_is_the_one_it_was_deployed_on(here, dockerd, monkeypatch):
+    spec = LabSpec(name="kept", nodes=(node("r1"),))
+    with deployed(here, spec) as place:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        destroy.destroy(place)
+        assert dockerd.containers() == []
+        nothing_left(here, [spec])

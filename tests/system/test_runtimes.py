@@ -493,7 +493,7 @@ def test_an_end_that_nobody_saw_is_unknown_and_said_to_be(here, runtime, kind):
         (node("x", image="labctl/no-such"), "image-not-found"),
         (node("x", image=None), "bad-value"),
         (node("x", binds=(Bind(source="/no/such", target="/x"),)), "file-not-found"),
-        (node("x", network_mode="host"), "unsupported"),
+        (node("x", network_mode="container:nobody"), "unsupported"),
         (node("x", user="nobody-here"), "bad-value"),
         (node("x", sysctls={"net.no.such": "1"}), "bad-sysctl"),
         (node("x", sysctls={"net.ipv4.ip_forward": "maybe"}), "bad-sysctl"),
