@@ -195,6 +195,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.BAD_INPUT,
         "A name has a meaning of its own and cannot be given to something else.",
     ),
+    "stage-not-reached": (
+        Exit.CANNOT,
+        "A node of a lab did not become healthy, or did not end, though another node waits for it.",
+    ),
     "system-refused": (
         Exit.CANNOT,
         "The operating system refuses a path or a resource: not allowed, in use, gone, run out.",

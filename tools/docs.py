@@ -145,6 +145,15 @@ def labfile() -> Iterator[str]:
         "kind is its own, else its group's, else the default group's, else that of `defaults`."
     )
     yield key_table(clab_keys.NODE, merge=True)
+    for title, keys in (
+        ("stages", clab_keys.STAGES),
+        ("A stage", clab_keys.STAGE),
+        ("Each wait-for", clab_keys.WAIT_FOR),
+        ("Each exec of a stage", clab_keys.STAGE_EXEC),
+        ("healthcheck", clab_keys.HEALTHCHECK),
+    ):
+        yield f"### {title}"
+        yield key_table(keys)
     yield "## Links"
     yield (
         'A link without `type` is brief: `endpoints: ["r1:eth1", "r2:eth1"]`. An interface has at most 15 bytes and '

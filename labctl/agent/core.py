@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from labctl.agent import clock, ledger, refusals, settlers
 from labctl.agent.cables import Cables
+from labctl.agent.checks import Checks
 from labctl.agent.codec import Lease, Owner
 from labctl.agent.guarded import Guarded
 from labctl.agent.lanes import Job
@@ -81,6 +82,7 @@ class Agent:
         self.saved = self.nodes.saved
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.guarded = Guarded(place)
+        self.checks = Checks(place)
         self._ticked = self.since.boot  # when `tick` last looked at windows
         self._retry_at = self.since.boot  # what is off its setting
         self._hold_at = self.since.boot  # daemons that are to be dead
@@ -88,6 +90,7 @@ class Agent:
         self._load()
 
     def close(self) -> None:
+        self.checks.close()
         self.nodes.close()
         self.cables.close()
         self.guarded.close()
@@ -104,6 +107,8 @@ class Agent:
         self.cables.load(self.record)
         self.nodes.load(self.record)
         self.guarded.watch(lab, only)
+        if any(node.healthcheck for node in lab.nodes) or self.checks.active:
+            self.checks.watch(lab, self.nodes.runtime)
 
     def _fold(self) -> None:
         effects = list(self.ledger.effects_at(clock.now().boot))

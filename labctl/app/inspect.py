@@ -15,6 +15,7 @@ from labctl.agent import client
 from labctl.app import attached
 from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec
+from labctl.model.stages import Health
 from labctl.run import apply
 from labctl.runtime.base import RUNTIMES, NodeState, NodeStatus
 from labctl.runtime.docker_attached import Attached
@@ -163,7 +164,12 @@ def _status(status: NodeStatus) -> str:
             return f"Exited ({status.exit_code}) {_ago(time.time() - status.ended_s)} ago"
         return "Exited" if status.state is NodeState.EXITED else "Absent"
     paused = " (Paused)" if status.state is NodeState.FROZEN else ""
-    return f"Up {_ago(status.uptime_s)}{paused}"
+    words = {
+        Health.STARTING: " (health: starting)",
+        Health.HEALTHY: " (healthy)",
+        Health.UNHEALTHY: " (unhealthy)",
+    }
+    return f"Up {_ago(status.uptime_s)}{paused or (words[status.health] if status.health else '')}"
 
 
 def _utc(wall_s: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Span
+from labctl.model.stages import Healthcheck, StageCommand, Wait
 from labctl.names import CableId, PortId, container_name
 
 #: What a link ends at that is no node of the lab: the machine's own network, and the management network.
@@ -83,6 +84,9 @@ class NodeSpec:
     shm_bytes: int | None = None  # size of /dev/shm; None: 64 MiB
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options
     limits: Limits = field(default_factory=Limits)
+    healthcheck: Healthcheck | None = None
+    waits: tuple[Wait, ...] = ()
+    stage_commands: tuple[StageCommand, ...] = ()
     where: Span | None = field(default=None, compare=False)
     sysctl_places: Mapping[str, Span] = field(default_factory=dict, compare=False)
 

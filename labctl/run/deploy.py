@@ -17,7 +17,7 @@ from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import apply, destroy, execs, outputs
+from labctl.run import apply, destroy, execs, outputs, stages
 from labctl.run.outputs import Outputs
 from labctl.run.undisturbed import undisturbed
 from labctl.runtime import bound, ended, eventlog, panel
@@ -87,13 +87,18 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, wanted: Ou
         patch.settle(mirror.wanted(mirror.sides(lab), patch.admin(), {}))
     emit(Event(kind="wired", text=f"{len(lab.cables)} cables wired", subject=lab.name))
     names = [node.name for node in lab.nodes if node.kind is NodeKind.LINUX]
+    staged = stages.wanted(lab)
     with ThreadPoolExecutor(1, thread_name_prefix="agent") as beside:
         agent = beside.submit(client.start, place, timeout_s=AGENT_TIMEOUT_S)
         with ended.Starting(place):
-            runtime.start(lab, names, emit)
+            if not staged:
+                runtime.start(lab, names, emit)
             agent.result()
             client.ask(place, "status")  # from here on it watches the nodes
-    for node in lab.nodes:
+            if staged:
+                stages.start(place, lab, runtime, emit)
+                client.ask(place, "status")
+    for node in () if staged else lab.nodes:
         execs.run(lab, node, runtime, emit)
     record = replace(record, phase=Phase.RUNNING)
     place.write(record)

@@ -15,6 +15,7 @@ from typing import Protocol
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits
+from labctl.model.stages import Health
 from labctl.plugins import Registry
 
 
@@ -30,7 +31,7 @@ class NodeStatus:
     """What a node is now.
 
     Of one that ended: its exit status (128 and more: killed by a signal) and when that was (seconds since 1970), None
-    where nobody saw it, and the last line that it printed.
+    where nobody saw it, and the last line that it printed. `health` is None where the lab file asks for none.
     """
 
     node: str
@@ -42,6 +43,7 @@ class NodeStatus:
     exit_code: int | None = None
     ended_s: float | None = None
     last_line: str = ""
+    health: Health | None = None
     mgmt_ipv4: str | None = None
     mgmt_ipv6: str | None = None
     uptime_s: float | None = None

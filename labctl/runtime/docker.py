@@ -37,6 +37,7 @@ from labctl.runtime import (
     docker_images,
     docker_look,
     ended,
+    health,
     launch,
 )
 from labctl.runtime.base import NodeState, NodeStatus
@@ -295,6 +296,7 @@ class DockerRuntime(Inner):
             ended_s=when,
             last_line=line,
             uptime_s=proc.age_s(who) if who else None,
+            health=health.read(place, node.name).health if node.healthcheck and who else None,
             oom_kills=cgroup.oom_kills(self._group(place, node.name)),
             mgmt_ipv4=node.mgmt_ipv4,
             mgmt_ipv6=node.mgmt_ipv6,

@@ -18,7 +18,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from labctl.linux import cgroup, enter, mounts, proc, whole
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
-from labctl.runtime import bundle, console, ended, launch, runc_check
+from labctl.runtime import bundle, console, ended, health, launch, runc_check
 from labctl.runtime.base import NodeState, NodeStatus
 from labctl.runtime.images import ImageStore
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
@@ -199,6 +199,7 @@ class RuncRuntime(Inner):
             ended_s=end.wall_s if end else None,
             last_line=ended.last_line(place, node.name) if state is NodeState.EXITED else "",
             uptime_s=proc.age_s(who) if who else None,
+            health=health.read(place, node.name).health if node.healthcheck and who else None,
             oom_kills=cgroup.oom_kills(place.node_cgroup(node.name)),
             mgmt_ipv4=node.mgmt_ipv4,
             mgmt_ipv6=node.mgmt_ipv6,

@@ -164,6 +164,10 @@ NODE: Mapping[str, Key] = {
         "machine's own network is no shadow (a link to `host:IF` gives a node a leg there)",
     ),
     "startup-delay": Key(_YES, Shape.COUNT, note="seconds"),
+    "stages": Key(_YES, Shape.MAP, Merge.UNION, "when the node starts and goes on; see below"),
+    "healthcheck": Key(
+        _YES, Shape.MAP, note="run as Docker runs it; `labctl inspect` shows what it says; see below"
+    ),
     "cpu": Key(_YES, Shape.NUMBER, note="cores"),
     "memory": Key(_YES, note="`512MiB`, `1GB`; bytes without a unit"),
     "cpu-set": Key(_YES, note="the processors it runs on: `0-3,6`"),
@@ -177,7 +181,6 @@ NODE: Mapping[str, Key] = {
     "suppress-startup-config": _no_effect("see startup-config", Shape.BOOL),
     "license": _no_effect("the kinds that labctl emulates need no licence", Shape.TEXT),
     "ports": _no_effect("no port of the machine is published; reach the node with `labctl exec`"),
-    "healthcheck": _no_effect("not run"),
     "certificate": _no_effect("labctl issues no certificates", Shape.MAP, CERTIFICATE),
     "credentials": _no_effect(
         "labctl logs in to no node, and writes no password down", Shape.MAP, CREDENTIALS
@@ -201,7 +204,6 @@ NODE: Mapping[str, Key] = {
     "position": _no_effect("for containerlab's editor", Shape.TEXT),
     "extras": _no_effect("for kinds that labctl does not emulate", Shape.MAP, EXTRAS),
     "config": _no_effect("for containerlab's own templates", Shape.MAP, CONFIG),
-    "stages": _refused("use `startup-delay` or wait inside the node"),
     "volumes": _refused("use `binds`"),
     "devices": _refused("a node sees no device of the machine"),
     "pid-mode": _refused("a node has its own processes"),
@@ -209,6 +211,38 @@ NODE: Mapping[str, Key] = {
     "mgmt_ipv4": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv4`"),
     "mgmt_ipv6": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv6`"),
     "wait-for": Key(_OLD, _ANY, note="was replaced by `stages`; no effect"),
+}
+
+#: Of `stages`, in order.
+STAGES: Mapping[str, Key] = {
+    "create": Key(_YES, Shape.MAP, note="done when the node's process runs; its ports are there before"),
+    "create-links": Key(
+        _YES, Shape.MAP, note="a node that waits here has no light on its cables until it enters the stage"
+    ),
+    "configure": Key(_YES, Shape.MAP, note="the node's `exec` commands"),
+    "healthy": Key(
+        _YES, Shape.MAP, note="done when the health check succeeds; only if somebody waits for it"
+    ),
+    "exit": Key(
+        _YES, Shape.MAP, note="done when the node's process has ended; only if somebody waits for it"
+    ),
+}
+STAGE: Mapping[str, Key] = {
+    "wait-for": Key(_YES, Shape.LIST, note="the stage is not entered before these are done"),
+    "exec": Key(_YES, Shape.LIST, note="commands in the node"),
+}
+WAIT_FOR: Mapping[str, Key] = {"node": Key(_YES), "stage": Key(_YES)}
+STAGE_EXEC: Mapping[str, Key] = {
+    "command": Key(_YES, note="split like a shell does"),
+    "target": Key(_YES, note="`container` (default); `host` is refused: no command runs on the machine"),
+    "phase": Key(_YES, note="`on-enter` (default) or `on-exit` of the stage"),
+}
+HEALTHCHECK: Mapping[str, Key] = {
+    "test": Key(_YES, Shape.TEXTS, note="`[CMD, program, …]`, `[CMD-SHELL, script]` or `[NONE]`"),
+    "start-period": Key(_YES, Shape.COUNT, note="seconds in which failures do not count; default 0"),
+    "interval": Key(_YES, Shape.COUNT, note="seconds; default 30"),
+    "timeout": Key(_YES, Shape.COUNT, note="seconds; default 30"),
+    "retries": Key(_YES, Shape.COUNT, note="failures in a row; default 3"),
 }
 
 _COMMON: Mapping[str, Key] = {

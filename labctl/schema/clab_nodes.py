@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind, NodeSpec
-from labctl.schema import dotenv, fields
+from labctl.schema import clab_stages, dotenv, fields
 from labctl.schema.clab_keys import KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
@@ -112,6 +112,7 @@ class NodeReader:
         """All nodes, by name."""
         found = [self._node(name, *self._all.nodes[name]) for name in sorted(self._all.nodes)]
         self._unique_addresses()
+        clab_stages.check(self._reading, {node.name: node for node in found if node})
         self._check_sharing({node.name: node for node in found if node})
         return tuple(node for node in found if node)
 
@@ -133,6 +134,7 @@ class NodeReader:
         )
         env = self._env(levels)
         labels = levels.by_key("labels")
+        waits, stage_commands = clab_stages.stages(self._reading, levels.levels, name)
         pids = self._pids(labels.pop(PIDS_LABEL, None), where)
         if kind == NodeKind.LINUX and not levels.text("image"):
             self._reading.notice(where, f"node {name!r} has no image; it cannot be deployed")
@@ -164,6 +166,9 @@ class NodeReader:
                 memory_bytes=self._memory(levels),
                 pids=pids,
             ),
+            healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
+            waits=waits,
+            stage_commands=stage_commands,
             where=where,
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from labctl.errors import LabctlError
 from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
 from labctl.schema.clab_nodes import PIDS_LABEL
@@ -80,9 +81,34 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("labels", labels),
         ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
         ("exec", list(node.exec)),
+        ("healthcheck", _healthcheck(node.healthcheck)),
+        ("stages", _stages(node)),
     ):
         if value not in (None, "", [], {}):
             yield key, value
+
+
+def _healthcheck(check: Healthcheck | None) -> dict[str, Any]:
+    if check is None:
+        return {}
+    found = {
+        "start-period": int(check.start_period_s),
+        "interval": int(check.interval_s),
+        "timeout": int(check.timeout_s),
+        "retries": check.retries,
+    }
+    return {"test": ["CMD", *check.test], **{key: value for key, value in found.items() if value}}
+
+
+def _stages(node: NodeSpec) -> dict[str, Any]:
+    found: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for wait in node.waits:
+        waits = found.setdefault(wait.stage.value, {}).setdefault("wait-for", [])
+        waits.append({"node": wait.node, "stage": wait.until.value})
+    for each in node.stage_commands:
+        commands = found.setdefault(each.stage.value, {}).setdefault("exec", [])
+        commands.append({"command": each.command, "phase": each.phase.value})
+    return found
 
 
 def _words(node: NodeSpec, words: tuple[str, ...] | None) -> str | None:

@@ -6,6 +6,7 @@ import pytest
 
 from labctl.errors import LabctlError
 from labctl.model.lab import Bind, Limits, Macvlan, MgmtSpec, NodeKind, Vxlan
+from labctl.model.stages import Healthcheck, Stage, Wait
 from labctl.names import CableId, PortId
 from labctl.schema import clab
 
@@ -276,7 +277,7 @@ def test_lenient_does_not_take_unknown_keys():
     [
         ("{image: i}", "missing-key"),
         ("{kind: srl}", "unsupported"),
-        ("{kind: linux, image: i, stages: {}}", "unsupported"),
+        ("{kind: linux, image: i, stages: {begin: {}}}", "unknown-key"),
         ("{kind: linux, image: i, network-mode: host}", "unsupported"),
         ("{kind: linux, image: i, cpu: lots}", "bad-value"),
         ("{kind: linux, image: i, cpu: -1}", "bad-value"),
@@ -455,6 +456,76 @@ def test_what_is_wrong_with_a_network_mode(nodes_, code):
 def test_a_circle_of_networks_is_told_at_each_node():
     text = "nodes: {a: {kind: linux, image: i, network-mode: 'container:b'}, b: {kind: linux, image: i, network-mode: 'container:a'}}"
     assert [code for code, *_ in node_errors(text)] == ["bad-value"] * 2
+
+
+STAGED = """
+nodes:
+  a:
+    kind: linux
+    image: i
+    stages:
+      create: {wait-for: [{node: b, stage: healthy}], exec: [{command: ls, phase: on-exit}]}
+      configure: {exec: [{command: uname -n}]}
+  b: {kind: linux, image: i, healthcheck: {test: [CMD-SHELL, cat /x], start-period: 5, interval: 1}}
+"""
+
+
+def test_stages_and_a_health_check():
+    lab = nodes(STAGED)
+    assert lab.node("a").waits == (Wait(stage=Stage.CREATE, node="b", until=Stage.HEALTHY),)
+    assert [(c.stage.value, c.phase.value, c.command) for c in lab.node("a").stage_commands] == [
+        ("create", "on-exit", "ls"),
+        ("configure", "on-enter", "uname -n"),
+    ]
+    check = lab.node("b").healthcheck
+    assert check == Healthcheck(test=("/bin/sh", "-c", "cat /x"), start_period_s=5, interval_s=1)
+    assert (
+        nodes("nodes: {a: {kind: linux, image: i, healthcheck: {test: [NONE]}}}").node("a").healthcheck
+        is None
+    )
+
+
+def test_stages_of_all_levels_add_up():
+    text = "defaults: {kind: linux, image: i, stages: {create: {exec: [{command: one, phase: on-exit}]}}}\n"
+    text += "nodes: {a: {stages: {create: {exec: [{command: two, phase: on-exit}]}}}}"
+    assert [each.command for each in nodes(text).node("a").stage_commands] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("node", "code"),
+    [
+        ("stages: {create: {wait-for: [{node: c, stage: create}]}}", "unknown-node"),
+        ("stages: {create: {wait-for: [{node: s, stage: create}]}}", "bad-value"),
+        ("stages: {create: {wait-for: [{node: b, stage: healthy}]}}", "bad-value"),
+        ("stages: {create: {wait-for: [{node: b, stage: ready}]}}", "bad-value"),
+        ("stages: {create: {wait-for: [{node: b}]}}", "missing-key"),
+        ("stages: {create: {wait-for: [b]}}", "bad-value"),
+        ("stages: {create: {wait-for: b}}", "bad-value"),
+        ("stages: {create: {wait-for: [{node: a, stage: exit}]}}", "bad-value"),
+        ("stages: {create: {exec: [{command: ls}]}}", "bad-value"),
+        ("stages: {configure: {exec: [{command: ls, target: host}]}}", "unsupported"),
+        ("stages: {configure: {exec: [{command: ls, target: moon}]}}", "bad-value"),
+        ("stages: {configure: {exec: [{command: ls, phase: never}]}}", "bad-value"),
+        ("stages: {configure: {exec: [{phase: on-exit}]}}", "missing-key"),
+        ("healthcheck: {test: [ls]}", "bad-value"),
+        ("healthcheck: {interval: 1}", "bad-value"),
+        ("healthcheck: {test: [CMD, ls], interval: x}", "bad-value"),
+    ],
+)
+def test_what_is_wrong_with_stages_and_health_checks(node, code):
+    text = (
+        f"nodes: {{a: {{kind: linux, image: i, {node}}}, b: {{kind: linux, image: i}}, s: {{kind: bridge}}}}"
+    )
+    assert code in [found for found, *_ in node_errors(text)]
+
+
+def test_stages_that_wait_for_each_other_are_told_with_their_way():
+    text = "nodes:\n"
+    for one, other in (("a", "b"), ("b", "a")):
+        text += f"  {one}: {{kind: linux, image: i, stages: {{create: {{wait-for: [{{node: {other}, stage: create}}]}}}}}}\n"
+    with pytest.raises(LabctlError) as caught:
+        nodes(text)
+    assert "these stages wait for each other: b create -> a create -> b create" in str(caught.value)
 
 
 def test_two_names_of_the_machine_are_one_machine():

@@ -24,9 +24,7 @@ pytestmark = [
 NEEDS_LENIENT = {"1-starter-topologies/sonic-8000e/5-node/clab-5-node-8000e.yml"}
 #: Variables of templates that have no values of their own.
 VARIABLES = {"clos3.clab.gotmpl": "sflow: {sampling: 1000, polling: 5}\nleaves: {num: 1}\nspines: {num: 1}\n"}
-REFUSED = {
-    "tests/01-smoke/stages.clab.yml": "stages",
-}
+REFUSED = {}
 
 
 def rows():

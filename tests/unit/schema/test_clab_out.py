@@ -22,6 +22,7 @@ from labctl.model.lab import (
     NodeSpec,
     Vxlan,
 )
+from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand
 from labctl.names import PortId, derived_macs
 from labctl.schema import clab, clab_out
 
@@ -93,6 +94,29 @@ VXLANS = st.builds(
 )
 
 
+SECONDS = st.integers(1, 86_400).map(float)
+CHECKS = st.builds(
+    Healthcheck,
+    test=st.lists(FULL, min_size=1, max_size=3).map(tuple),
+    start_period_s=st.just(0.0) | SECONDS,
+    interval_s=SECONDS,
+    timeout_s=SECONDS,
+    retries=st.integers(1, 9),
+)
+COMMANDS_OF_STAGES = st.builds(
+    StageCommand,
+    stage=st.sampled_from([Stage.CREATE_LINKS, Stage.CONFIGURE, Stage.HEALTHY]),
+    phase=st.sampled_from(Phase),
+    command=FULL,
+)
+
+
+def in_order(commands):
+    """As a file has them: the commands of one stage stand together."""
+    stages = list(dict.fromkeys(each.stage for each in commands))
+    return tuple(sorted(commands, key=lambda each: stages.index(each.stage)))
+
+
 def on_the_machine(nodes):
     return {"host", "mgmt-net", *(n.name for n in nodes if n.kind is NodeKind.HOST)}
 
@@ -128,6 +152,8 @@ def node_specs(draw, name):
             memory_bytes=draw(st.none() | st.integers(6 << 20, 2**50)),
             pids=draw(st.none() | st.integers(1, 2**20)),
         ),
+        healthcheck=draw(st.none() | CHECKS),
+        stage_commands=in_order(draw(st.lists(COMMANDS_OF_STAGES, max_size=4))),
     )
 
 

@@ -1,0 +1,156 @@
+"""Nodes that wait for each other, and health checks, in real containers."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+from labs import deployed, instance, line, node, nothing_left
+from rig import until
+
+from labctl.app import deploy, inspect
+from labctl.errors import LabctlError
+from labctl.linux.netlink import Netlink
+from labctl.model.lab import Bind
+from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand, Wait
+from labctl.run import restart
+from labctl.runtime.base import RUNTIMES
+
+pytestmark = pytest.mark.root
+
+
+def wait(stage, other, until_):
+    return Wait(stage=Stage(stage), node=other, until=Stage(until_))
+
+
+def check(script, **more):
+    return Healthcheck(test=("/bin/sh", "-c", script), **({"interval_s": 0.2, "retries": 2} | more))
+
+
+def status_of(place):
+    (found,) = inspect.inspect([place])
+    return {each["name"].rpartition("-")[2]: each["status"] for each in found.containers}
+
+
+def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypatch):
+    """r1 waits for r2's health, r2's health for what r3 wrote, r3 (by its end) for nobody."""
+    here = instance(tmp_path / "state", monkeypatch)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    bind = (Bind(source=str(shared), target="/shared"),)
+    spec = line(
+        node("r1", binds=bind, cmd=("sh", "-c", "ls /shared > /shared/r1-saw; exec sleep 600"),
+             waits=(wait("create", "r2", "healthy"),)),
+        node("r2", binds=bind, cmd=("sleep", "600"), healthcheck=check("test -e /shared/ready"),
+             exec=("touch /shared/configured",),
+             stage_commands=(StageCommand(stage=Stage.HEALTHY, phase=Phase.ON_EXIT, command="touch /shared/well"),)),
+        node("r3", binds=bind, cmd=("sh", "-c", "sleep 0.5; touch /shared/ready")),
+        name="stages",
+    )  # fmt: skip
+    told = []
+    with deployed(here, spec, told.append) as place:
+        assert {"configured", "ready", "well"} <= set((shared / "r1-saw").read_text().split())
+        assert any(e.kind == "waiting" and "node r1 waits for r2" in e.text for e in told)
+        assert status_of(place)["r2"].endswith("(healthy)")
+        assert "(" not in status_of(place)["r1"]
+    nothing_left(here, (spec,))
+
+
+def test_waiting_for_the_end_of_a_node_and_for_light(tmp_path, monkeypatch):
+    """r1 gets light on its cables when r3 has ended; r2 sees the carrier come."""
+    here = instance(tmp_path / "state", monkeypatch)
+    spec = line(
+        node("r1", cmd=("sleep", "600"), waits=(wait("create-links", "r3", "exit"),)),
+        node("r2", cmd=("sleep", "600")),
+        node("r3", cmd=("sh", "-c", "while ! test -e /go; do sleep 0.05; done"),
+             stage_commands=(StageCommand(stage=Stage.CREATE, phase=Phase.ON_EXIT, command="true"),)),
+        name="light",
+    )  # fmt: skip
+    place = here.lab("light")
+    seen = []
+
+    def carrier():
+        with Netlink(place.node_ns("r2")) as kernel:
+            link = kernel.link("eth1")
+            return link is not None and link.carrier
+
+    def go(event):
+        # r1 runs and waits for r3 while its cable is dark; then r3 may end.
+        if event.kind == "waiting":
+            until(lambda: not carrier(), "the cable is dark")
+            seen.append(carrier())
+            threading.Thread(target=release).start()
+
+    def release():
+        lab = place.need().lab
+        runtime = RUNTIMES["runc"](here)
+
+        def touched():
+            try:
+                return runtime.exec(lab, "r3", ["touch", "/go"], timeout_s=10).code == 0
+            except LabctlError:
+                return False
+
+        until(touched, "r3 runs")
+
+    with deployed(here, spec, go):
+        assert seen == [False]
+        until(carrier, "the cable has light")
+        assert status_of(place)["r3"].startswith("Exited")
+    nothing_left(here, (spec,))
+
+
+def test_who_waits_for_the_health_of_a_node_that_ends_is_told_and_nothing_stays(tmp_path, monkeypatch):
+    here = instance(tmp_path / "state", monkeypatch)
+    spec = line(
+        node("r1", waits=(wait("create", "r2", "healthy"),)),
+        node("r2", cmd=("sh", "-c", "sleep 0.7"), healthcheck=check("echo not yet; false")),
+        name="ends",
+    )
+    with pytest.raises(LabctlError, match="ended before it was healthy") as caught:
+        deploy.deploy_lab(spec, deploy.Request(file=""), here)
+    assert caught.value.code == "stage-not-reached"
+    nothing_left(here, (spec,))
+
+
+def test_an_interruption_of_a_lab_that_waits_leaves_nothing(tmp_path, monkeypatch):
+    here = instance(tmp_path / "state", monkeypatch)
+    (tmp_path / "w.clab.yml").write_text("""
+name: waits
+topology:
+  defaults: {kind: linux, image: labctl/base}
+  nodes:
+    r1: {stages: {create: {wait-for: [{node: r2, stage: healthy}]}}}
+    r2: {healthcheck: {test: [CMD, "false"], interval: 1}}
+""")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "labctl", "deploy", str(tmp_path / "w.clab.yml")],
+        stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    for text in process.stderr:
+        if "node r1 waits for r2" in text:
+            break
+    process.send_signal(2)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    nothing_left(here)
+
+
+def test_health_is_followed_over_the_life_of_a_node(tmp_path, monkeypatch):
+    here = instance(tmp_path / "state", monkeypatch)
+    spec = line(node("r1", healthcheck=check("test ! -e /ill")), node("r2"), name="health")
+    with deployed(here, spec) as place:
+        runtime, lab = RUNTIMES["runc"](here), place.need().lab
+        until(lambda: status_of(place)["r1"].endswith("(healthy)"), "healthy")
+        runtime.exec(lab, "r1", ["touch", "/ill"])
+        until(lambda: status_of(place)["r1"].endswith("(unhealthy)"), "unhealthy")
+        runtime.exec(lab, "r1", ["rm", "/ill"])
+        until(lambda: status_of(place)["r1"].endswith("(healthy)"), "healthy again")
+        runtime.exec(lab, "r1", ["touch", "/ill"])
+        restart.restart(place, ["r1"])
+        assert status_of(place)["r1"].endswith(("(health: starting)", "(unhealthy)"))
+        until(lambda: status_of(place)["r1"].endswith("(unhealthy)"), "checked anew after the restart")
+        with open(f"{place.node_dir('r1')}/health.json") as file:
+            assert json.load(file)["failing"] >= 2
+    nothing_left(here, (spec,))
