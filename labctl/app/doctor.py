@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labctl.agent import guarded
+from labctl.app import doctor_fixes
 from labctl.app.images import check_place, shipped
 from labctl.linux import trial
 from labctl.linux.trial import Tried
@@ -93,10 +94,8 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
     place = primitives.nearest(instance.root)
     group = f"{instance.cgroup}-doctor-{os.getpid()}"
     runc, real = frozenset({"runc"}), frozenset({"runc", "docker"})
-    kernel = "apt-get install linux-image-amd64 && reboot"
-    fix_images = (
-        "make images" if os.path.exists("Makefile") else "labctl deploy FILE builds those that it needs"
-    )
+    kernel, fix_images = doctor_fixes.KERNEL, doctor_fixes.images()
+    room = _BUILD_BYTES if missing else _LAB_BYTES
     return [
         _Item(
             name="root",
@@ -119,7 +118,7 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="root directory",
             why="containers replace it",
-            fix=".venv/bin/python tools/in_root.py bash",
+            fix=doctor_fixes.in_root(),
             work=primitives.root_directory,
             needed_for=real,
             apart=False,
@@ -134,21 +133,21 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="veth",
             why="both ends of every cable",
-            fix="modprobe veth",
+            fix=doctor_fixes.module("veth"),
             work=primitives.veth,
             needed_for=real,
         ),
         _Item(
             name="stitching",
             why="the middle of every cable: clsact, u32, mirred",
-            fix="modprobe -a sch_ingress cls_u32 act_mirred",
+            fix=doctor_fixes.module("sch_ingress", "cls_u32", "act_mirred"),
             work=primitives.stitch,
             needed_for=real,
         ),
         _Item(
             name="overlay",
             why="the root file systems of nodes that share an image",
-            fix="LABCTL_STATE=/a/directory/on/ext4 labctl doctor",
+            fix=doctor_fixes.larger(instance.root, room),
             work=lambda: primitives.overlay(place),
             needed_for=runc,
         ),
@@ -171,7 +170,7 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="image directory",
             why="where LABCTL_IMAGES says that images are; containers stand on it",
-            fix="LABCTL_IMAGES=/a/path/without/comma/colon/backslash labctl doctor",
+            fix="unset LABCTL_IMAGES",
             work=lambda: _image_place(store),
             needed_for=runc,
             needs_root=False,
@@ -203,8 +202,8 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="disk",
             why="images, and what nodes write",
-            fix="LABCTL_STATE=/a/larger/disk labctl doctor",
-            work=lambda: primitives.disk(place, _BUILD_BYTES if missing else _LAB_BYTES),
+            fix=doctor_fixes.larger(instance.root, room),
+            work=lambda: primitives.disk(place, room),
             needed_for=runc,
             needs_root=False,
             apart=False,
@@ -212,22 +211,57 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="nftables",
             why="faults that drop packets and expire by themselves",
-            fix="modprobe nf_tables" if shutil.which("nft") else "apt-get install nftables",
+            fix=doctor_fixes.module("nf_tables") if shutil.which("nft") else "apt-get install nftables",
             work=primitives.nftables,
         ),
         _Item(
             name="packet filter",
             why="keeping the kernel's own errors about a lab on this machine",
-            fix="modprobe nf_tables" if shutil.which("nft") else "apt-get install nftables",
+            fix=doctor_fixes.module("nf_tables") if shutil.which("nft") else "apt-get install nftables",
             work=guarded.trial,
         ),
         _Item(
             name="netem",
             why="delay and loss in the kernel; without it labctl relays packets itself",
-            fix="modprobe sch_netem",
+            fix=doctor_fixes.module("sch_netem"),
             work=primitives.netem,
         ),
-        _Item(name="tbf", why="rate limits in the kernel", fix="modprobe sch_tbf", work=primitives.tbf),
+        _Item(
+            name="tbf",
+            why="rate limits in the kernel",
+            fix=doctor_fixes.module("sch_tbf"),
+            work=primitives.tbf,
+        ),
+        _Item(
+            name="ends of processes",
+            why="telling how a node's command ended",
+            fix=kernel,
+            work=doctor_fixes.exit_statuses,
+            apart=False,
+        ),
+        _Item(
+            name="inotify",
+            why="keeping nodes' logs bounded, and the times of what they print",
+            fix="sysctl -w fs.inotify.max_user_instances=1024",
+            work=doctor_fixes.writes,
+            needs_root=False,
+            apart=False,
+        ),
+        _Item(
+            name="libpcap",
+            why="`labctl capture --filter`",
+            fix="apt-get install libpcap0.8",
+            work=doctor_fixes.captures,
+            needs_root=False,
+            apart=False,
+        ),
+        _Item(
+            name="labs",
+            why="labctl's own, as they are now",
+            fix="labctl heal",
+            work=lambda: doctor_fixes.labs(instance),
+            apart=False,
+        ),
         _Item(
             name="Docker engine",
             why="labs under Docker; runc needs none",

@@ -2,14 +2,16 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
+from rig import lab, rig
 
 from labctl.app.doctor import doctor as examine
 from labctl.faults.base import FAULTS
-from labctl.linux import mounts
+from labctl.linux import mounts, pcap
 from labctl.runtime.store import Instance
 
 pytestmark = pytest.mark.root
@@ -89,6 +91,57 @@ def test_each_thing_that_is_missing_has_a_command(tmp_path):
     assert all(check["fix"] is None for check in found.values() if check["ok"])
 
 
+def test_a_place_without_room_and_the_command_that_names_another(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounts.mount("tmpfs", str(small), "tmpfs", data="size=1m")
+    try:
+        code, found = checks(LABCTL_STATE=str(small))
+        assert code == 6
+        assert not found["disk"]["ok"]
+        fix = found["disk"]["fix"]
+    finally:
+        mounts.unmount(str(small))
+    state = fix.removesuffix(" labctl doctor").removeprefix("LABCTL_STATE=")
+    if fix.startswith("LABCTL_STATE="):  # no other disk here: then it is one in memory
+        assert checks(LABCTL_STATE=state)[1]["disk"]["ok"]
+
+
+def test_images_that_are_missing_are_built_by_that_command(tmp_path):
+    _, found = checks(LABCTL_STATE=str(tmp_path), LABCTL_IMAGES=str(tmp_path / "none"))
+    assert not found["images"]["ok"]
+    make, _, directory, target = shlex.split(found["images"]["fix"])
+    assert (make, target) == ("make", "images")
+    assert os.path.samefile(directory, os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+
+
+def test_a_lab_whose_agent_is_dead_is_mended_by_the_command(tmp_path):
+    with rig(tmp_path / "state", lab(("r1:eth1", "r2:eth1")), agent=False) as running:
+        running.release()
+        _, found = checks(LABCTL_STATE=str(tmp_path / "state"))
+        assert found["labs"]["ok"] is False
+        assert found["labs"]["said"] == "the agent of rig is dead"
+        words = shlex.split(found["labs"]["fix"])
+        subprocess.run(
+            [sys.executable, "-m", *words], check=True, capture_output=True,
+            env={**os.environ, "LABCTL_STATE": str(tmp_path / "state")},
+        )  # fmt: skip
+        _, found = checks(LABCTL_STATE=str(tmp_path / "state"))
+        assert (found["labs"]["ok"], found["labs"]["said"]) == (True, "1 running")
+
+
+def test_without_libpcap(monkeypatch):
+    monkeypatch.setattr(pcap, "_LIBRARY", "libpcap-that-is-not-there.so")
+    pcap._library.cache_clear()
+    try:
+        found = {each.name: each for each in examine(Instance.here()).checks}["libpcap"]
+    finally:
+        pcap._library.cache_clear()
+    assert found.ok is False
+    assert not found.needed
+    assert found.fix == "apt-get install libpcap0.8"
+
+
 def test_a_directory_of_images_that_no_container_can_stand_on(tmp_path):
     here = tmp_path / "a,b"
     here.mkdir()
@@ -97,7 +150,9 @@ def test_a_directory_of_images_that_no_container_can_stand_on(tmp_path):
     assert found["image directory"]["needed"]
     assert not found["image directory"]["ok"]
     assert f"{here}: overlayfs takes no path with `,`, `:` or a backslash" in found["image directory"]["said"]
-    assert found["image directory"]["fix"].startswith("LABCTL_IMAGES=")
+    assert found["image directory"]["fix"] == "unset LABCTL_IMAGES"
+    _, found = checks(LABCTL_STATE=str(tmp_path / "state"), LABCTL_IMAGES="")
+    assert found["image directory"]["ok"]
 
 
 def test_without_a_directory_of_images_where_we_are_does_not_matter(tmp_path, monkeypatch):
