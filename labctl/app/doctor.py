@@ -17,7 +17,7 @@ from labctl.app.images import check_place, shipped
 from labctl.linux import trial
 from labctl.linux.trial import Tried
 from labctl.model.event import Emit, Event, ignore
-from labctl.runtime import primitives
+from labctl.runtime import docker_gate, primitives
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.store import Instance
 
@@ -260,6 +260,15 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
             why="labctl's own, as they are now",
             fix="labctl heal",
             work=lambda: doctor_fixes.labs(instance),
+            apart=False,
+        ),
+        _Item(
+            name="static busybox",
+            why="starts the nodes of labs under Docker in their networks",
+            fix="apt-get install busybox-static",
+            work=docker_gate.program,
+            needed_for=frozenset({"docker"}),
+            needs_root=False,
             apart=False,
         ),
         _Item(
