@@ -59,6 +59,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dns:
+    """A node's /etc/resolv.conf: addresses of name servers, domains to search, options as in resolv.conf(5)."""
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
     """One node. `cmd` and `entrypoint` None keep the image's; `exec` runs inside after the start, in order."""
 
@@ -80,6 +89,8 @@ class NodeSpec:
     mgmt_ipv4: str | None = None  # address without prefix length, from `MgmtSpec.ipv4_subnet`
     mgmt_ipv6: str | None = None
     startup_delay_s: float = 0.0
+    aliases: tuple[str, ...] = ()  # other names of its management addresses, in every node
+    dns: Dns | None = None  # None: no resolver
     cpus: str | None = None  # the processors it may run on, as the kernel lists them: `0-3,6`; None: any
     shm_bytes: int | None = None  # size of /dev/shm; None: 64 MiB
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options

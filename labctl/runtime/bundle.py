@@ -202,15 +202,25 @@ def hosts(lab: LabSpec, node: NodeSpec) -> str:
     if not mgmt.managed(node):
         lines.append(f"127.0.1.1 {node.hostname or node.name}")
     for other in mgmt.nodes(lab):
-        names = dict.fromkeys((other.name, lab.container(other.name), f"{other.name}.{lab.name}.io"))
+        names = dict.fromkeys(
+            (other.name, lab.container(other.name), f"{other.name}.{lab.name}.io", *other.aliases)
+        )
         if other.name == node.name and node.hostname:
             names[node.hostname] = None
         lines += [f"{a} {' '.join(names)}" for a in (other.mgmt_ipv4, other.mgmt_ipv6) if a]
     return "\n".join(lines) + "\n"
 
 
-#: No resolver of the machine leaks in; a lab that wants one binds its own file.
-RESOLV_CONF = "# the lab reaches nothing outside, so there is no resolver\n"
+def resolv_conf(node: NodeSpec) -> str:
+    """/etc/resolv.conf. No resolver of the machine leaks in; a lab that has one of its own says so with `dns`."""
+    if node.dns is None:
+        return "# the lab reaches nothing outside, so there is no resolver\n"
+    lines = [f"nameserver {server}" for server in node.dns.servers]
+    for word, values in (("search", node.dns.search), ("options", node.dns.options)):
+        if values:
+            lines.append(f"{word} {' '.join(values)}")
+    return "\n".join(lines) + "\n"
+
 
 _MOUNTS: tuple[dict[str, Any], ...] = (
     {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},

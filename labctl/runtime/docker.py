@@ -509,7 +509,7 @@ def _furnish(home: str, lab: LabSpec, node: NodeSpec, image: Image) -> None:
     files = {
         "hostname": (node.hostname or node.name) + "\n",
         "hosts": bundle.hosts(lab, node),
-        "resolv.conf": bundle.RESOLV_CONF,
+        "resolv.conf": bundle.resolv_conf(node),
     }
     for name in docker_container.ETC:
         path = os.path.join(home, "etc", name)

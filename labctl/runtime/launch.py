@@ -125,7 +125,7 @@ def _fresh_upper(upper: str, lab: LabSpec, node: NodeSpec) -> None:
     files: Mapping[str, str] = {
         "hostname": (node.hostname or node.name) + "\n",
         "hosts": bundle.hosts(lab, node),
-        "resolv.conf": bundle.RESOLV_CONF,
+        "resolv.conf": bundle.resolv_conf(node),
     }
     for name, content in files.items():
         path = os.path.join(making, "etc", name)

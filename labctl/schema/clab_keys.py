@@ -187,8 +187,14 @@ NODE: Mapping[str, Key] = {
     ),
     "username": _no_effect("as credentials", Shape.TEXT),
     "password": _no_effect("as credentials", Shape.TEXT),
-    "dns": _no_effect("nodes have no way out to a name server"),
-    "aliases": _no_effect("nodes are known by their names"),
+    "dns": Key(
+        _YES,
+        Shape.MAP,
+        note="servers, search, options; for name servers in the lab, since nodes have no way out. Default: no resolver",
+    ),
+    "aliases": Key(
+        _YES, Shape.TEXTS, Merge.NODE, "names of its management addresses, in every node's /etc/hosts"
+    ),
     "restart-policy": _no_effect("a node whose process ends stays down, as a finding"),
     "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
     "privileged": _no_effect("nodes have all capabilities inside their namespaces"),
@@ -244,6 +250,7 @@ HEALTHCHECK: Mapping[str, Key] = {
     "timeout": Key(_YES, Shape.COUNT, note="seconds; default 30"),
     "retries": Key(_YES, Shape.COUNT, note="failures in a row; default 3"),
 }
+DNS: Mapping[str, Key] = {name: Key(_YES, Shape.TEXTS) for name in ("servers", "search", "options")}
 
 _COMMON: Mapping[str, Key] = {
     "type": Key(_YES, note="absent for the brief form"),

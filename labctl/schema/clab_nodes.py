@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
-from labctl.model.lab import Bind, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec
 from labctl.schema import clab_stages, dotenv, fields
-from labctl.schema.clab_keys import KINDS
+from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
 
@@ -36,6 +36,7 @@ _LEAST_MEMORY = 6 << 20
 _CPUS = (0.01, 8192.0)
 _MOST_PIDS = 1 << 22
 _LONGEST_DELAY_S = 86_400.0
+_DNS_OPTION = re.compile(r"[a-z0-9-]{1,32}(?::[0-9]{1,5})?")
 _TMPFS_OPTION = re.compile(
     r"ro|rw|(?:no)?(?:exec|suid|dev)|(?:nr_inodes|nr_blocks)=[0-9]+[kmg]?|size=[0-9]+[kmg%]?|mode=[0-7]{3,4}|[ug]id=[0-9]+"
 )
@@ -158,6 +159,8 @@ class NodeReader:
             mgmt_ipv4=self._mgmt_address(own, "mgmt-ipv4", 4, self._mgmt.ipv4_subnet),
             mgmt_ipv6=self._mgmt_address(own, "mgmt-ipv6", 6, self._mgmt.ipv6_subnet),
             startup_delay_s=self._number(levels, "startup-delay", 0.0, _LONGEST_DELAY_S) or 0.0,
+            aliases=self._aliases(own),
+            dns=self._dns(levels, name),
             cpus=self._cpus(levels),
             shm_bytes=self._size(levels, "shm-size"),
             tmpfs=self._tmpfs(levels),
@@ -472,6 +475,48 @@ class NodeReader:
                 "bad-value", f"{key} must be from {least:g} to {most:g}, not {value:g}", where=where
             )
         return value
+
+    def _aliases(self, own: Checked) -> tuple[str, ...]:
+        found = list(_Levels((own,)).items("aliases"))
+        for item in found:
+            self._host_name(item, "alias")
+        return tuple(dict.fromkeys(item.text for item in found))
+
+    def _dns(self, levels: _Levels, node: str) -> Dns | None:
+        """As a whole from the most specific level that says something."""
+        for level in reversed(levels.levels):
+            if "dns" not in level:
+                continue
+            found = self._reading.keys(level["dns"].value, DNS, f"node {node}: dns")
+            if not found:
+                continue
+            of_it = _Levels((found,))
+            for item in of_it.items("servers"):
+                version = 6 if ":" in item.text else 4
+                fields.address(
+                    item.text, item.span, self._problems, version=version, prefix=False, key="dns server"
+                )
+            for item in of_it.items("search"):
+                self._host_name(item, "search domain")
+            for item in of_it.items("options"):
+                if not _DNS_OPTION.fullmatch(item.text):
+                    self._problems.add(
+                        "bad-value", f"dns: {fields.shorten(item.text)!r} is no option", where=item.span
+                    )
+            servers, search, options = (
+                tuple(item.text for item in of_it.items(key)) for key in ("servers", "search", "options")
+            )
+            return Dns(servers=servers, search=search, options=options)
+        return None
+
+    def _host_name(self, item: Scalar, what: str) -> None:
+        if not names.LAB.fullmatch(item.text) or len(item.text) > names.MOST:
+            self._problems.add(
+                "bad-name",
+                f"{what} {fields.shorten(item.text)!r} is not a host name",
+                where=item.span,
+                hint="letters, digits, `.`, `_` and `-`; a letter or digit first",
+            )
 
     def _cpus(self, levels: _Levels) -> str | None:
         found = levels.first("cpu-set")

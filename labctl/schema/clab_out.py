@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, Dns, End, LabSpec, MgmtSpec, NodeSpec
 from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
@@ -70,6 +70,8 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("mgmt-ipv4", node.mgmt_ipv4),
         ("mgmt-ipv6", node.mgmt_ipv6),
         ("startup-delay", _seconds(node)),
+        ("aliases", list(node.aliases)),
+        ("dns", _dns(node.dns)),
         ("cpu", limits.cpu),
         ("cpu-set", node.cpus),
         ("shm-size", f"{node.shm_bytes}b" if node.shm_bytes else None),
@@ -115,6 +117,13 @@ def _words(node: NodeSpec, words: tuple[str, ...] | None) -> str | None:
     if words == ():
         raise _no_form(node, "an empty command")
     return None if words is None else shlex.join(words)
+
+
+def _dns(dns: Dns | None) -> dict[str, list[str]]:
+    if dns is None:
+        return {}
+    found = {"servers": dns.servers, "search": dns.search, "options": dns.options}
+    return {key: list(values) for key, values in found.items() if values}
 
 
 def _seconds(node: NodeSpec) -> int | None:

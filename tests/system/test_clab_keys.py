@@ -21,7 +21,8 @@ topology:
       shm-size: 1MiB
       tmpfs: {{/opt/fast: "size=2m,mode=700", /tmp: "size=3m,exec"}}
       env: {{B: node}}
-    b:
+      dns: {{servers: [172.20.20.130], search: [lab.example], options: ["ndots:2"]}}
+    b: {{aliases: [db, db.lab.example]}}
 """
 
 
@@ -63,6 +64,13 @@ def test_memory_file_systems_have_their_sizes_and_options(place):
     assert {"size=2048k", "mode=700", "noexec", "nosuid", "nodev"} <= set(mounts["/opt/fast"])
     assert "size=3072k" in mounts["/tmp"]
     assert "noexec" not in mounts["/tmp"]
+
+
+def test_the_resolver_and_the_names_of_other_nodes(place):
+    assert said(place, "cat", "/etc/resolv.conf") == (
+        "nameserver 172.20.20.130\nsearch lab.example\noptions ndots:2\n"
+    )
+    assert said(place, "getent", "hosts", "db").split()[0] in ("172.20.20.130", "3fff:172:20:20::3")
 
 
 def test_variables_of_files_and_of_the_node(place):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labctl.model.lab import (
     Bind,
     CableSpec,
+    Dns,
     End,
     LabSpec,
     Limits,
@@ -23,7 +24,7 @@ from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
 
-SPECS = (LabSpec, NodeSpec, Limits, Bind, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
+SPECS = (LabSpec, NodeSpec, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, NodeKind
+from labctl.model.lab import Bind, Dns, NodeKind
 from labctl.names import CableId, PortId, container_name
 from labctl.render import clab_outputs
 from labctl.schema import clab, clab_keys, clab_out, yaml
@@ -168,6 +168,20 @@ def test_where_a_group_comes_from(kind, defaults, node, group):
 )
 def test_maps_merge_by_key(key, said, result):
     assert getattr(levels(**{level: f"{key}: {value}" for level, value in said.items()}), key) == result
+
+
+def test_the_resolver_is_one_thing_of_the_most_specific_level():
+    node = levels(
+        defaults="dns: {servers: [8.8.8.8], search: [bar.com]}",
+        node="dns: {servers: [1.1.1.1], options: [rotate]}",
+    )
+    assert node.dns == Dns(servers=("1.1.1.1",), options=("rotate",))
+    assert levels(kind="dns: {servers: [8.8.8.8]}").dns == Dns(servers=("8.8.8.8",))
+
+
+def test_other_names_are_the_nodes_own():
+    node = levels(defaults="aliases: [d]", node="aliases: [db, db]")
+    assert node.aliases == ("db",)
 
 
 def test_tmpfs_merges_by_directory():

@@ -12,6 +12,7 @@ from labctl.errors import LabctlError
 from labctl.model.lab import (
     Bind,
     CableSpec,
+    Dns,
     End,
     LabSpec,
     Limits,
@@ -143,6 +144,8 @@ def node_specs(draw, name):
         network_mode=draw(st.sampled_from([None, "none"])),
         mgmt_ipv4=v4 and str(ipaddress.ip_address("10.7.0.0") + v4),
         mgmt_ipv6=v6 and str(ipaddress.ip_address("fd00::") + v6),
+        aliases=draw(st.lists(NAMES, unique=True, max_size=2).map(tuple)),
+        dns=draw(st.sampled_from([None, Dns(servers=("192.0.2.1", "2001:db8::1"), search=("lab.example",))])),
         cpus=draw(st.sampled_from([None, "0", "0-3,6"])),
         shm_bytes=draw(st.none() | st.integers(1, 2**40)),
         tmpfs=draw(st.dictionaries(PATHS.filter(_plain), st.sampled_from(["", "size=1m,exec"]), max_size=2)),

@@ -169,6 +169,11 @@ def test_a_key_of_the_file(key):
         ("tmpfs: {/a/../b: ''}", "tmpfs: '/a/../b' is not the absolute path of a directory"),
         ("tmpfs: {/a: 'loop,size=1m'}", "tmpfs: there is no option 'loop'"),
         ("tmpfs: [/a]", "node a: tmpfs must be a map, not a list"),
+        ("dns: {server: [192.0.2.1]}", "node a: dns has no key 'server'"),
+        ("dns: {servers: [ns.example]}", "dns server 'ns.example' is not an IPv4 address"),
+        ("dns: {options: ['a b']}", "dns: 'a b' is no option"),
+        ("dns: {search: ['a b']}", "search domain 'a b' is not a host name"),
+        ("aliases: ['a b']", "alias 'a b' is not a host name"),
         ("shm-size: lots", "'lots' is not a size"),
     ],
 )
