@@ -101,6 +101,10 @@ def _of_probe(expect: Expectation, track: Track, window: Window) -> _Said:
     within = _clip(track, window)
     if len(within.samples) < MIN_SAMPLES:
         return _unknown(f"only {plural(len(within.samples), 'sample')}: too few to judge")
+    if within.samples and loss.due(within) > 2 * len(within.samples):
+        return _unknown(
+            f"only {len(within.samples):,} of {loss.due(within):,} samples that were due were sent: too few to judge"
+        )
     if expect.measure in ("max_outage", "total_outage"):
         return _outage(expect, track, window)
     return _SAMPLES[expect.measure](expect, within)
@@ -144,17 +148,24 @@ _SAMPLES: Mapping[str, Callable[[Expectation, Track], _Said]] = {
 
 
 def _outage(expect: Expectation, track: Track, window: Window) -> _Said:
-    """Outages that touch the window, whole: one that lasts beyond its end is not cut short by that."""
+    """Outages that touch the window, whole: one that lasts beyond its end is not cut short by that. A stretch in which
+    nothing was sent (the machine was busy, or stopped) may have been an outage: it counts into what it was at most.
+    """
     end = float("inf") if window.end is None else window.end
     hit = [w for w in loss.windows(track) if w.last_lost >= window.start and w.first_lost <= end]
-    if not hit:
-        return _certain(expect, 0.0, 0.0, "nothing lost")
+    dark = [gap for at, gap in loss.unsent(track) if at + gap >= window.start and at <= end]
+    unsent = f"; nothing was sent for {seconds(max(dark))}" if dark else ""
     if expect.measure == "total_outage":
         least, most = sum(w.at_least_s for w in hit), _sum([w.at_most_s for w in hit])
-        return _certain(expect, least, most, f"{plural(len(hit), 'outage')}, {_between(least, most)}")
+        text = f"{plural(len(hit), 'outage')}, {_between(least, most)}" if hit else "nothing lost"
+        return _certain(expect, least, None if most is None else most + sum(dark), text + unsent)
+    if not hit:
+        return _certain(expect, 0.0, max(dark, default=0.0), f"nothing lost{unsent}")
     worst = max(hit, key=lambda w: (not w.recovered, w.at_least_s, w.lost))
     text = f"longest outage {outage(worst)}" + ("" if worst.recovered else ", and it did not come back")
-    found = _certain(expect, worst.at_least_s, worst.at_most_s, text, _errors(worst))
+    ends = [w.at_most_s for w in hit]
+    most = None if None in ends else max(*(e for e in ends if e is not None), *dark, 0.0)
+    found = _certain(expect, worst.at_least_s, most, text + unsent, _errors(worst))
     return replace(found, window=Window(start=worst.first_lost, end=worst.next_good))
 
 

@@ -6,6 +6,7 @@ An outage is known only between samples. The window of a run of lost sends is th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from labctl.model.measure import Flow, LossWindow, Sample, Track
@@ -39,6 +40,30 @@ def _runs(samples: Sequence[Sample]) -> Iterator[tuple[bool, list[Sample]]]:
         run.append(sample)
     if run:
         yield run[-1].value is None, run
+
+
+#: A pause of so many intervals is none that a busy machine makes all the time.
+_PAUSE = 5
+
+
+def unsent(track: Track) -> tuple[tuple[float, float], ...]:
+    """(begin, seconds) of the stretches between two answered sends in which the probe sent nothing, far behind its pace:
+    of what happened there it says nothing. Beside a loss they are within that outage's `at_most_s`.
+    """
+    return tuple(
+        (one.sent, other.sent - one.sent)
+        for one, other in itertools.pairwise(track.samples)
+        if one.value is not None
+        and other.value is not None
+        and other.sent - one.sent > _PAUSE * track.interval_s
+    )
+
+
+def due(track: Track) -> int:
+    """How many sends the pace asks for between the first and the last that there are."""
+    if not track.samples:
+        return 0
+    return round((track.samples[-1].sent - track.samples[0].sent) / track.interval_s) + 1
 
 
 def flow(track: Track) -> Flow:

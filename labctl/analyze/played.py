@@ -154,6 +154,8 @@ def _during(run: Played) -> Iterable[Finding]:
             route_changes=run.route_changes,
             adjacency_changes=run.adjacency_changes,
             convergence=check.seen,
+            changed=check.changed,
+            lost_sessions=check.lost_sessions,
         )
         yield expect.judge(check.expect, evidence, check.window, f"check at {check.window.end or 0.0:.1f} s")
 

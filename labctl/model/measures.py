@@ -23,15 +23,32 @@ class Unit(StrEnum):
     WORD = "word"  # one of `Measure.words`
 
 
+class Place(StrEnum):
+    """Where an expectation stands, in the words that errors use."""
+
+    STEADY = "the steady state"
+    DURING = "`during`"
+    AFTER = "`after`"
+    CHECK = "a check"
+    STOP = "a stop rule"
+
+
+#: What is compared with before says nothing about a stretch of time: `route_changes` and `sessions_down` are for that.
+_COMPARED = frozenset({Place.STEADY, Place.AFTER, Place.CHECK})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One thing that an expectation can be about. op: what a bare limit means; words: limits that are words."""
+    """One thing that an expectation can be about. op: what a bare limit means; words: limits that are words;
+    places: where it can be judged at all.
+    """
 
     unit: Unit
     about: str
     op: str = "<="
     probe: bool = True  # about a probe; else about the lab as a whole
     words: tuple[str, ...] = ()
+    places: frozenset[Place] = frozenset(Place)
 
 
 #: key in a scenario -> what it means. `settled_within` limits seconds.
@@ -41,6 +58,7 @@ MEASURES: Mapping[str, Measure] = {
         op="==",
         probe=False,
         words=("same",),
+        places=_COMPARED,
         about="routing neighbours that are up, against those before the first step",
     ),
     "availability": Measure(
@@ -52,6 +70,7 @@ MEASURES: Mapping[str, Measure] = {
         op="==",
         probe=False,
         words=("none",),
+        places=frozenset({Place.STEADY, Place.AFTER}),
         about="what the faults left behind in the lab, read back after they ended",
     ),
     "loss": Measure(unit=Unit.PERCENT, about="fraction of the sends that were never answered"),
@@ -65,6 +84,7 @@ MEASURES: Mapping[str, Measure] = {
         op="==",
         probe=False,
         words=("same",),
+        places=_COMPARED,
         about="routing tables of the kernels, against those before the first step",
     ),
     "rtt_median": Measure(unit=Unit.DURATION, about="median time until the answer"),
@@ -76,6 +96,7 @@ MEASURES: Mapping[str, Measure] = {
     "settled_within": Measure(
         unit=Unit.DURATION,
         probe=False,
+        places=frozenset(Place) - {Place.STOP},
         about="time from the last change of a fault until routing no longer changes",
     ),
     "total_outage": Measure(unit=Unit.DURATION, about="all stretches without an answer together"),

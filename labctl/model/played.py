@@ -20,11 +20,16 @@ from labctl.model.verdict import Act, Phase, RunMeta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A moment at which something was to hold, and the stretch of time that it is judged by."""
+    """A moment at which something was to hold, and the stretch of time that it is judged by.
+
+    changed, lost_sessions: what was then not as before the first step; None: nobody compared.
+    """
 
     expect: Expectation
     window: Window
     seen: Convergence
+    changed: tuple[RouteChange, ...] | None = None
+    lost_sessions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,14 @@ def _command(sock: socket.socket, command: str) -> str | None:
         if not data:
             return None
         answer += data
-    return answer[:-_END].decode(errors="replace") if answer[-1] == 0 else None
+    return said(answer[:-_END].decode(errors="replace"), answer[-1])
+
+
+def said(text: str, status: int) -> str | None:
+    """What a daemon's answer comes to; None for an error. A bgpd without an instance warns, and says that there is
+    nothing: that is an answer.
+    """
+    return text if status == 0 or text.strip() == "{}" else None
 
 
 class ShellDaemons:

@@ -130,6 +130,8 @@ def _check(line: Mapping[str, Any], zero: float) -> Checked:
         expect=entries.decode_expectation(line["expect"]),
         window=_window(line, zero),
         seen=_convergence(line["seen"], zero),
+        changed=None if line.get("changed") is None else _routes(line["changed"], zero),
+        lost_sessions=None if line.get("lost_sessions") is None else tuple(line["lost_sessions"]),
     )
 
 

@@ -114,8 +114,11 @@ class Watching:
         """Write down what an expectation of the timeline is judged by."""
         now = self._clock.now()
         seen = self.look("check", self._acting.last_change)
+        after = self._world.after()
         self._book.note(
             "check",
+            changed=entries.ROUTES.dump_python(after.changed, mode="json"),
+            lost_sessions=list(after.lost_sessions),
             expect=entries.encode_expectation(wanted),
             start=now - (wanted.within_s or self._times.check_s),
             end=now,

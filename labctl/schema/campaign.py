@@ -27,6 +27,7 @@ from labctl.model.campaign import (
     PoolScenario,
     Spread,
 )
+from labctl.model.measures import Place
 from labctl.model.scenario import Fault, Kind, ProbeSpec, Query
 from labctl.names import LAB
 from labctl.schema import faults as fault_settings
@@ -97,9 +98,9 @@ def _campaign(given: Map, file: str, reading: Reading) -> Campaign:
         least_recent=coverage != "random",
         reruns=_or(reading.count(given.get("shrink"), "shrink", high=MOST_RERUNS), 16),
         probes=probes,
-        steady=read_expectations(given.get("steady"), "steady", reading),
-        during=read_expectations(expect.get("during") if expect else None, "during", reading),
-        after=read_expectations(expect.get("after") if expect else None, "after", reading),
+        steady=read_expectations(given.get("steady"), "steady", Place.STEADY, reading),
+        during=read_expectations(expect.get("during") if expect else None, "during", Place.DURING, reading),
+        after=read_expectations(expect.get("after") if expect else None, "after", Place.AFTER, reading),
         stop_when=read_stop_rules(given.get("stop_when"), reading),
         pool=_pool(reading.required(given, "pool", "the campaign"), file, probes, reading),
         constraints=_constraints(given.get("constraints"), reading),

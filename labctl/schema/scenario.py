@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from labctl.model.measures import Place
 from labctl.model.scenario import BlastRadius, Scenario, Sequence
 from labctl.names import LAB
 from labctl.schema import fields, yaml
@@ -57,9 +58,9 @@ def _scenario(given: Map, file: str, reading: Reading) -> Scenario:
         timeline=timeline or Sequence(steps=()),
         targets=dict(reading.targets),
         probes=probes,
-        steady=read_expectations(given.get("steady"), "steady", reading),
-        during=read_expectations(expect.get("during") if expect else None, "during", reading),
-        after=read_expectations(expect.get("after") if expect else None, "after", reading),
+        steady=read_expectations(given.get("steady"), "steady", Place.STEADY, reading),
+        during=read_expectations(expect.get("during") if expect else None, "during", Place.DURING, reading),
+        after=read_expectations(expect.get("after") if expect else None, "after", Place.AFTER, reading),
         stop_when=read_stop_rules(given.get("stop_when"), reading),
         blast_radius=_blast_radius(given.get("blast_radius"), reading),
         source=file,

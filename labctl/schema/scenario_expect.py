@@ -7,10 +7,12 @@ holds: `availability: ">= 99%"`.
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from labctl import units
+from labctl.analyze.expect import MIN_SAMPLES
 from labctl.errors import did_you_mean
-from labctl.model.measures import MEASURES, OPERATORS, PROBE_KINDS, Measure, ProbeSetting, Unit
+from labctl.model.measures import MEASURES, OPERATORS, PROBE_KINDS, Measure, Place, ProbeSetting, Unit
 from labctl.model.scenario import Expectation, ProbeSpec, StopRule
 from labctl.names import NODE, is_address
 from labctl.schema import fields
@@ -33,6 +35,7 @@ def read_probes(value: Value | None, reading: Reading) -> tuple[ProbeSpec, ...]:
         probe = _probe(entry.key, entry.value, reading)
         if probe is not None:
             found.append(probe)
+            reading.paces[probe.id] = cast("float", probe.settings["every_s"])
     return tuple(found)
 
 
@@ -81,14 +84,17 @@ def _host(value: Value, key: str, unit: Unit, reading: Reading) -> str | None:
 # ---- expectations
 
 
-def read_expectations(value: Value | None, what: str, reading: Reading) -> tuple[Expectation, ...]:
+def read_expectations(
+    value: Value | None, what: str, place: Place, reading: Reading
+) -> tuple[Expectation, ...]:
     each = (
-        read_expectation(item, f"an expectation of {what}", reading) for item in reading.items(value, what)
+        read_expectation(item, f"an expectation of {what}", place, reading)
+        for item in reading.items(value, what)
     )
     return tuple(found for found in each if found is not None)
 
 
-def read_expectation(value: Value, what: str, reading: Reading) -> Expectation | None:
+def read_expectation(value: Value, what: str, place: Place, reading: Reading) -> Expectation | None:
     given = reading.mapping(value, what, (*EXPECTATION_KEYS, *MEASURES))
     if given is None:
         return None
@@ -108,6 +114,16 @@ def read_expectation(value: Value, what: str, reading: Reading) -> Expectation |
     probe = _of_probe(given, entry.key, measure, reading)
     limit = _limit(entry.value, entry.key, measure, reading)
     within = reading.duration(given.get("within"), f"{what}: within")
+    if place not in measure.places:
+        places = " or ".join(each for each in Place if each in measure.places)
+        reading.add(
+            "bad-value", f"{entry.key} cannot be judged in {place}", entry.span, f"it can in {places}"
+        )
+        return None
+    if within is not None and not _waits(place, measure):
+        said = f"`within` means nothing beside {entry.key} in {place}"
+        reading.add("bad-value", said, given.entries["within"].span, _WITHIN)
+        return None
     if limit is None or probe is None:
         return None
     return Expectation(
@@ -119,6 +135,14 @@ def read_expectation(value: Value, what: str, reading: Reading) -> Expectation |
         why=reading.text(given.get("why"), f"{what}: why") or "",
         where=given.span,
     )
+
+
+_WITHIN = "it is the time that an expectation of `after` is given until it must hold"
+
+
+def _waits(place: Place, measure: Measure) -> bool:
+    """Whether `within` has a meaning: the time until it must hold, or the stretch that a check looks back on."""
+    return place is Place.AFTER or (place is Place.CHECK and measure.unit is not Unit.WORD)
 
 
 def _of_probe(given: Map, key: str, measure: Measure, reading: Reading) -> str | None:
@@ -175,8 +199,16 @@ def read_stop_rules(value: Value | None, reading: Reading) -> tuple[StopRule, ..
         window = reading.required(
             given, "window", "a stop rule", "over which time it is judged: `window: 10s`"
         )
-        expect = None if unless is None else read_expectation(unless, "a stop rule", reading)
+        expect = None if unless is None else read_expectation(unless, "a stop rule", Place.STOP, reading)
         window_s = reading.duration(window, "a stop rule: window")
-        if expect is not None and window_s is not None:
+        if expect is not None and window_s is not None and window is not None:
+            least_s = MIN_SAMPLES * reading.paces.get(expect.probe, 0.0)
+            if window_s < least_s:
+                said = (
+                    f"the window is too short for {MIN_SAMPLES} samples of probe {expect.probe!r}: "
+                    "the rule would never strike"
+                )
+                reading.add("bad-value", said, window.span, f"at least {units.format_duration(least_s)}")
+                continue
             rules.append(StopRule(unless=expect, window_s=window_s))
     return tuple(rules)

@@ -28,6 +28,9 @@ class Reading:
     targets: dict[str, Query] = field(default_factory=dict)
     target_names: frozenset[str] = frozenset()  # those that failed to parse, too
     probes: dict[str, Span] = field(default_factory=dict)
+    paces: dict[str, float] = field(
+        default_factory=dict
+    )  # of those that could be read: seconds between sends
     steps: dict[str, Span] = field(default_factory=dict)  # ids that were given
 
     def add(self, code: str, said: str, where: Span, hint: str | None = None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from labctl.errors import did_you_mean
 from labctl.faults.base import FAULTS
+from labctl.model.measures import Place
 from labctl.model.scenario import (
     CheckStep,
     Choose,
@@ -130,7 +131,7 @@ def _wait(_: Map, value: Value, reading: Reading) -> WaitStep | None:
 
 
 def _check(_: Map, value: Value, reading: Reading) -> CheckStep | None:
-    expect = read_expectation(value, "a check", reading)
+    expect = read_expectation(value, "a check", Place.CHECK, reading)
     return None if expect is None else CheckStep(expect=expect)
 
 

@@ -1,5 +1,7 @@
 """Each measure on tracks that are written out: what holds, what does not, and what nobody can say."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,6 +204,36 @@ def test_a_wider_limit_never_turns_a_pass_into_a_fail(values, tight, more, measu
     rank = {FAIL: 0, UNKNOWN: 1, PASS: 2}
     narrow, wide = (found(measure, limit, values).verdict for limit in (tight, tight + more))
     assert rank[narrow] <= rank[wide]
+
+
+def test_what_may_have_been_lost_while_nothing_was_sent_is_unknown():
+    """A probe that stood still for two seconds did not see that nothing was lost."""
+    whole = track([0.01] * 100)
+    pause = replace(whole, samples=tuple(s for s in whole.samples if not 3.0 < s.sent < 5.0))
+    assert found("max_outage", 1.0, whole).verdict is PASS
+    assert found("max_outage", 0.0, whole).verdict is PASS
+    unsure = found("max_outage", 1.0, pause)
+    assert unsure.verdict is UNKNOWN
+    assert "nothing was sent for 2.0 s" in unsure.summary
+    assert found("total_outage", 1.0, pause).verdict is UNKNOWN
+    assert found("max_outage", 2.5, pause).verdict is PASS
+    assert found("max_outage", 1.0, pause, window=Window(start=6.0, end=9.0)).verdict is PASS
+    assert found("loss", 0.01, pause).verdict is PASS
+
+
+def test_a_share_of_fewer_than_half_of_the_sends_that_were_due_is_unknown():
+    whole = track([0.01] * 100)
+    few = replace(whole, samples=whole.samples[:15] + whole.samples[-15:])
+    assert found("loss", 0.01, few).verdict is UNKNOWN
+    assert found("availability", 0.5, few).verdict is UNKNOWN
+
+
+def test_the_longest_outage_is_at_most_as_long_as_any_may_have_been():
+    """0.9 s for certain and 1.1 at most, beside one of 0.4 s whose next send came late: 2.5 s at most."""
+    whole = track([None if 20 <= i < 30 or 50 <= i < 55 else 0.01 for i in range(100)])
+    late = replace(whole, samples=tuple(s for s in whole.samples if not 5.45 < s.sent < 7.35))
+    assert found("max_outage", 1.5, whole).verdict is PASS
+    assert found("max_outage", 1.5, late).verdict is UNKNOWN
 
 
 def test_in_words():

@@ -131,6 +131,13 @@ def test_routes_follow_a_recursive_next_hop_to_what_is_in_the_kernel():
     assert (static.kind, static.next_hops) == ("blackhole", frozenset())
 
 
+def test_a_warning_that_there_is_nothing_is_an_answer_and_an_error_is_none():
+    assert frr.said("{}\n", 1) == "{}\n"  # bgpd without `router bgp`
+    assert frr.said("% Unknown command\n", 2) is None
+    assert frr.said("% View/Vrf x is unknown\n", 1) is None
+    assert frr.said("", 0) == ""
+
+
 def test_a_daemon_that_does_not_answer_is_none_and_one_without_sessions_is_empty():
     found = frr.adjacencies("r1", Said(bgpd="% BGP instance not found"), ["bgpd", "ospfd", "staticd"])
     assert found == {"bgpd": (), "ospfd": None}

@@ -24,6 +24,7 @@ from labctl.run import record as reading
 
 OUTAGE = Expectation(measure="max_outage", limit=1.0, probe="ping")
 LOSS = Expectation(measure="loss", limit=0.01, probe="ping")
+SAME = Expectation(measure="routes", op="==", limit="same")
 
 
 class Story:
@@ -186,6 +187,16 @@ def test_an_effect_that_does_not_take_makes_the_run_unknown_and_ends_it(tmp_path
     assert story.report.verdict is Verdict.UNKNOWN
     assert verdicts(story.report)["fault b"] is Verdict.UNKNOWN
     assert verdicts(story.report)[f"link.down: {FIRST}"] is Verdict.PASS  # it was made, and ended
+
+
+def test_a_check_compares_routes_and_sessions_with_those_before_at_its_moment(tmp_path):
+    dark = PlannedParallel(
+        steps=(cut("cut", FIRST, 10.0), PlannedSequence(steps=(WaitStep(for_s=5.0), CheckStep(expect=SAME))))
+    )
+    tree = PlannedSequence(steps=(dark, WaitStep(for_s=10.0), CheckStep(expect=SAME)))
+    story = Story(tmp_path, plan(tree), back_s=6.0)
+    found = [f for f in story.report.findings if f.subject.startswith("check at ")]
+    assert [f.verdict for f in found] == [Verdict.FAIL, Verdict.PASS], found
 
 
 def test_a_check_is_judged_at_its_moment(tmp_path):

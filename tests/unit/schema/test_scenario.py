@@ -47,7 +47,7 @@ timeline:
   - check: {probe: app, availability: ">= 99.5%", why: SLA}
   - parallel:
       - {fault: node.power, target: {node: "core()"}, for: 5s}
-      - sequence: [wait: 1s, check: {routes: same, within: 10s}]
+      - sequence: [wait: 1s, check: {routes: same}]
   - repeat: 3
     steps: [{fault: link.admin-down, target: {port: "r1:eth1"}, for: 1s}]
   - choose:
@@ -108,7 +108,7 @@ def test_a_whole_file():
     assert inner == Sequence(
         steps=(
             WaitStep(for_s=1.0),
-            CheckStep(expect=Expectation(measure="routes", op="==", limit="same", within_s=10.0)),
+            CheckStep(expect=Expectation(measure="routes", op="==", limit="same")),
         )
     )
     assert isinstance(again, Repeat)
@@ -155,7 +155,7 @@ STEP = "name: t\ntimeline:\n  - %s\n"
         ("{choose: [{weight: 0, wait: 1s}]}", "bad-value", 14, "every option of `choose` has the weight 0"),
         ("{check: {loss: 1%}}", "missing-key", 13, "loss is measured by a probe, and none is named"),
         ("{check: {why: x}}", "missing-key", 13, "a check measures nothing"),
-        ("{check: {routes: same, leftovers: none}}", "bad-value", 13, None),
+        ("{check: {routes: same, adjacencies: same}}", "bad-value", 13, None),
         ("{check: {probe: p, routes: same}}", "bad-value", 21, None),
         ("{check: {routes: '<= same'}}", "bad-value", 22, "routes must be same, not '<= same'"),
         ("{check: {sessions_down: 1.5}}", "bad-value", 29, "sessions_down must be a whole number, not '1.5'"),
@@ -184,6 +184,70 @@ def test_what_is_wrong_with_a_step(step, code, column, said):
     assert where.startswith("s.yml:3:")
     assert column is None or where == f"s.yml:3:{column}"
     assert said is None or message == said
+
+
+WATCHED = """\
+name: t
+probes: {p: {kind: ping, from: a, to: b, every: 200ms}}
+timeline: [wait: 1s]
+%s
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        # judged by the end, these would hold of a failure that they are to forbid
+        ("expect: {during: [{routes: same}]}", 20, "routes cannot be judged in `during`"),
+        ("expect: {during: [{adjacencies: same}]}", 20, "adjacencies cannot be judged in `during`"),
+        ("expect: {during: [{leftovers: none}]}", 20, "leftovers cannot be judged in `during`"),
+        # a rule that can never strike is none
+        ("stop_when: [{unless: {routes: same}, window: 5s}]", 23, "routes cannot be judged in a stop rule"),
+        (
+            "stop_when: [{unless: {settled_within: 5s}, window: 5s}]",
+            23,
+            "settled_within cannot be judged in a stop rule",
+        ),
+        (
+            "stop_when: [{unless: {probe: p, loss: 50%}, window: 1999ms}]",
+            53,
+            "the window is too short for 10 samples of probe 'p': the rule would never strike",
+        ),
+        (
+            "steady: [{probe: p, loss: 1%, within: 5s}]",
+            31,
+            "`within` means nothing beside loss in the steady state",
+        ),
+        (
+            "expect: {during: [{probe: p, loss: 1%, within: 5s}]}",
+            40,
+            "`within` means nothing beside loss in `during`",
+        ),
+    ],
+)
+def test_what_could_never_fail_is_refused(text, column, said):
+    assert refused(WATCHED % text) == [("bad-value", f"s.yml:4:{column}", said)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop_when: [{unless: {probe: p, loss: 50%}, window: 2s}]",
+        "expect: {after: [{routes: same, within: 5s}, {leftovers: none}]}",
+        "steady: [{routes: same}]",
+    ],
+)
+def test_what_can_fail_where_it_stands_is_read(text):
+    parse(WATCHED % text, file="s.yml")
+
+
+def test_a_check_compares_at_its_moment_and_waits_for_nothing():
+    assert refused(STEP % "{check: {routes: same, within: 5s}}") == [
+        ("bad-value", "s.yml:3:28", "`within` means nothing beside routes in a check")
+    ]
+    assert refused(STEP % "{check: {leftovers: none}}") == [
+        ("bad-value", "s.yml:3:14", "leftovers cannot be judged in a check")
+    ]
 
 
 def test_ids_are_given_once():
@@ -237,11 +301,12 @@ def test_every_measure_is_read(name):
     text = f"""
 name: t
 probes: {{p: {{kind: ping, from: a, to: b}}}}
-timeline: [check: {{{probe}{name}: "{measure.op} {limit}"}}, check: {{{probe}{name}: {limit}}}]
+timeline: [wait: 1s]
+expect: {{after: [{{{probe}{name}: "{measure.op} {limit}"}}, {{{probe}{name}: {limit}}}]}}
 """
-    one, other = parse(text, file="s.yml").timeline.steps
+    one, other = parse(text, file="s.yml").after
     assert one == other
-    assert (one.expect.measure, one.expect.op) == (name, measure.op)
+    assert (one.measure, one.op) == (name, measure.op)
 
 
 def test_units_of_measures_are_understood():
