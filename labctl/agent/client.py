@@ -74,14 +74,16 @@ class Connection:
         """
         self._send({"op": op, "tag": tag, **arguments})
 
-    def replies(self, until: float) -> list[tuple[int, dict[str, Any]]]:
-        """(tag, reply) of what was begun and is done; if nothing is, the first to come until then (monotonic time).
-        Raises the error that the agent replies.
+    def replies(self, until: float) -> list[tuple[int, dict[str, Any] | LabctlError]]:
+        """(tag, reply) of what was begun and is done, or the error that the agent replies; if nothing is, the first to come
+        until then (monotonic time).
         """
         if not self._replies:
             self._receive(until)
         found, self._replies = self._replies, []
-        return [(int(each["tag"]), _good(each)) for each in found]
+        return [
+            (int(each["tag"]), each if each.get("ok") is True else protocol.raised(each)) for each in found
+        ]
 
     def _send(self, message: Mapping[str, Any]) -> None:
         try:

@@ -22,7 +22,7 @@ from labctl.errors import LabctlError
 from labctl.model.effects import ConfigRef, Effect, HalfCable, NodeRef, PortRef, ProcessRef, Resource
 from labctl.model.scenario import PlannedFault
 from labctl.run.book import Book
-from labctl.run.world import Changed, Clock, Wanted, World
+from labctl.run.world import Changed, Clock, Looked, Wanted, World
 
 #: Effects that are due within this time of each other begin in one request.
 TOGETHER_S = 0.0005
@@ -61,6 +61,9 @@ class Acting:
         self._numbers = itertools.count(1)
         self._active: dict[str, dict[int, Due]] = {}  # fault -> span -> how it began
         self._unanswered: dict[int, list[Due]] = {}  # by number of the request
+        self._looking: tuple[int, float, Sequence[str]] | None = (
+            None  # a look's number, when, at which faults
+        )
         self.last_change = clock.now()  # of an effect: when it was due
         self.last_made = -NEVER  # when the last answer came
         self.last_ended: tuple[str, ...] = ()  # faults
@@ -78,7 +81,8 @@ class Acting:
 
     @property
     def next_look(self) -> float:
-        return self._looks[0] if self._looks else NEVER
+        """When to look at active faults again; there is one look at a time."""
+        return self._looks[0] if self._looks and self._looking is None else NEVER
 
     @property
     def unanswered(self) -> bool:
@@ -130,11 +134,14 @@ class Acting:
 
     def hear(self, until: float) -> None:
         """Wait for the answer to something, no longer than until then; note what was answered."""
-        if not self._unanswered:
+        if not self._unanswered and self._looking is None:
             self._clock.sleep_until(until)
             return
-        for changed in sorted(self._world.answers(until), key=lambda each: each.request):
-            self._made(changed, self._unanswered.pop(changed.request))
+        for answer in sorted(self._world.answers(until), key=lambda each: each.request):
+            if isinstance(answer, Looked):
+                self._looked(answer)
+            else:
+                self._made(answer, self._unanswered.pop(answer.request))
 
     def clear(self) -> None:
         """End every effect now, in whatever state the run is, and wait until that is so. Nothing to end costs nothing."""
@@ -198,7 +205,7 @@ class Acting:
     # -- looking again -----------------------------------------------------------------------------------------
 
     def look_again(self, now: float) -> None:
-        """Whether what was made is still so; what is not is looked at once more before it is believed."""
+        """Ask whether what was made is still so; what is not is looked at once more before it is believed."""
         while self._looks and self._looks[0] <= now:
             heapq.heappop(self._looks)
         under_way = {place for batch in self._unanswered.values() for place in _places(batch)}
@@ -207,14 +214,24 @@ class Acting:
         ]
         if not still:
             return
+        number = next(self._numbers)
+        self._looking = number, now, still
         try:
-            seen = self._world.effects(still)
+            self._world.effects(number, still)
         except LabctlError as error:
-            seen = [{"fault": fault, "note": f"nobody could look: {error.message}"} for fault in still]
+            self._looked(Looked(request=number, failed=error.message))
+
+    def _looked(self, answer: Looked) -> None:
+        if self._looking is None or self._looking[0] != answer.request:
+            return
+        _, began, still = self._looking
+        self._looking = None
+        failed = [{"fault": fault, "note": f"nobody could look: {answer.failed}"} for fault in still]
+        seen = failed if answer.failed else answer.looks
         done = self._clock.now()
         self._book.note("looked", looks=list(seen))
         wrong = any(each["note"] for each in seen)
-        again = TWICE_S if wrong else max(AGAIN_S, (done - now) / SHARE)
+        again = TWICE_S if wrong else max(AGAIN_S, (done - began) / SHARE)
         if self.next_look > done + again:
             heapq.heappush(self._looks, done + again)
 

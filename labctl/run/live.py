@@ -27,7 +27,7 @@ from labctl.probes.http import HttpFlow
 from labctl.probes.ping import PingFlow
 from labctl.probes.sampler import Flow, Sampler
 from labctl.run import converge, observe, record
-from labctl.run.world import After, Changed, Wanted
+from labctl.run.world import After, Changed, Looked, Wanted
 from labctl.runtime.store import LabDir
 
 #: How long a dead agent may take to be back (its guard starts a new one) before what is left is left.
@@ -65,6 +65,7 @@ class LabWorld:
         self._before: _Remembered | None = None
         self._touched: dict[str, frozenset[Resource]] = {}  # by active fault
         self._unanswered: dict[int, _Unanswered] = {}  # by request
+        self._looks: dict[int, _Unanswered] = {}  # by request
 
     # -- measuring ---------------------------------------------------------------------------------------------
 
@@ -151,35 +152,54 @@ class LabWorld:
             owner={"pid": me.pid, "start_ticks": me.start_ticks},
         )
 
-    def answers(self, until: float) -> Sequence[Changed]:
-        late_at = min((each.late_at for each in self._unanswered.values()), default=until)
-        if self._unanswered and (self._agent is None or time.monotonic() > late_at):
-            raise LabctlError(
-                "agent-unreachable", f"the agent of lab {self.place.name!r} owes the answer to a change"
-            )
-        found = []
-        for request, reply in self._connection().replies(min(until, late_at)):
-            del self._unanswered[request]
-            refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
-            found.append(Changed(request=request, readings=reply["readings"], refused=refused))
-        return found
-
-    def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:
+    def answers(self, until: float) -> Sequence[Changed | Looked]:
+        late_at = min(
+            (each.late_at for each in (*self._unanswered.values(), *self._looks.values())), default=until
+        )
         try:
-            looks = self._connection().ask("effects.look", ids=[self._lease(fault) for fault in faults])[
-                "looks"
-            ]
+            replies = self._replies(until, late_at)
         except LabctlError as error:
-            if error.code == "agent-unreachable":
-                self._hang_up()
+            self._hang_up()
+            if self._unanswered:
+                raise
+            lost = [Looked(request=request, failed=error.message) for request in self._looks]
+            self._looks.clear()
+            return lost
+        return [self._answer(request, reply) for request, reply in replies]
+
+    def _replies(self, until: float, late_at: float) -> list[tuple[int, dict[str, Any] | LabctlError]]:
+        if self._agent is None or time.monotonic() > late_at:
+            raise LabctlError("agent-unreachable", f"the agent of lab {self.place.name!r} owes an answer")
+        return self._agent.replies(min(until, late_at))
+
+    def _answer(self, request: int, reply: dict[str, Any] | LabctlError) -> Changed | Looked:
+        if isinstance(reply, LabctlError):
+            if self._looks.pop(request, None) is None:
+                raise reply
+            return Looked(request=request, failed=reply.message)
+        if request in self._looks:
+            del self._looks[request]
+            looks = [{**each, "fault": str(each["lease"]).partition("/")[2]} for each in reply["looks"]]
+            return Looked(request=request, looks=looks)
+        del self._unanswered[request]
+        refused = {name.partition("/")[2]: why for name, why in reply["refused"].items()}
+        return Changed(request=request, readings=reply["readings"], refused=refused)
+
+    def effects(self, request: int, faults: Collection[str]) -> None:
+        self._looks[request] = _Unanswered(frozenset(), time.monotonic() + client.TIMEOUT_S)
+        try:
+            self._connection().begin("effects.look", request, ids=[self._lease(fault) for fault in faults])
+        except LabctlError:
+            del self._looks[request]
+            self._hang_up()
             raise
-        return [{**each, "fault": str(each["lease"]).partition("/")[2]} for each in looks]
 
     def clear(self, request: int) -> Changed:
         """What was never answered for is brought to its setting once more, after whatever is under way there."""
         self._hang_up()  # a reply may be on its way that nobody waits for
         also = frozenset[Resource]().union(*(each.touched for each in self._unanswered.values()))
         self._unanswered.clear()
+        self._looks.clear()
         self._touched.clear()
         failed_at: float | None = None
         while True:

@@ -56,6 +56,15 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """The answer to a look: resource by resource. failed: why nobody could look."""
+
+    request: int
+    looks: Sequence[Mapping[str, Any]] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class After:
     """changed: routes that are not as they were. lost_sessions: adjacencies that were up and are not."""
 
@@ -78,8 +87,8 @@ class World(Protocol):
         """Have all of this made so, at once, after everything that was asked for before. Waits for nothing."""
         ...
 
-    def answers(self, until: float) -> Sequence[Changed]:
-        """What has been made since, by the number of its request; if nothing has, wait for the first, but no longer."""
+    def answers(self, until: float) -> Sequence[Changed | Looked]:
+        """What was answered since, by the number of its request; if nothing was, wait for the first, but no longer."""
         ...
 
     def clear(self, request: int) -> Changed:
@@ -88,9 +97,9 @@ class World(Protocol):
         """
         ...
 
-    def effects(self, faults: Collection[str]) -> Sequence[Mapping[str, Any]]:
-        """Whether these faults are still what they were made to be, resource by resource, and what they did to frames.
-        Changes nothing.
+    def effects(self, request: int, faults: Collection[str]) -> None:
+        """Have it looked whether these faults are still what they were made to be, and what they did to frames. Changes
+        nothing and waits for nothing.
         """
         ...
 

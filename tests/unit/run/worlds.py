@@ -15,7 +15,7 @@ from labctl.model.measure import Sample, Series, Track
 from labctl.model.routes import Convergence, Route, RouteChange
 from labctl.model.scenario import Plan, PlannedFault, ProbeSpec, Targets, TimedEffect
 from labctl.names import CableId
-from labctl.run.world import After, Changed
+from labctl.run.world import After, Changed, Looked
 
 REQUEST_S = 0.004
 REROUTE_S = 0.6
@@ -52,7 +52,7 @@ class Clock:
 class World:
     """refuse: faults whose effects do not take; sticky: what stays behind; restless: routing never settles; back_s: how
     long after the last change of a cable a route is still not as before, though routing is quiet. slow: fault -> how long
-    its end takes; mute: the request that is never answered.
+    its end takes; glance_s: how long a look at the active faults takes.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class World:
         strays=None,
         deaf=0,
         slow=None,
-        mute=None,
+        glance_s=0.0,
     ):
-        self.slow, self.mute = slow or {}, mute
+        self.slow, self.glance_s = slow or {}, glance_s
         self.under_way = []  # (when it is done, order, request, what it is then)
         self.order = itertools.count()
         self.back_s = back_s
@@ -109,8 +109,10 @@ class World:
                 break
             done, _, request, begin, end, asked = heapq.heappop(self.under_way)
             self.clock.sleep_until(done)
-            made = self.make(request, begin, end, asked)
-            found += [made] if request != self.mute else []
+            if end is None:
+                found.append(self.looked(request, begin))
+                continue
+            found.append(self.make(request, begin, end, asked))
         if not found:
             self.clock.sleep_until(until)
         return found
@@ -130,13 +132,16 @@ class World:
             refused=refused,
         )
 
-    def effects(self, faults):
-        """strays: fault -> when somebody else undid it."""
-        self.clock.t += REQUEST_S
+    def effects(self, request, faults):
         if self.deaf:
             self.deaf -= 1
             raise LabctlError("agent-unreachable", "gone")
-        return [
+        done = self.clock.now() + max(REQUEST_S, self.glance_s)
+        heapq.heappush(self.under_way, (done, next(self.order), request, faults, None, self.clock.now()))
+
+    def looked(self, request, faults):
+        """strays: fault -> when somebody else undid it."""
+        looks = [
             {
                 "fault": fault,
                 **codec.resource(effect.on),
@@ -145,12 +150,14 @@ class World:
                 "counts": {},
             }
             for fault in faults
-            for effect in self.active[fault]
+            for effect in self.active.get(fault, ())
         ]
+        return Looked(request=request, looks=looks)
 
     def clear(self, request):
         asked = self.clock.now()
         ends = dict.fromkeys(self.active)
+        self.under_way = [each for each in self.under_way if each[4] is not None]
         late = [self.make(number, *rest) for _, _, number, *rest in sorted(self.under_way)]
         done = max([asked + REQUEST_S, *(each[0] for each in self.under_way)])
         self.under_way.clear()
