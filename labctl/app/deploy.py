@@ -14,7 +14,7 @@ from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import deploy as making
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
-from labctl.runtime import docker_engine, mgmt
+from labctl.runtime import mgmt
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, Phase
@@ -124,6 +124,8 @@ def choose_runtime(wanted: str) -> tuple[str, str]:
             "labs on the runc runtime need root: they make network namespaces, mounts and control groups",
             hint="run the same command with sudo",
         )
+    from labctl.runtime import docker_engine  # with its HTTP client, which nobody else here needs
+
     try:
         version = docker_engine.answers(docker_engine.address())
     except LabctlError:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """Any dataclass, enum, tuple, mapping or scalar as JSON values."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):

@@ -51,7 +51,8 @@ def assign(lab: LabSpec) -> LabSpec:
 def keep(lab: LabSpec, before: LabSpec) -> LabSpec:
     """The lab with the addresses that its nodes had before, where it names none and nobody else has them by now."""
     old = {node.name: node for node in nodes(before)}
-    taken = {address for n in lab.nodes for address in (n.mgmt_ipv4, n.mgmt_ipv6) if address}
+    given = (address for n in lab.nodes for address in (n.mgmt_ipv4, n.mgmt_ipv6))
+    taken = {each for each in (lab.mgmt.ipv4_gateway, lab.mgmt.ipv6_gateway, *given) if each}
 
     def kept(node: NodeSpec) -> NodeSpec:
         was = old.get(node.name)

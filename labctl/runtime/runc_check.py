@@ -12,7 +12,6 @@ from collections.abc import Callable
 from labctl import units
 from labctl.errors import LabctlError, Problems
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
-from labctl.render.packets import TARGET as PACKETS
 from labctl.runtime import bundle, machine_check, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.launch import RUNC
@@ -88,6 +87,8 @@ def _check_node(node: NodeSpec, image_of: Callable[[NodeSpec], Image]) -> None:
     if image.rootfs:
         user_of(node, image)
     _check_cpus(node)
+    from labctl.render.packets import TARGET as PACKETS  # all that configurations are made of comes with it
+
     for bind in node.binds:
         if not os.path.exists(bind.source):
             raise LabctlError(

@@ -301,7 +301,7 @@ class LabDir:
         temporary = self.record_file + ".new"
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, ensure_ascii=False)
+            file.write(_lines(value))
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, self.record_file)
@@ -470,6 +470,12 @@ def _no_state(root: str, error: OSError) -> LabctlError:
         f"labs cannot be kept in {root}: {reason}",
         hint="LABCTL_STATE names another directory",
     )
+
+
+def _lines(value: Mapping[str, Any]) -> str:
+    """JSON with a line a key: for people, and for who reads one key; json's own indentation takes ten times as long."""
+    inner = (f" {json.dumps(key)}: {json.dumps(each, ensure_ascii=False)}" for key, each in value.items())
+    return "{\n" + ",\n".join(inner) + "\n}\n"
 
 
 def _decode_record(value: Any) -> Record:
