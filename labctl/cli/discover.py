@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -209,7 +210,11 @@ def _summary(result: Discovered) -> None:
     if result.hidden_hosts:
         out.say(f"{_count(result.hidden_hosts, 'host')} known only by address: drawn with --hosts")
     if result.passed_over:
-        out.say(f"passed over {_count(len(result.passed_over), 'file')} that no source knows")
+        names = [os.path.relpath(path) for path in result.passed_over]
+        more = f", and {len(names) - MAX_SAID} more" if len(names) > MAX_SAID else ""
+        out.say(
+            f"passed over {_count(len(names), 'file')} that no source knows: {', '.join(names[:MAX_SAID])}{more}"
+        )
     if result.path:
         out.say(f"wrote {result.path}")
 

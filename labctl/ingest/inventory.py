@@ -150,15 +150,18 @@ class FieldReader:
         defaults = mapping(root.get("defaults"), "defaults", self._problems)
         if defaults is not None:
             unknown_keys(defaults, {"snmp", "ssh"}, "defaults", self._problems)
-        devices = mapping(root.get("devices"), "devices", self._problems)
+        said = root.get("devices")
+        devices = mapping(said, "devices", self._problems)
+        nothing = said is None or (isinstance(said, yaml.Scalar) and said.is_null)
+        if nothing or (devices is not None and not devices.entries):
+            # an inventory of nobody would read as a production that is gone
+            self._problems.add(
+                "missing-key",
+                "an inventory has devices below its key 'devices'",
+                where=said.span if said else root.span,
+                hint="devices: {r1: {address: 192.0.2.1}}",
+            )
         if devices is None:
-            if "devices" not in root:
-                self._problems.add(
-                    "missing-key",
-                    "an inventory has a key 'devices'",
-                    where=root.span,
-                    hint="devices: {r1: {address: 192.0.2.1}}",
-                )
             return ()
         return tuple(target for entry in devices if (target := self._device(entry, defaults)))
 

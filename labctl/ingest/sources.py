@@ -104,6 +104,9 @@ _ORDER: Final = (
 _BESIDE_CONFIGS: Final = frozenset({"show", "source", "validation"})
 
 
+_TABLE_HINT: Final = "a table is known by its header: neighbours, for example, by device, port and neighbour or chassis (docs/discovery.md)"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """A file and the source that claims it."""
@@ -133,7 +136,9 @@ def recognise(paths: Sequence[str]) -> tuple[list[Input], list[str]]:
                 "unknown-source",
                 "nothing here that discovery can read",
                 where=Span(path),
-                hint="known sources: " + ", ".join(SOURCES),
+                hint=_TABLE_HINT
+                if path.endswith((".csv", ".tsv"))
+                else "known sources: " + ", ".join(SOURCES),
             )
     return inputs, passed_over
 

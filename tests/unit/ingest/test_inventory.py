@@ -126,7 +126,9 @@ def test_keys_do_not_print():
             "'nowhere' does not exist",
         ),
         ("defaults: {snnp: {}}\ndevices: {}\n", "defaults has no key 'snnp'"),
-        ("defaults: {}\n", "an inventory has a key 'devices'"),
+        ("defaults: {}\n", "an inventory has devices below its key 'devices'"),
+        ("devices:\n", "an inventory has devices below its key 'devices'"),
+        ("devices: {}\n", "an inventory has devices below its key 'devices'"),
         ("devices: [r1]\n", "bad-value"),
     ],
 )

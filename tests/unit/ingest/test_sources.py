@@ -15,7 +15,7 @@ FILES = {
     "r3/daemons": "bgpd=yes\n",
     "r4/ip-addr.json": '[{"ifname": "eth1", "flags": ["UP"], "addr_info": []}]',
     "r4/frr.conf": "frr defaults traditional\nhostname r4\n",
-    "inventory.yml": "defaults: {}\ndevices: {}\n",
+    "inventory.yml": "defaults: {}\ndevices: {r5: {address: 127.0.0.1, snmp: {community: c, port: 1, timeout: 0.1, retries: 0}}}\n",
     "lab.clab.yml": "name: x\ntopology: {nodes: {r9: {kind: linux, image: i}}}\n",
     ".hidden.snmprec": "1.3.6.1.2.1.1.5.0|4|hidden\n",
     "binary": "\0\1\2",
@@ -68,7 +68,7 @@ def test_every_source_reads_what_it_claims(site):
     assert [o.sys_name for o in read["snmpwalk"].observations] == ["r2"]
     assert [key for key, _ in read["frr"].configs] == ["r3"]
     assert [(key, c.dialect) for key, c in read["linux"].configs] == [("r4", "frr")]
-    assert read["inventory"].observations == []
+    assert [each.name for each in read["inventory"].unread] == ["r5"]  # nobody listens there
 
 
 def test_a_walk_with_a_bad_row_is_not_complete(site):
