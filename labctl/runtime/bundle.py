@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.model.lab import LabSpec, Limits, NodeSpec
+from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import mgmt, sysctls
 from labctl.runtime.images import Image
 
@@ -201,10 +201,16 @@ def hosts(lab: LabSpec, node: NodeSpec) -> str:
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     if not mgmt.managed(node):
         lines.append(f"127.0.1.1 {node.hostname or node.name}")
+    guests: dict[str, list[NodeSpec]] = {}  # those who are in a node's network have its address
+    for each in lab.nodes:
+        if each.shares and each.kind is NodeKind.LINUX:
+            guests.setdefault(lab.home(each.name), []).append(each)
     for other in mgmt.nodes(lab):
         names = dict.fromkeys(
             (other.name, lab.container(other.name), f"{other.name}.{lab.name}.io", *other.aliases)
         )
+        for guest in guests.get(other.name, ()):
+            names |= dict.fromkeys((guest.name, *guest.aliases))
         if other.name == node.name and node.hostname:
             names[node.hostname] = None
         lines += [f"{a} {' '.join(names)}" for a in (other.mgmt_ipv4, other.mgmt_ipv6) if a]

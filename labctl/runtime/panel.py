@@ -142,6 +142,7 @@ class Panel:
         self.devices = devices
         self._sockets: dict[str, Netlink] = {}
         self._stands = lab.stands()
+        self._inner = {n.name for n in lab.nodes if n.kind is NodeKind.BRIDGE and n.shares}
 
     def close(self) -> None:
         for each in self._sockets.values():
@@ -407,8 +408,8 @@ class Panel:
 
     def _create_end(self, end: End, mtu: int) -> None:
         self._create_pair(end.port, end.mac, mtu, self.devices[str(end.port)])
-        node = self.lab.node(end.port.node)
-        if node.kind is NodeKind.BRIDGE:
+        if end.port.node in self._inner:
+            node = self.lab.node(end.port.node)
             inside = self._node(node.name)
             inside.enslave(inside.index(end.port.interface), inside.index(_device_of(node)))
 

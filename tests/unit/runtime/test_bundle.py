@@ -2,7 +2,7 @@
 
 import pytest
 
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, NodeSpec
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, Limits, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.runtime import bundle, mgmt
 from labctl.runtime.images import Image
@@ -133,3 +133,13 @@ def test_hosts_name_every_managed_node_and_the_node_itself():
         "3fff:172:20:20::3 b clab-x-b b.x.io",
     ]
     assert "127.0.1.1 c" in bundle.hosts(spec, spec.node("c"))
+
+
+def test_guests_of_a_nodes_network_are_known_by_its_address():
+    nodes = (
+        NodeSpec(name="a", aliases=("www",)),
+        NodeSpec(name="b", network_mode="container:a", aliases=("db",)),
+        NodeSpec(name="br0|a", kind=NodeKind.BRIDGE, network_mode="container:a"),
+    )
+    spec = mgmt.assign(LabSpec(name="x", nodes=nodes))
+    assert "172.20.20.2 a clab-x-a a.x.io www b db" in bundle.hosts(spec, spec.node("b")).splitlines()
