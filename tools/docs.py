@@ -127,7 +127,7 @@ def labfile() -> Iterator[str]:
     )
     yield (
         "What labctl does with a key: **yes**: it is honoured. **no effect**: accepted with a warning, and the lab runs "
-        "as if it were absent. **refused**: an error, because leaving it out would make another lab. "
+        "as if it were absent; it has to be right all the same. **refused**: an error, because leaving it out would make another lab. "
         "**--lenient**: an old key; an error unless `--lenient` is given, then a warning."
     )
     sections: Sequence[tuple[str, Mapping[str, Key]]] = (
