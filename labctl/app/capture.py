@@ -73,7 +73,8 @@ def capture(
         began(tuple(ports))
         try:
             ended = _until_over(taps, writer, request, stop)
-            writer.write(taps.read(final=True))
+            for frames in taps.rest():
+                writer.write(frames)
         except BrokenPipeError:
             ended = "the reader has left"
         taps.count()
@@ -139,7 +140,7 @@ def _until_over(taps: Capture, writer: _Writer, request: Request, stop: Callable
         left = 1.0 if deadline is None else deadline - time.monotonic()
         there = taps.wait(left)
         writer.write(taps.read())
-        if request.count is not None and writer.frames >= request.count:
+        if writer.full:
             return f"{request.count} frames"
         if stop():
             return "interrupted"
@@ -171,6 +172,10 @@ class _Writer:
             for each in ports
         ]
         self._put(b"".join(head))
+
+    @property
+    def full(self) -> bool:
+        return self._request.count is not None and self.frames >= self._request.count
 
     def write(self, frames: Sequence[Frame]) -> None:
         blocks: list[bytes] = []

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
@@ -67,7 +67,7 @@ def capture(
 
     with out.reading("--for"):
         for_s = None if for_ is None else duration(for_)
-    if file == "-" and sys.stdout.isatty():
+    if file == "-" and sys.stdout is not None and sys.stdout.isatty():
         raise LabctlError(
             "bad-option",
             "a capture is nothing to look at in a terminal",
@@ -90,7 +90,7 @@ def capture(
     place = Instance.here().find(lab)
     with contextlib.ExitStack() as held:
         # A descriptor of our own: after the reader has left, nobody finds something unwritten in it.
-        stream = app.create(file) if file != "-" else os.fdopen(os.dup(1), "wb")
+        stream = app.create(file) if file != "-" else _stdout()
         held.callback(_close, stream)
         done = app.capture(place, request, stream, _began)
     for port, each in done.counts.items():
@@ -103,6 +103,13 @@ def _began(ports: Sequence[PortId]) -> None:
     out.say(f"capturing {', '.join(map(str, ports))}; Ctrl-C ends it")
 
 
-def _close(stream: object) -> None:
+def _stdout() -> BinaryIO:
+    try:
+        return os.fdopen(os.dup(1), "wb")
+    except OSError:
+        raise LabctlError("cannot-write", "stdout is closed", where=Span("-w")) from None
+
+
+def _close(stream: BinaryIO) -> None:
     with contextlib.suppress(BrokenPipeError):
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()

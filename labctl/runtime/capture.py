@@ -5,12 +5,13 @@ given to it. The kernel copies arriving frames before any filter of the panel tr
 all of them, so on an impaired cable the sender's tap has what was sent and the receiver's what came out. Nothing is
 set at a device: a panel side sees every frame of its cable anyway.
 
-The order of frames of several sockets is that of the kernel's times. A round reads everything that waits; what is
-younger than the round's beginning is kept for the next one, because another socket may still have something older.
+The order of frames of several sockets is that of the kernel's times. What is younger than the beginning of a round of reading,
+or than the last frame of a socket that has more, is kept for the next round: there may still be something older.
 """
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import ctypes
 import errno
@@ -99,15 +100,28 @@ class Capture(Closing):
             return False
         return True
 
-    def read(self, *, final: bool = False) -> list[Frame]:
-        """What has come, in order of time. final: nothing is kept for the next round."""
-        began = time.time_ns()
+    def read(self) -> list[Frame]:
+        """What has come, in order of time. What another socket may still have something older than is kept back."""
+        horizon = time.time_ns()
         found = self._later
         for tap in self._taps.values():
-            found += tap.read()
+            frames = list(tap.read())
+            found += frames
+            if len(frames) == _TURN:  # it has more
+                horizon = min(horizon, frames[-1].time_ns)
         found.sort(key=lambda frame: frame.time_ns)
-        self._later = [] if final else [frame for frame in found if frame.time_ns > began]
-        return found[: len(found) - len(self._later)]
+        ready = bisect.bisect_right(found, horizon, key=lambda frame: frame.time_ns)
+        self._later = found[ready:]
+        return found[:ready]
+
+    def rest(self) -> Iterator[list[Frame]]:
+        """What had come by now and was not read yet, however much that is."""
+        now = time.time_ns()
+        while True:
+            frames = self.read()
+            yield [frame for frame in frames if frame.time_ns <= now]
+            if (not frames and not self._later) or (frames and frames[-1].time_ns > now):
+                return
 
     def count(self) -> None:
         """Bring `counts` up to date."""

@@ -300,3 +300,15 @@ def test_a_bridge_has_ports_as_well(running):
     ):
         here.send(frame(B, A, TEST + bytes(46)))
     assert [each.direction for each in captured.read(process.data).frames] == ["in"]
+
+
+def test_a_flood_is_all_there_and_in_order(running, tmp_path):
+    file = tmp_path / "flood.pcapng"
+    with capture(running, CABLE, "--filter", "icmp", "-w", str(file)):
+        ping(running, 5000, "-f")
+    seen = captured.read(file.read_bytes())
+    missed = sum(dropped for _, dropped in seen.statistics.values())
+    counts = {(p, d): len(seen.of(p, d)) for p in seen.interfaces for d in ("in", "out")}
+    assert sum(counts.values()) + missed >= 4 * 5000
+    if not missed:
+        assert set(counts.values()) == {5000}
