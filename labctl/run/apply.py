@@ -23,7 +23,7 @@ from labctl.model.lab import LabSpec, NodeKind
 from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
-from labctl.run import execs, limits, outputs
+from labctl.run import execs, limits, outputs, stages
 from labctl.runtime import bound, ended, eventlog, mgmt, panel
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
@@ -241,16 +241,26 @@ class _Change:
 
     def _start(self, runtime: Runtime, new: Sequence[str], dark: Sequence[str]) -> None:
         """Nodes that are made, on cables that stand; those that were there before get their light back."""
-        linux = [name for name in new if self.target.node(name).kind is NodeKind.LINUX]
+        nodes = [self.target.node(name) for name in new]
+        linux = [node.name for node in nodes if node.kind is NodeKind.LINUX]
+        staged = any(node.waits or node.stage_commands for node in nodes)
+        if staged:  # a node that waits for its links gets their light at that stage
+            self._light([name for name in dark if not self.target.node(name).waits])
         if linux:
             with ended.Starting(self.place):
-                runtime.start(self.target, linux, self.emit)
+                if staged:
+                    stages.start(self.place, self.target, runtime, self.emit, among=linux)
+                else:
+                    runtime.start(self.target, linux, self.emit)
                 client.ask(self.place, "status")  # from here on the agent watches them
-        for name in dark:
-            client.ask(self.place, "replug", node=name)
-        for name in linux:
+        self._light(dark)
+        for name in () if staged else linux:
             execs.run(self.target, self.target.node(name), runtime, self.emit)
         self._said(Do.RECREATE_NODE, Do.ADD_NODE)
+
+    def _light(self, nodes: Iterable[str]) -> None:
+        for name in nodes:
+            client.ask(self.place, "replug", node=name)
 
     def _tell_others(self, runtime: Runtime, before: Sequence[LabSpec], new: Sequence[str]) -> None:
         """Nodes that run on know the others by name, and how many ports they have."""

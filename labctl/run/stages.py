@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -42,10 +42,17 @@ def wanted(lab: LabSpec) -> bool:
     return any(node.waits or node.stage_commands for node in lab.nodes)
 
 
-def start(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit) -> None:
-    """Start all nodes, each stage when it may be entered; returns when all are configured and all waits are over."""
-    nodes = [node for node in lab.nodes if node.kind is NodeKind.LINUX]
-    walk = _Walk(place=place, lab=lab, runtime=runtime, emit=emit)
+def start(
+    place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, among: Collection[str] | None = None
+) -> None:
+    """Start all nodes, each stage when it may be entered; returns when all are configured and all waits are over.
+
+    among: only these, in a lab that runs: for the others nobody waits.
+    """
+    nodes = [
+        node for node in lab.nodes if node.kind is NodeKind.LINUX and (among is None or node.name in among)
+    ]
+    walk = _Walk(place=place, lab=lab, runtime=runtime, emit=emit, nodes=nodes)
     for node in nodes:
         if any(each.stage is Stage.CREATE_LINKS for each in node.waits):
             client.ask(place, "unplug", node=node.name, lease_s=_DARK_S)
@@ -66,13 +73,16 @@ class _Walk:
     lab: LabSpec
     runtime: Runtime
     emit: Emit
+    nodes: Sequence[NodeSpec]  # those that walk; the others have been through all stages
     stop: threading.Event = field(default_factory=threading.Event)
     _done: set[tuple[str, Stage]] = field(default_factory=set)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _starts: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_STARTS))
 
     def __post_init__(self) -> None:
-        self._awaited = awaited(each for node in self.lab.nodes for each in node.waits)
+        self._awaited = awaited(each for node in self.nodes for each in node.waits)
+        others = {node.name for node in self.lab.nodes} - {node.name for node in self.nodes}
+        self._done.update((name, stage) for name in others for stage in ORDER)
 
     def node(self, node: NodeSpec) -> None:
         """One node through the stages that it goes through while the lab is deployed."""

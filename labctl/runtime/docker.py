@@ -123,10 +123,7 @@ class DockerRuntime(Inner):
                 if engine is not None:
                     remove_all(engine, self._marks(lab_name, name))
                 cgroup.destroy(place.node_cgroup(name))
-                home = place.node_dir(name)
-                mounts.unmount_below(home)
-                if os.path.isdir(home):
-                    shutil.rmtree(home)
+                launch.remove_home(place.node_dir(name))
 
     def update(self, before: LabSpec, lab: LabSpec, nodes: Sequence[str]) -> None:
         """Bring nodes that run on to what the changed lab says of them and of the others.

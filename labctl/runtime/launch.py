@@ -7,6 +7,7 @@ bundle's `config.json`, `log` with its output, `stdin`, and `init.json`, which n
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -21,6 +22,8 @@ from labctl.runtime.images import Image
 from labctl.runtime.store import LabDir
 
 RUNC = "runc"
+#: How often somebody else may write into a directory while it is removed.
+_TRIES = 10
 
 
 def state_dir(place: LabDir, node: str) -> str:
@@ -38,6 +41,26 @@ def root_filesystem(lab: LabSpec, node: NodeSpec, image: Image, home: str, rootf
     if not os.path.isdir(upper):
         _fresh_upper(upper, lab, node)
     mounts.overlay(rootfs, lower=image.rootfs, upper=upper, work=work)
+
+
+def remove_home(home: str) -> None:
+    """Remove the directory of a node whose processes are dead; what is mounted below it first.
+
+    The agent may be about to write down there how the first process ended: not any more once nothing names it.
+    """
+    mounts.unmount_below(home)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(home, "init.json"))
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                shutil.rmtree(home)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+        if not os.path.isdir(home):
+            return
+    raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), home)
 
 
 def update_hosts(root: str, old: str, new: str) -> None:

@@ -64,10 +64,7 @@ class RuncRuntime(Inner):
         place = self.instance.lab(lab_name)
         for name in nodes:
             self._end(place, name)
-            home = place.node_dir(name)
-            mounts.unmount_below(home)
-            if os.path.isdir(home):
-                shutil.rmtree(home)
+            launch.remove_home(place.node_dir(name))
 
     def update(self, before: LabSpec, lab: LabSpec, nodes: Sequence[str]) -> None:
         """Bring nodes that run on to what the changed lab says of them and of the others."""

@@ -17,6 +17,8 @@ from labctl.linux import proc
 from labctl.model.effects import CpuLimit, Direction, Down, Effect, Frozen, HalfCable, Impaired, NodeRef
 from labctl.model.impairment import Impairment
 from labctl.model.lab import Bind, CableSpec, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.stages import Phase as Moment
+from labctl.model.stages import Stage, StageCommand, Wait
 from labctl.run import destroy, heal
 from labctl.runtime.runc import RuncRuntime
 from labctl.runtime.store import Instance, Phase
@@ -279,6 +281,33 @@ def test_a_node_whose_file_was_written_again_is_made_anew(here, tmp_path):
         assert processes(place, "r2", "r3", "r4") == kept
         with pytest.raises(LabctlError, match="is what this says"):
             apply(here, spec)
+
+
+def test_a_new_node_goes_through_its_stages_and_waits_for_nobody_who_runs(here):
+    spec = before()
+    late = node(
+        "r8",
+        exec=("sh -c 'echo exec >> /root/said'",),
+        waits=(
+            Wait(stage=Stage.CREATE_LINKS, node="r1", until=Stage.HEALTHY),
+            Wait(stage=Stage.CONFIGURE, node="r9", until=Stage.CONFIGURE),
+        ),
+        stage_commands=(
+            StageCommand(
+                stage=Stage.CONFIGURE, phase=Moment.ON_EXIT, command="sh -c 'echo exit >> /root/said'"
+            ),
+        ),
+    )
+    target = replace(
+        spec, nodes=(*spec.nodes[:4], late, node("r9"), spec.nodes[4]),
+        cables=(*spec.cables, CableSpec(a=end("r8:eth1"), z=end("r9:eth1"))),
+    )  # fmt: skip
+    with deployed(here, spec) as place:
+        apply(here, target)
+        state = labstate.read(place)
+        assert [line for line in state["r8"]["inside"] if line in ("exec", "exit")] == ["exec", "exit"]
+        assert [link[4] for link in state["r8"]["links"] if link[0] == "eth1"] == [True]
+        assert state["lab"]["leases"] == []
 
 
 # -- half-way ----------------------------------------------------------------------------------------------------
