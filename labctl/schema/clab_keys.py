@@ -152,7 +152,7 @@ NODE: Mapping[str, Key] = {
         Merge.TARGET,
         "`source:target[:options]`, relative to the file; sources are checked by deploy",
     ),
-    "labels": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
+    "labels": Key(_YES, Shape.TEXT_MAP, Merge.KEYS, note="`labctl-pids` limits the number of processes"),
     "sysctls": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
     "user": Key(_YES),
     "hostname": Key(_YES, note="default: the node's name"),

@@ -25,7 +25,7 @@ from labctl.model.effects import NodeRef, Setting
 from labctl.model.lab import Bind, LabSpec, Limits
 from labctl.run import destroy
 from labctl.run.restart import restart
-from labctl.runtime import docker
+from labctl.runtime import docker, eventlog
 from labctl.runtime.base import RUNTIMES, NodeState
 
 pytestmark = pytest.mark.root
@@ -400,6 +400,9 @@ def test_what_a_node_prints_is_kept_over_a_restart_and_can_be_followed(here, run
             return b"".join(runtime.output(lab, "r1", **which)).decode().splitlines()
 
         until(lambda: said() == ["one", "two"], "both lines")
+        (status,) = runtime.status(lab)
+        (began,) = [each for each in eventlog.history(place) if each["type"] == "container"]
+        assert (began["action"], began["actor_id"]) == ("start", status.container_id)
         assert said(tail=1) == ["two"]
         assert said(tail=0) == []
         assert said(since_s=time.time() - 600) == ["one", "two"]
