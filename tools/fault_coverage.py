@@ -143,6 +143,7 @@ MECHANISM: dict[str, str] = {
     "link.down": "level of the panel sides",
     "link.flap": "level of the panel sides, timed by the agent",
     "link.group": "level of the panel sides",
+    "link.microburst": "impairments delay, jitter and loss (see `link.degrade`), timed by the agent",
     "link.oneway": "impairment `blackhole`; without light the level of one panel side",
     "link.partition": "impairment `blackhole`; without light the levels of panel sides",
     "node.config": "vtysh",

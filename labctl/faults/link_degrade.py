@@ -10,6 +10,7 @@ Not `link.blackhole` (everything is lost), not `link.selective` (one protocol is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,6 +55,8 @@ class Degrade:
             )
         if self.reorder and not self.delay_s:
             raise ValueError("reorder needs a delay: a frame overtakes those that are late")
+        for name, partner in self._alone():
+            raise ValueError(f"{name} needs {partner}: by itself it would do nothing")
         if self.queue_bytes and not self.rate_bps:
             raise ValueError("queue needs a rate: without a bottleneck nothing waits")
 
@@ -84,6 +87,15 @@ class Degrade:
 
     def said(self) -> str:
         return describe(self.impairment()) + self.direction.words
+
+    def _alone(self) -> Iterator[tuple[str, str]]:
+        """Settings that say more about another one, which is not there."""
+        if self.loss_offset and not self.loss_nth:
+            yield "loss-offset", "loss-nth"
+        if self.reorder_gap != 1 and not self.reorder:
+            yield "reorder-gap", "reorder"
+        if self.burst_loss_good and not self.burst_p:
+            yield "burst-loss-good", "burst-p"
 
     def _bursts(self) -> tuple[Burst, ...]:
         if not self.burst_p:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labctl.errors import LabctlError
 from labctl.faults.base import halves, matches, setting, whole
 from labctl.model.effects import Change, Down, Impaired
 from labctl.model.impairment import Impairment
@@ -45,4 +46,9 @@ class Partition:
 
     def _other(self, lab: LabSpec, targets: Targets) -> tuple[str, ...]:
         names = [node.name for node in lab.nodes if node.name not in targets.nodes]
+        for pattern in self.against:
+            if not any(matches(name, (pattern,)) for name in names):
+                raise LabctlError(
+                    "empty-target", f"link.partition: `against` {pattern!r} is no node beside the targets"
+                )
         return tuple(name for name in names if not self.against or matches(name, self.against))

@@ -122,7 +122,8 @@ class _Planner:
         try:
             spans = _spans(step, fault_id, self.graph.lab, targets, draw)
         except LabctlError as error:
-            self.problems.extend(error)
+            where = error.where or step.where
+            self.problems.add(error.code, error.message, where=where, hint=error.hint)
             return idle
         except ValueError as error:
             self.problems.add("bad-value", f"{step.fault.kind}: {error}", where=step.where)

@@ -194,7 +194,13 @@ def _text(spec: SettingSpec, value: Value, problems: Problems) -> Any:
         if isinstance(value, Scalar):
             problems.add("bad-value", f"{spec.key} is empty", where=value.span)
     elif spec.unit in _UNITS:
-        return _UNITS[spec.unit](said, where=value.span)
+        measured = _UNITS[spec.unit](said, where=value.span)
+        if (
+            spec.unit == "rate" and not measured
+        ):  # inside, 0 is "not limited": the opposite of what was written
+            problems.add("bad-value", f"{spec.key} must be more than nothing", where=value.span)
+            return None
+        return measured
     elif spec.choices and said not in spec.choices:
         problems.add(
             "bad-value",

@@ -89,10 +89,14 @@ def _blast_radius(value: Value | None, reading: Reading) -> BlastRadius:
     found = reading.mapping(value, "blast_radius", BLAST_KEYS)
     if found is None:
         return BlastRadius()
-    forbid = (
+    forbid = [
         read_query(item, "a forbidden target", reading)
         for item in reading.items(found.get("forbid"), "forbid")
-    )
+    ]
+    for query in forbid:
+        if query is not None and query.pick is not None:
+            said = "forbid is about all that a query selects and takes no `pick`"
+            reading.add("bad-value", said, query.where or found.span)
     return BlastRadius(
         max_links=reading.count(found.get("max_links"), "max_links"),
         max_nodes=reading.count(found.get("max_nodes"), "max_nodes"),

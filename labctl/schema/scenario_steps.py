@@ -39,6 +39,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "sequence": (),
     "wait": (),
 }
+_MOST_ID = 80
 MOST_ROUNDS = 10_000
 UNTIL = ("settled",)
 
@@ -204,6 +205,8 @@ def read_id(given: Map, kind: str, reading: Reading) -> str:
         reading.add(
             "bad-value", f"the id {said!r} is given twice", at.span, f"the first one is at line {first}"
         )
+    elif len(said) > _MOST_ID or not said.isprintable():
+        reading.add("bad-value", f"an id is at most {_MOST_ID} characters that can be printed", at.span)
     elif said in FAULTS or "#" in said:
         reading.add("reserved-name", f"the id {said!r} is one that labctl gives itself", at.span)
     reading.steps[said] = at.span

@@ -270,7 +270,7 @@ def test_a_partition_is_the_smallest_cut():
     assert cut <= set(CABLES[:5])
     alone = {on.cable for on, _ in changes("link.partition", {"light": False}, Targets(nodes=("r1", "r2")))}
     assert alone == {CABLES[1], CABLES[3]}
-    with pytest.raises(LabctlError, match="both sides"):
+    with pytest.raises(LabctlError, match="no node beside"):
         spans("link.partition", {"against": ("x*",)}, Targets(nodes=("r1",)))
 
 

@@ -302,3 +302,14 @@ def test_what_is_planned_settles():
     found = planned(DOWN % ("*", "5s"))
     effects = [s.effect for s in faults_of(found.root)[0].spans]
     assert all(settle(LAB, effects)[e.on].down for e in effects)
+
+
+def test_a_partition_from_nobody_is_refused_at_its_step():
+    step = "  - {fault: link.partition, target: {node: r1}, against: %s, for: 5s}\n"
+    for against, said in (
+        ("'zz*'", "link.partition: `against` 'zz*' is no node beside the targets"),
+        ("['*', r1]", "link.partition: `against` 'r1' is no node beside the targets"),
+    ):
+        ((code, where, message),) = refused(step % against)
+        assert (code, message) == ("empty-target", said)
+        assert where.startswith("s.yml:")

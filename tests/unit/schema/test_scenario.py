@@ -159,6 +159,19 @@ STEP = "name: t\ntimeline:\n  - %s\n"
         ("{check: {probe: p, routes: same}}", "bad-value", 21, None),
         ("{check: {routes: '<= same'}}", "bad-value", 22, "routes must be same, not '<= same'"),
         ("{check: {sessions_down: 1.5}}", "bad-value", 29, "sessions_down must be a whole number, not '1.5'"),
+        ('{fault: node.hang, target: {node: a}, for: 1s, id: "a\\e[2J"}', "bad-value", 56, None),
+        (
+            "{fault: link.degrade, target: {link: '*'}, for: 9s, loss: 1%, rate: 0bit}",
+            "bad-value",
+            73,
+            "rate must be more than nothing",
+        ),
+        (
+            "{fault: link.degrade, target: {link: '*'}, for: 9s, loss: 1%, reorder-gap: 5}",
+            "bad-value",
+            5,
+            "link.degrade: reorder-gap needs reorder: by itself it would do nothing",
+        ),
         ("{fault: }", "missing-key", 13, "a step names no fault"),
         (
             "{fault: node.hang, target: {}, for: 1s}",
@@ -273,6 +286,7 @@ def test_ids_are_given_once():
         ("name: t\nprobes: {p: {from: a}}\ntimeline: [wait: 1s]", ["missing-key"]),
         ("name: t\nsteady: {routes: same}\ntimeline: [wait: 1s]", ["bad-value"]),
         ("name: t\nblast_radius: {forbid: {node: x}}\ntimeline: [wait: 1s]", ["bad-value"]),
+        ("name: t\nblast_radius: {forbid: [{node: x, pick: 1}]}\ntimeline: [wait: 1s]", ["bad-value"]),
     ],
 )
 def test_what_is_wrong_with_a_file(text, codes):
