@@ -40,7 +40,7 @@ from labctl.runtime import (
     health,
     launch,
 )
-from labctl.runtime.base import NodeState, NodeStatus
+from labctl.runtime.base import NodeState, NodeStatus, Runtime
 from labctl.runtime.docker_create import Creators
 from labctl.runtime.docker_engine import Engine
 from labctl.runtime.images import Image, ImageStore
@@ -323,6 +323,9 @@ class DockerRuntime(Inner):
             groups=tuple(process["groups"]),
             drop_capabilities=docker_container.DROPPED,
         )
+
+
+_COMPLETE: type[Runtime] = DockerRuntime  # what the protocol has got and this has not is told by mypy
 
 
 class _Maker:

@@ -137,6 +137,24 @@ def test_no_command_of_a_node_sees_its_network_half_built(here):
             restart(place, ["r1"])
 
 
+def test_what_a_node_prints_is_followed_over_a_restart_to_the_labs_end(here):
+    talks = ("sh", "-c", "echo good morning; echo to you; exec sleep 300")
+    with deployed(here, LabSpec(name="talks", nodes=(node("r1", entrypoint=(), cmd=talks),))) as place:
+        assert labctl("logs", "r1").stdout == "good morning\nto you\n"
+        assert labctl("logs", "r1", "--tail", "1").stdout == "to you\n"
+        argv = [sys.executable, "-m", "labctl", "logs", "r1", "-f"]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as following:
+            try:
+                assert following.stdout.readline() == "good morning\n"
+                restart(place, ["r1"])
+                again = [following.stdout.readline() for _ in range(3)]
+                assert again == ["to you\n", "good morning\n", "to you\n"]
+                destroy.destroy(place)
+                assert following.communicate(timeout=60)[0] == ""
+            finally:
+                following.kill()
+
+
 # -- images and users that only the engine has ------------------------------------------------------------------
 
 
