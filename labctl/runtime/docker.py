@@ -172,9 +172,11 @@ class DockerRuntime(Inner):
             if kept is not None:
                 with Engine(url, timeout_s=None if follow else docker_engine.PATIENCE_S) as engine:
                     yield from engine.output(kept.id, since_s=since_s, tail=tail, follow=follow)
+                    said = engine.inspect(kept.id) if follow else None
+                if said is not None:  # it may run again already: what it has printed since then is new
+                    since_s, tail = _seconds(said["State"]["FinishedAt"]) or since_s, None
             if not follow or not os.path.exists(place.record_file):
                 return
-            since_s, tail = time.time(), None  # it does not run; it may be started again
             time.sleep(_LOOK_S)
 
     def remove(self, lab_name: str) -> None:

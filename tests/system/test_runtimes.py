@@ -392,7 +392,7 @@ def shell(name, script):
 
 @pytest.mark.usefixtures("sees_exits")
 def test_what_a_node_prints_is_kept_over_a_restart_and_can_be_followed(here, runtime):
-    talks = node("r1", entrypoint=(), cmd=("sh", "-c", "echo one; echo two >&2; exec sleep 300"))
+    talks = node("r1", entrypoint=(), cmd=("sh", "-c", "echo one; sleep 0.3; echo two >&2; exec sleep 300"))
     with deployed(here, line(talks, name="talking")) as place:
         lab = place.need().lab
 
