@@ -40,7 +40,7 @@ def test_it_runs_tests_and_hands_back_their_verdict():
 
 #: Suites that must hold on this kernel too, control groups version 2 above all. `make test` runs the first.
 SUITES = (
-    "test_runc.py",
+    "test_runtimes.py",
     "test_limits.py",
     *(
         pytest.param(f"test_{name}.py", marks=pytest.mark.soak)
