@@ -15,6 +15,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from rig import until
 
 from labctl.app import discover as use_case
 from labctl.errors import CODES, Exit
@@ -60,8 +61,10 @@ R1 = """frr defaults traditional
 hostname r1
 interface eth1
  ip address 10.0.0.0/31
+ ip ospf network point-to-point
 interface eth2
  ip address 10.0.0.2/31
+ ip ospf network point-to-point
 router ospf
  network 10.0.0.0/24 area 0
 """
@@ -70,8 +73,10 @@ hostname r2
 interface eth1
  ip address 10.0.0.1/31
  ip ospf authentication-key {ospf}
+ ip ospf network point-to-point
 interface eth2
  ip address 10.0.0.3/31
+ ip ospf network point-to-point
 interface eth3
  ip address 10.1.0.1/24
 router ospf
@@ -340,13 +345,14 @@ def compared(production, directory, lab, text=INVENTORY):
 
 def test_production_is_asked_what_it_routes_by(production, tmp_path):
     """What SSH says of the devices is what their daemons and kernels say; a lab that stays behind then differs."""
+    until(lambda: adjacencies("r1") == adjacencies("r2") == 2, "both adjacencies stand", 60)
     done, said = compared(production, tmp_path, "found")
     assert (done.returncode, said["verdict"], said["nodes"]) == (Exit.PASS, "PASS", 3), (
         done.stdout + done.stderr
     )
     assert said["compared"] == said["equal"] == 6
     assert said["own_addresses"] == {"compared": 6, "equal": 6}
-    assert (said["sessions"]["compared"], said["sessions"]["equal"]) == (2, 2)
+    assert (said["sessions"]["compared"], said["sessions"]["equal"]) == (4, 4), "each end of two adjacencies"
     assert (said["unread"], said["only_lab"]) == ([], ["nms"])
 
     labctl("compare", "found", "--save", "before.yml", cwd=tmp_path)
@@ -366,6 +372,13 @@ def test_a_device_that_does_not_answer_makes_it_unknown(production, tmp_path):
     done, said = compared(production, tmp_path, "found", gone)
     assert (done.returncode, said["verdict"], said["unread"]) == (Exit.UNKNOWN, "UNKNOWN", ["web"])
     assert "warning: web (172.20.20.99): no SSH session" in done.stderr
+
+
+def adjacencies(node):
+    """How many of the node's OSPF neighbours are full."""
+    return labctl("exec", node, "--lab", "found", "--", "vtysh", "-c", "show ip ospf neighbor").stdout.count(
+        " Full/"
+    )
 
 
 def vtysh(node, *lines):

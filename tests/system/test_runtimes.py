@@ -423,8 +423,10 @@ def test_what_a_node_prints_is_kept_over_a_restart_and_can_be_followed(here, run
         assert "".join(got).split() == ["two", "one", "two"]
 
 
-def test_how_a_node_ended_is_told(here, runtime):
+def test_how_a_node_ended_is_told(here, runtime, kind):
     """At once (nobody but the deploy can see it), after a while (the agent does), by a signal."""
+    if kind == "runc" and not hears_exits():
+        pytest.skip("this kernel does not tell how processes end")
     spec = LabSpec(
         name="short",
         nodes=(
