@@ -1,6 +1,10 @@
-"""Devices that are no Linux boxes, over SSH: a server on loopback that takes one command for each login, as Cisco IOS does."""
+"""Devices that are no Linux boxes, over SSH: a server on loopback that answers in the words of Cisco IOS or of Arista EOS.
+
+IOS takes one command for each login, EOS as many as there are.
+"""
 
 import contextlib
+import json
 import socket
 import threading
 
@@ -67,11 +71,84 @@ IOS = {
     "show ip ospf neighbor": "",
     "show ip bgp all": "% BGP not active\n",
 }
+EOS_CONFIG = """\
+! Command: show running-config
+! device: leaf-1 (vEOS, EOS-4.23.0.1F)
+!
+hostname leaf-1
+!
+vrf instance BLUE
+!
+interface Ethernet1
+   no switchport
+   ip address 10.0.0.1/31
+!
+ip routing
+!
+router bgp 65001
+   neighbor 10.0.0.0 remote-as 65002
+!
+end
+"""
+
+
+def eos_routes(**tables):
+    """VRF -> prefix -> (type, [(gateway, interface)])."""
+    return json.dumps(
+        {
+            "vrfs": {
+                vrf: {
+                    "routes": {
+                        prefix: {
+                            "routeType": kind,
+                            "vias": [{"nexthopAddr": via, "interface": port} for via, port in ways],
+                        }
+                        for prefix, (kind, ways) in table.items()
+                    }
+                }
+                for vrf, table in tables.items()
+            }
+        }
+    )
+
+
+#: As EOS itself answers: JSON behind `| json`, an exit status, and words where it does not know a command
+EOS = {
+    "show version": " vEOS\nArista Networks EOS\nSoftware image version: 4.23.0.1F\n",
+    "show running-config": EOS_CONFIG,
+    "show ip route vrf all | json": eos_routes(
+        default={
+            "10.0.0.0/31": ("connected", [("", "Ethernet1")]),
+            "10.1.0.0/24": ("eBGP", [("10.0.0.0", "Ethernet1")]),
+        },
+        BLUE={"10.9.0.0/24": ("connected", [("", "Ethernet9")])},
+    ),
+    "show ipv6 route vrf all | json": eos_routes(
+        default={"2001:db8:2::/64": ("ospfInter", [("fe80::2", "Ethernet1")])}
+    ),
+    "show ip ospf neighbor | json": json.dumps({"vrfs": {}}),
+    "show ip bgp neighbors vrf all | json": json.dumps(
+        {
+            "vrfs": {
+                "default": {
+                    "peerList": [
+                        {"peerAddress": "10.0.0.0", "state": "Established"},
+                        {"peerAddress": "10.0.0.9", "state": "Active"},
+                    ]
+                },
+                "BLUE": {"peerList": [{"peerAddress": "10.9.0.9", "state": "Established"}]},
+            }
+        }
+    ),
+}
 KEY = paramiko.ECDSAKey.generate()
 
 
 class Router(paramiko.ServerInterface):
-    """Takes one password and the commands of `answers`; everything else is an invalid input."""
+    """Takes one password and the commands of `answers`; everything else is an invalid input.
+
+    status: what it ends each command with, if it says so; one that does not takes one command for each login.
+    """
 
     def __init__(self, answers, status):
         self.answers, self.status, self.used = answers, status, False
@@ -80,7 +157,7 @@ class Router(paramiko.ServerInterface):
         return paramiko.AUTH_SUCCESSFUL if password == "s3cret" else paramiko.AUTH_FAILED
 
     def check_channel_request(self, kind, chanid):
-        used, self.used = self.used, True
+        used, self.used = self.used, self.status is None
         return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED if used else paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
@@ -199,6 +276,58 @@ def test_its_state_is_read_as_recorded_answers_are():
         "BLUE": ["0.0.0.0/0", "10.9.0.0/30"]
     }
     assert said.sessions == {"ospf": ()}  # asked, and it has none; BGP's neighbours were refused
+
+
+def test_eos_is_told_by_its_version_and_keeps_its_login():
+    with router(EOS, status=0) as (port, logins):
+        (answer,) = ssh.collect([target(port)])
+    assert answer.error is None
+    assert (answer.dialect, answer.texts) == ("eos", {ssh.RUNNING_CONFIG: EOS_CONFIG})
+    assert len(logins) == 1
+
+
+def test_a_discovery_reads_the_configuration_of_eos(tmp_path):
+    with router(EOS, status=0) as (port, _):
+        file = tmp_path / "inventory.yml"
+        file.write_text(
+            "devices:\n  box1:\n    address: 127.0.0.1\n"
+            f"    ssh: {{user: netops, password: s3cret, port: {port}, known_hosts: ignore}}\n"
+        )
+        reading = INVENTORY.read(str(file), Context(redactor=Redactor()))
+    assert reading.unread == []
+    ((name, config),) = reading.configs
+    assert (name, config.hostname, config.dialect) == ("box1", "leaf-1", "eos")
+    assert config.interface("Ethernet1").ipv4 == ("10.0.0.1/31",)
+    assert str(config.interface("Ethernet1").where) == "ssh:box1/running-config:8"
+    assert [(n.peer, n.remote_as) for n in config.bgp.neighbors] == [("10.0.0.0", 65002)]
+
+
+@pytest.mark.parametrize("status", [0, None])
+def test_the_state_of_eos_is_read_as_recorded_answers_are(status):
+    with router(EOS, status) as (port, _):
+        found, unread = live.collect([target(port)], {"box1": "eos"})
+    assert unread == []
+    said = found["box1"]
+    assert said.families == {4, 6}
+    assert [(r.prefix, r.protocol, set(r.next_hops)) for r in said.routes] == [
+        ("10.0.0.0/31", "connected", {NextHop("", "Ethernet1")}),
+        ("10.1.0.0/24", "bgp", {NextHop("10.0.0.0", "Ethernet1")}),
+        ("2001:db8:2::/64", "ospf", {NextHop("fe80::2", "Ethernet1")}),
+    ]
+    assert {vrf: [r.prefix for r in table] for vrf, table in said.vrfs.items()} == {"BLUE": ["10.9.0.0/24"]}
+    assert said.sessions["ospf"] == ()
+    assert [(a.peer, a.up) for a in said.sessions["bgp"]] == [("10.0.0.0", True), ("10.0.0.9", False)]
+
+
+def test_what_eos_refuses_is_not_an_empty_table():
+    refused = {**EOS, "show ip route vrf all | json": "% Invalid input (at token 4: 'vrf')\n"}
+    refused["show ip bgp neighbors vrf all | json"] = "% Authorization denied for command\n"
+    with router(refused, status=0) as (port, _):
+        found, _unread = live.collect([target(port)], {"box1": "eos"})
+    said = found["box1"]
+    assert said.families == {6}
+    assert [r.prefix for r in said.routes] == ["2001:db8:2::/64"]
+    assert said.sessions == {"ospf": ()}
 
 
 def test_a_device_that_is_gone_is_unread():
