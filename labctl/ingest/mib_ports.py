@@ -17,7 +17,7 @@ from labctl.ingest.mib_cells import (
     refuse,
     text,
 )
-from labctl.ingest.mib_tables import Row, Rows, Varbind
+from labctl.ingest.mib_tables import COLUMNS, Row, Rows, Varbind
 from labctl.model.observation import AddressRow, InterfaceRow, LocalPort, Rejected, parse_mac
 
 TOO_FAST: Final = 2**32 - 1  # ifSpeed cannot say more; ifHighSpeed does
@@ -29,14 +29,23 @@ NO_SERIAL: Final = frozenset(
 
 
 def interfaces(
-    basic: Rows, extended: Rows, duplex: Rows, vlans: Mapping[int, int]
+    basic: Rows, extended: Rows, duplex: Rows, vlans: Mapping[int, int], refused: list[Rejected]
 ) -> tuple[InterfaceRow, ...]:
-    """ifTable and ifXTable, with what dot3StatsTable and the bridge (`vlans`, by ifIndex) say of the same port."""
+    """ifTable and ifXTable, with what dot3StatsTable and the bridge (`vlans`, by ifIndex) say of the same port.
+
+    Some agents keep the number and the counters of a port that is gone: whole walks have them, a live session does not
+    ask for them.
+    """
     rows = []
     for index in sorted({*basic, *extended}):
         if len(index) != 1:
             continue
         row, more = basic.get(index, {}), extended.get(index, {})
+        if row.keys().isdisjoint(COLUMNS["ifTable"]) and more.keys().isdisjoint(COLUMNS["ifXTable"]):
+            refused.append(
+                refuse(row or more, f"interface {index[0]} has neither a name nor a type nor a state")
+            )
+            continue
         mbit, bits = number(more.get(15)), number(row.get(5))
         speed = mbit * 1e6 if mbit else float(bits) if bits and bits < TOO_FAST else None
         rows.append(

@@ -52,7 +52,7 @@ def decode(
         bridge_mac=parse_mac(octets(tables["dot1dBase"].get((0,), {}).get(1))),
         serials=mib_ports.serials(tables["entPhysicalTable"]),
         interfaces=mib_ports.interfaces(
-            tables["ifTable"], tables["ifXTable"], tables["dot3StatsTable"], vlans
+            tables["ifTable"], tables["ifXTable"], tables["dot3StatsTable"], vlans, refused
         ),
         local_ports=mib_ports.local_ports(tables["lldpLocPortTable"]),
         base_ports=base,

@@ -157,6 +157,18 @@ def test_interfaces():
     assert (fast.speed_bps, fast.admin_up, fast.mtu) == (None, None, None)
 
 
+def test_counters_that_a_port_left_behind_are_no_port():
+    left = cells("ifTable", {"1": {1: 1, 2: "eth1"}, "2": {1: 2, 9: 858964300}})
+    more = cells("ifXTable", {"2": {19: 0}, "3": {1: "eth3"}})
+    observation = seen(left, more)
+    assert [row.index for row in observation.interfaces] == [1, 3]
+    (rejected,) = observation.rejected
+    assert (rejected.where, rejected.reason) == (
+        "w:2",
+        "interface 2 has neither a name nor a type nor a state",
+    )
+
+
 def test_addresses_of_both_tables_are_one_list():
     pointer = oid("1.3.6.1.2.1.4.32.1.5.2.1.4.10.0.0.0.30")
     observation = seen(
