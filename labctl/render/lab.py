@@ -177,13 +177,17 @@ class _Render:
                 )
 
     def _note_stub(self, device: Rendered, interface: InterfaceConfig) -> None:
-        plain = (InterfaceKind.ETHERNET, InterfaceKind.LOOPBACK)
-        kind = "assumed" if interface.kind in plain else "approximated"
-        said = "nobody behind it is known" if kind == "assumed" else f"a {interface.kind} is not emulated"
         made = device.name in self._options.speakers and interface.name.startswith(BEYOND)
-        if interface.kind is not InterfaceKind.LOOPBACK and not made:
-            text = f"{interface.name} is a stub: {said}"
-            self._notes.append(Note(kind=kind, device=device.name, text=text, where=interface.where))
+        if interface.kind is InterfaceKind.LOOPBACK or made:
+            return
+        kind, said = "assumed", "nobody behind it is known"
+        if interface.kind is not InterfaceKind.ETHERNET:
+            kind, said = "approximated", f"a {interface.kind} is not emulated"
+        if below := [name for name in _below(device, interface) if PortId(device.name, name) in self._cabled]:
+            # not only unknown: there is somebody, and the address does not reach him
+            kind, said = "unsupported", f"it is not joined to its ports that have cables ({', '.join(below)})"
+        text = f"{interface.name} is a stub: {said}"
+        self._notes.append(Note(kind=kind, device=device.name, text=text, where=interface.where))
 
     def _usable(self, port: PortId) -> bool:
         device = self._devices.get(port.node)
@@ -299,6 +303,16 @@ class _Render:
 
 def _key(port: PortId) -> tuple[str, str]:
     return port.node, port.interface
+
+
+def _below(device: Rendered, interface: InterfaceConfig) -> list[str]:
+    """The ports by which production reaches who is behind an aggregate or a VLAN's interface."""
+    ports = device.config.interfaces
+    if interface.kind is InterfaceKind.LAG:
+        return [port.name for port in ports if port.lag == interface.name]
+    if interface.kind is InterfaceKind.SVI:
+        return [port.name for port in ports if port.switched]
+    return []
 
 
 def _label(production: str, lab: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labctl.ingest.commands import Commands
+from labctl.ingest.commands import Commands, Unsupported
 from labctl.ingest.draft import Draft, InterfaceDraft
 from labctl.ingest.frr.interface import add_virtual_address, here, kind_in
 from labctl.ingest.ios.interface import INTERFACE as IOS_INTERFACE
@@ -49,6 +49,7 @@ def _vrf(draft: Draft, match: re.Match[str]) -> None:
 @INTERFACE.on(r"channel-group (?P<number>\d+)( mode (active|passive|on))?")
 def _lag(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set["lag"] = f"Port-Channel{match['number']}"
+    raise Unsupported("link-aggregation")  # who is plugged into whom takes part in discovery all the same
 
 
 @INTERFACE.on(r"encapsulation dot1q vlan (?P<vlan>\d+)")

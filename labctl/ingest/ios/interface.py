@@ -99,6 +99,7 @@ def _vlan(draft: Draft, match: re.Match[str]) -> None:
 @INTERFACE.on(r"channel-group (?P<number>\d+)( mode (active|passive|on|auto|desirable))?")
 def _lag(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set["lag"] = f"Port-channel{match['number']}"
+    raise Unsupported("link-aggregation")  # who is plugged into whom takes part in discovery all the same
 
 
 @INTERFACE.on(r"(ip )?vrf forwarding (?P<vrf>\S+)")

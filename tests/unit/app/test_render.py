@@ -11,10 +11,13 @@ import pytest
 
 from labctl.app.render import Request, render, render_snapshot
 from labctl.errors import LabctlError
+from labctl.ingest.ios import parse as parse_ios
+from labctl.ingest.redact import Redactor
 from labctl.model.config import InterfaceConfig
 from labctl.model.filters import FilterEntry, PacketFilter
 from labctl.model.policy import Action
-from labctl.model.topology import Link, Role, Segment
+from labctl.model.snapshot import Snapshot
+from labctl.model.topology import Device, Link, Role, Segment, Topology
 from labctl.names import PortId
 from labctl.runtime.images import normal
 from labctl.runtime.store import Instance
@@ -230,6 +233,62 @@ def test_a_segment_of_the_management_network_is_left_out(tmp_path, instance):
     )
     assert [n.name for n in result.lab.nodes if n.kind == "bridge"] == ["10.0.1.0-24"]
     assert "GigabitEthernet0/3" not in (tmp_path / "small" / "core-a" / "frr.conf").read_text()
+
+
+SWITCHED = """\
+hostname {name}
+interface Port-channel1
+ ip address 10.0.9.{own} 255.255.255.252
+interface GigabitEthernet0/3
+ channel-group 1 mode active
+interface GigabitEthernet0/5
+ switchport
+interface Vlan20
+ ip address 10.0.20.{own} 255.255.255.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("cabled", "said"),
+    [
+        (
+            (),
+            [
+                ("approximated", "Port-channel1 is a stub: a lag is not emulated"),
+                ("approximated", "Vlan20 is a stub: a svi is not emulated"),
+            ],
+        ),
+        (
+            ("GigabitEthernet0/3", "GigabitEthernet0/5"),
+            [
+                (
+                    "unsupported",
+                    "Port-channel1 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/3)",
+                ),
+                (
+                    "unsupported",
+                    "Vlan20 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/5)",
+                ),
+            ],
+        ),
+    ],
+)
+def test_what_is_not_joined_to_its_ports_is_said(tmp_path, instance, cabled, said):
+    texts = {name: SWITCHED.format(name=name, own=own) for own, name in enumerate(("s1", "s2"), 1)}
+    snapshot = Snapshot(
+        topology=Topology(
+            name="sw",
+            devices=tuple(Device(id=name, name=name, polled=True) for name in texts),
+            links=tuple(Link(a=PortId("s1", port), b=PortId("s2", port)) for port in cabled),
+        ),
+        configs={
+            name: parse_ios(text, file=name, device=name, redactor=Redactor()).config
+            for name, text in texts.items()
+        },
+    )
+    request = Request(file="t.yml", out=str(tmp_path), dry_run=True)
+    notes = render_snapshot(snapshot, request, instance=instance).notes
+    assert [(n.kind, n.text) for n in notes if n.device == "s1"] == said
 
 
 def test_filters_that_an_older_image_would_not_load_are_refused(tmp_path, instance, monkeypatch):

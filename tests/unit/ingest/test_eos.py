@@ -138,6 +138,21 @@ def test_ports_are_switched_unless_they_are_told_to_route(leaf):
     assert (found["Ethernet1"].mtu, found["Ethernet1"].description) == (9000, "to spine")
 
 
+def test_a_bundle_and_a_switched_port_are_not_emulated():
+    found = parsed(
+        "interface Ethernet3\n   channel-group 7 mode active\ninterface Ethernet4\n   switchport access vlan 20\n"
+        "interface Vlan20\n   ip address 10.0.20.1/24\nvlan 20\n"
+    )
+    assert found.config.interface("Ethernet3").lag == "Port-Channel7"
+    assert found.config.interface("Vlan20").kind is InterfaceKind.SVI
+    assert [line.text for line in found.account.of(LineClass.UNSUPPORTED)] == [
+        "channel-group 7 mode active",
+        "switchport access vlan 20",
+        "vlan 20",
+    ]
+    assert found.account.of(LineClass.UNKNOWN, LineClass.IRRELEVANT) == ()
+
+
 def test_nothing_is_routed_without_ip_routing(leaf):
     assert leaf.config.forwarding_v4
     assert not parsed("hostname a\n").config.forwarding_v4

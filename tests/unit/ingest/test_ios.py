@@ -266,6 +266,81 @@ def test_access_lists_filter_packets(border):
 # --- shared addresses ---
 
 
+SWITCH = """\
+interface Port-channel1
+ ip address 10.0.9.1 255.255.255.252
+interface GigabitEthernet0/3
+ channel-group 1 mode active
+interface GigabitEthernet0/5
+ switchport
+ switchport mode access
+ switchport access vlan 20
+interface Vlan20
+ ip address 10.0.20.1 255.255.255.0
+vlan 20
+"""
+
+
+def test_a_bundle_a_switched_port_and_its_vlan_are_not_emulated():
+    """The interfaces hold; that ports are joined in a bundle or in a VLAN does not, and neither line is called modelled."""
+    found = parsed(SWITCH)
+    kinds = {i.name: i.kind for i in found.config.interfaces}
+    assert (kinds["Port-channel1"], kinds["Vlan20"]) == (InterfaceKind.LAG, InterfaceKind.SVI)
+    assert found.config.interface("GigabitEthernet0/3").lag == "Port-channel1"
+    assert found.config.interface("GigabitEthernet0/5").switched
+    assert [(line, rule) for line, cls, rule in classes(SWITCH) if cls != "modelled"] == [
+        ("channel-group 1 mode active", "link-aggregation"),
+        ("switchport", "switching"),
+        ("switchport mode access", "switching"),
+        ("switchport access vlan 20", "switching"),
+        ("vlan 20", "feature"),
+    ]
+    assert found.account.of(LineClass.UNKNOWN, LineClass.IRRELEVANT) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "cls", "rule"),
+    [
+        ("ip nat inside source list L interface GigabitEthernet0/1 overload", "modelled", ""),
+        ("ip nat inside source list L pool P overload", "modelled", ""),
+        ("ip nat inside source list L pool P", "approximated", "ports-are-translated-too"),
+        ("ip nat inside source list L pool NONE overload", "unsupported", "nat-pool-undefined"),
+        ("ip nat inside source static 10.0.1.2 198.51.100.1", "modelled", ""),
+        ("ip nat inside source static tcp 10.0.1.2 80 198.51.100.1 8080", "modelled", ""),
+        ("ip nat inside source static tcp 10.0.1.2 80 198.51.100.1 80808", "unsupported", "no-such-port"),
+        ("ip nat inside source static tcp 10.0.1.2 80 interface Gi0/1 8080", "unsupported", "feature"),
+        ("ip nat inside source route-map M interface Gi0/1 overload", "unsupported", "feature"),
+        ("ip nat outside source static 192.0.2.1 10.9.9.9", "unsupported", "feature"),
+        ("ip nat translation timeout 30", "unsupported", "feature"),
+    ],
+)
+def test_address_translation_is_classed_by_what_the_lab_does(line, cls, rule):
+    pool = "ip nat pool P 198.51.100.8 198.51.100.9 netmask 255.255.255.252"
+    assert classes(f"{pool}\n{line}\n") == [(pool, "modelled", ""), (line, cls, rule)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "cls", "rule"),
+    [
+        ("permit tcp any host 10.0.0.1 eq www", "modelled", ""),
+        ("permit tcp any any established", "modelled", ""),
+        ("deny ip any any log", "modelled", ""),
+        ("remark the rest", "irrelevant", "remark"),
+        ("permit tcp any any syn", "unsupported", "filter-option"),
+        ("permit ip any any dscp ef", "unsupported", "filter-option"),
+        ("permit ip any any fragments", "unsupported", "filter-option"),
+        ("permit ip any any time-range WORK", "unsupported", "filter-option"),
+        ("permit tcp any any reflect R", "unsupported", "filter-option"),
+        ("evaluate R", "unsupported", "filter-entry"),
+        ("permit ip object-group A any", "unsupported", "object-group"),
+        ("permit nonsense any any", "unsupported", "filter-protocol"),
+    ],
+)
+def test_entries_of_a_filter_are_classed_by_what_the_lab_does(entry, cls, rule):
+    _, found = classes(f"ip access-list extended EDGE\n {entry}\n")
+    assert found == (entry, cls, rule)
+
+
 def test_vrrp_and_hsrp_have_their_defaults():
     found = parsed(
         "interface Vlan10\n vrrp 12 ip 10.0.0.254\n vrrp 12 priority 110\n vrrp 13 ip 10.0.0.253\n no vrrp 13 preempt\n"
