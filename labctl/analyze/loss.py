@@ -7,6 +7,7 @@ An outage is known only between samples. The window of a run of lost sends is th
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from labctl.model.measure import Flow, LossWindow, Sample, Track
@@ -81,10 +82,13 @@ def flow(track: Track) -> Flow:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The nearest-rank quantile: always a value that was really measured."""
+    """The nearest-rank quantile: the smallest value that at least this share (0 to 1) of all does not exceed. It is
+    always one that was really measured; None of none.
+    """
     if not ordered:
         return None
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    rank = math.ceil(round(share * len(ordered), 6))  # 0.07 x 100 is a little more than 7
+    return ordered[max(0, rank - 1)]
 
 
 def longest(of: Flow) -> LossWindow | None:

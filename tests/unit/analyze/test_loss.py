@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,14 @@ def test_the_longest_window_is_the_one_with_most_certain_loss():
     assert longest is not None
     assert longest.lost == 3
     assert loss.longest(loss.flow(track("....."))) is None
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "rank"),
+    [(100, 0.99, 99), (101, 0.99, 100), (10, 0.5, 5), (9, 0.5, 5), (100, 0.07, 7), (1, 0.0, 1), (5, 1.0, 5)],
+)
+def test_a_quantile_is_the_value_of_the_nearest_rank(n, share, rank):
+    assert loss.quantile(list(range(1, n + 1)), share) == rank
 
 
 def test_no_samples_are_no_figures():
