@@ -37,7 +37,9 @@ _UP = ("Full", "2-Way", "Twoway", "Established")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What there is to judge by. None: nobody looked, which makes whatever needs it UNKNOWN."""
+    """What there is to judge by. None: nobody looked, which makes whatever needs it UNKNOWN. unseen: why nobody could look
+    at what is left.
+    """
 
     tracks: Mapping[str, Track] = field(default_factory=dict)
     subjects: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class Seen:
     changed: tuple[RouteChange, ...] | None = None
     lost_sessions: tuple[str, ...] | None = None
     left: tuple[str, ...] | None = None
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +241,7 @@ def _same_routes(_: Expectation, seen: Seen, __: Window) -> _Said:
 
 def _no_leftovers(_: Expectation, seen: Seen, __: Window) -> _Said:
     if seen.left is None:
-        return _unknown("nobody could look")
+        return _unknown(f"nobody could look: {seen.unseen}" if seen.unseen else "nobody could look")
     if seen.left:
         text = f"{plural(len(seen.left), 'thing')} not at its base state"
         return _Said(verdict=Verdict.FAIL, text=text, seen=seen.left[:20])

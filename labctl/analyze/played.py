@@ -204,6 +204,7 @@ def _seen(run: Played, settled: Convergence | None) -> expect.Seen:
         changed=run.changed,
         lost_sessions=run.lost_sessions,
         left=run.left,
+        unseen=run.unseen,
     )
 
 

@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """left: what is not at its base state although everything was ended. steady: False if nothing was broken, because
+    """left: what is not at its base state although everything was ended, or why nobody could look. steady: False if nothing was broken, because
     the steady state did not hold. altered: what the network did not put back by itself (routes, sessions).
     """
 
@@ -134,7 +134,7 @@ def finish(directory: str, outcome: engine.Outcome) -> Result:
         report=report,
         directory=directory,
         files=files,
-        left=outcome.left,
+        left=outcome.dirty,
         interrupted=outcome.interrupted,
         steady=outcome.steady,
         altered=outcome.altered,

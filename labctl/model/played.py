@@ -45,7 +45,7 @@ class Played:
     """before, during, after: the stretches in which the steady state, the failure and the recovery are judged.
 
     None: the run did not get there. refused: fault -> why its effect did not take. left: what was not at its base at
-    the end, None if nobody could look. failed: the error that ended the run. ready, comparison: of a run that built its
+    the end, None if nobody could look, and `unseen` is why. failed: the error that ended the run. ready, comparison: of a run that built its
     lab first: how routing settled in each, and the lab's routes against what they are a shadow of.
     """
 
@@ -73,6 +73,7 @@ class Played:
     interrupted: bool = False
     ended: bool = False  # the journal has its last line
     left: tuple[str, ...] | None = None
+    unseen: str = ""
     changed: tuple[RouteChange, ...] | None = None  # routes that are not as they were before
     lost_sessions: tuple[str, ...] | None = None  # adjacencies that were up before and are not now
     others: tuple[str, ...] = ()  # faults of others that were active meanwhile

@@ -219,6 +219,8 @@ class Acting:
         try:
             self._world.effects(number, still)
         except LabctlError as error:
+            if error.code == "no-lab":
+                raise
             self._looked(Looked(request=number, failed=error.message))
 
     def _looked(self, answer: Looked) -> None:

@@ -30,7 +30,10 @@ from labctl.run.undisturbed import undisturbed
 from labctl.run.watching import POLL_S, USUAL, Times, Watching
 from labctl.run.world import Clock, World
 
-__all__ = ["Outcome", "Times", "play", "told"]
+__all__ = ["GONE", "Outcome", "Times", "dirty", "play", "told"]
+
+#: The code of the error that says that the world is there no more: nothing is left in it.
+GONE = "no-lab"
 
 #: No stop rule is looked at so shortly before a fault is due: punctuality goes first.
 HANDS_OFF_S = 0.03
@@ -40,8 +43,9 @@ SAME = ("routes", "adjacencies")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is not in the journal: the samples. left: what was not at its base at the end. steady: False if the steady
-    state did not hold before, so that nothing was broken. altered: what the network did not put back by itself, in words.
+    """What is not in the journal: the samples. left: what was not at its base at the end. unseen: why nobody could look at
+    that. steady: False if the steady state did not hold before, so that nothing was broken. altered: what the network did
+    not put back by itself, in words.
     """
 
     tracks: Mapping[str, Track]
@@ -49,6 +53,19 @@ class Outcome:
     interrupted: bool
     steady: bool = True
     altered: tuple[str, ...] = ()
+    unseen: LabctlError | None = None
+
+    @property
+    def dirty(self) -> tuple[str, ...]:
+        """What `labctl heal` has to look after; a lab that is gone needs no healing."""
+        return dirty(self.left, self.unseen)
+
+
+def dirty(left: tuple[str, ...], unseen: LabctlError | None) -> tuple[str, ...]:
+    """What may not be at its base state, in words."""
+    if unseen is None or unseen.code == GONE:
+        return left
+    return (f"nobody could look: {unseen.message}",)
 
 
 def play(
@@ -81,9 +98,14 @@ def play(
         raise
     finally:
         with undisturbed():
-            tracks, left = run.finish()
+            tracks, left, unseen = run.finish()
     return Outcome(
-        tracks=tracks, left=left, interrupted=interrupted, steady=steady, altered=tuple(run.altered)
+        tracks=tracks,
+        left=left,
+        interrupted=interrupted,
+        steady=steady,
+        altered=tuple(run.altered),
+        unseen=unseen,
     )
 
 
@@ -164,15 +186,21 @@ class _Run:
                 return
             self.clock.sleep_until(min(deadline, self.clock.now() + 10 * POLL_S))
 
-    def finish(self) -> tuple[Mapping[str, Track], tuple[str, ...]]:
-        """End every effect, look at what is left, collect the samples. Called once, whatever happened."""
+    def finish(self) -> tuple[Mapping[str, Track], tuple[str, ...], LabctlError | None]:
+        """End every effect, look at what is left, collect the samples. Called once, whatever happened.
+
+        Where nobody could look, nobody knows whether the faults are over, so that routes that differ say nothing.
+        """
         tracks: Mapping[str, Track] = {}
         left: tuple[str, ...] = ()
+        unseen: LabctlError | None = None
         try:
             self.acting.clear()
             left = self.world.left()
+        except LabctlError as error:
+            unseen = error
         finally:
-            after = self.world.after() if self.remembered else None
+            after = self.world.after() if self.remembered and unseen is None else None
             if after is not None and after.changed:
                 self.altered.append(f"{plural(len(after.changed), 'route')} not as before")
             if after is not None and after.lost_sessions:
@@ -186,12 +214,13 @@ class _Run:
             )
             self.book.note(
                 "after",
-                left=list(left),
+                left=None if unseen else list(left),
+                unseen=unseen.message if unseen else "",
                 changed=None if after is None else entries.ROUTES.dump_python(after.changed, mode="json"),
                 lost_sessions=None if after is None else list(after.lost_sessions),
             )
             self.book.note("end", sync=True)
-        return tracks, left
+        return tracks, left, unseen
 
     # -- the loop ----------------------------------------------------------------------------------------------
 

@@ -28,9 +28,9 @@ from labctl.probes.ping import PingFlow
 from labctl.probes.sampler import Flow, Sampler
 from labctl.run import converge, observe, record
 from labctl.run.world import After, Changed, Looked, Wanted
-from labctl.runtime.store import LabDir
+from labctl.runtime.store import LabDir, Phase
 
-#: How long a dead agent may take to be back (its guard starts a new one) before what is left is left.
+#: How long whoever else is changing the lab may take before an agent that does not answer is given up.
 PATIENCE_S = 10.0
 #: A probe that nobody stops ends by itself after a day.
 LIMIT_S = 86_400.0
@@ -66,6 +66,9 @@ class LabWorld:
         self._touched: dict[str, frozenset[Resource]] = {}  # by active fault
         self._unanswered: dict[int, _Unanswered] = {}  # by request
         self._looks: dict[int, _Unanswered] = {}  # by request
+        # The run holds the file open, so no other lab, not even one of the same name, gets its number meanwhile.
+        self._identity = _inode(place.runs_file)
+        self._written = _inode(place.record_file)
 
     # -- measuring ---------------------------------------------------------------------------------------------
 
@@ -94,6 +97,7 @@ class LabWorld:
 
     def look(self, phase: str, since: float) -> Convergence:
         assert self._watch is not None
+        self.need()
         return self._watch.look(phase=phase, since=since)
 
     def recent(self, window: Window) -> Mapping[str, Track]:
@@ -160,6 +164,7 @@ class LabWorld:
             replies = self._replies(until, late_at)
         except LabctlError as error:
             self._hang_up()
+            self.need()
             if self._unanswered:
                 raise
             lost = [Looked(request=request, failed=error.message) for request in self._looks]
@@ -192,6 +197,7 @@ class LabWorld:
         except LabctlError:
             del self._looks[request]
             self._hang_up()
+            self.need()
             raise
 
     def clear(self, request: int) -> Changed:
@@ -201,8 +207,7 @@ class LabWorld:
         self._unanswered.clear()
         self._looks.clear()
         self._touched.clear()
-        failed_at: float | None = None
-        while True:
+        for again in (True, False):
             try:
                 mine = [str(lease["id"]) for lease in client.leases(self.place) if self._is_mine(lease["id"])]
                 reply = client.ask(
@@ -215,10 +220,19 @@ class LabWorld:
                 )
                 return Changed(request=request, readings=reply["readings"])
             except LabctlError:
-                failed_at = failed_at or time.monotonic()
-                if time.monotonic() > failed_at + PATIENCE_S:
-                    return Changed(request=request)
-                time.sleep(0.2)
+                if again and not self._revive():
+                    break
+        return Changed(request=request)
+
+    def _revive(self) -> bool:
+        """Have an agent again, by its guard or, where that is dead too, by us. False if there is no lab to have one for."""
+        try:
+            self.need()
+            with self.place.lock(wait_s=PATIENCE_S):
+                client.start(self.place)
+        except LabctlError:
+            return False
+        return True
 
     def _connection(self) -> client.Connection:
         if self._agent is None:
@@ -230,12 +244,38 @@ class LabWorld:
             self._agent.close()
             self._agent = None
 
+    def need(self) -> None:
+        written = _inode(self.place.record_file)
+        if written == self._written and self._is_same():
+            return
+        if self._is_same() and self._is_whole():
+            self._written = written
+            return
+        raise LabctlError(
+            "no-lab",
+            f"lab {self.place.name!r} is gone: it was removed while the scenario was being played",
+            hint="deploy it and run the scenario again",
+        )
+
+    def _is_same(self) -> bool:
+        """Whether it is the lab that the run began with; one of the same name may have taken its place."""
+        return self._identity in ((0, 0), _inode(self.place.runs_file))
+
+    def _is_whole(self) -> bool:
+        try:
+            record = self.place.read()
+        except LabctlError:
+            return True  # a record that cannot be read is no lab that is gone
+        return record is not None and record.phase is not Phase.DESTROYING
+
     def left(self) -> tuple[str, ...]:
+        self.need()
         try:
             status = client.ask(self.place, "status")
             active = [str(lease["id"]) for lease in client.leases(self.place)]
-        except LabctlError as error:
-            return (error.message,)
+        except LabctlError:
+            self.need()
+            raise
         mine = [f"fault {each} is active" for each in active if self._is_mine(each)]
         return (*mine, *(f"{on}: {why}" for on, why in status["off_base"].items()))
 
@@ -309,6 +349,15 @@ class LabWorld:
             where=probe.where,
             hint="give an address instead of the node",
         )
+
+
+def _inode(path: str) -> tuple[int, int]:
+    """Which file it is, and when it was written; zeros if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def _key(each: Adjacency) -> tuple[str, str, str, str]:

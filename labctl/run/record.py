@@ -54,6 +54,8 @@ def played(
     ended = windows.get("during-end")
     after = found.get("after", [{}])[-1]
     routes = found.get("routes", [None])[-1]
+    # What was measured in a lab that was lost, or whose agent was, in the middle of it is no evidence of the network.
+    cut_short = ended is None and ("failed" in found or bool(after.get("unseen")))
     return Played(
         run=_meta(head, last - zero),
         steady=_expectations(head, "steady"),
@@ -69,7 +71,11 @@ def played(
         adjacency_changes=None if routes is None else _sessions(routes["sessions"], zero),
         checks=tuple(_check(line, zero) for line in found.get("check", ())),
         before=windows.get("before"),
-        during=during if ended is None or during is None else Window(start=during.start, end=ended.start),
+        during=None
+        if cut_short
+        else during
+        if ended is None or during is None
+        else Window(start=during.start, end=ended.start),
         after=windows.get("after"),
         faults_end=max(
             (line["due"] - zero for line in found.get("asked", ()) if line["begin"] or line["end"]),
@@ -82,6 +88,7 @@ def played(
         interrupted="interrupted" in found,
         ended="end" in found,
         left=tuple(after["left"]) if after.get("left") is not None else None,
+        unseen=after.get("unseen", ""),
         changed=None if after.get("changed") is None else _routes(after["changed"], zero),
         lost_sessions=None if after.get("lost_sessions") is None else tuple(after["lost_sessions"]),
         others=tuple(each for line in found.get("measuring", ()) for each in line["others"]),

@@ -139,6 +139,7 @@ class Watching:
             )
             found = expect.judge(rule.unless, evidence, window, f"within {seconds(rule.window_s)}")
             if found.verdict is Verdict.FAIL:
+                self._world.need()  # what is lost with the lab is nobody's failure
                 why = f"{found.subject}: {found.summary}"
                 self._book.note("stopped", why=why, sync=True)
                 return f"stopped: {why}"

@@ -121,8 +121,14 @@ class World(Protocol):
         """Against what was remembered."""
         ...
 
+    def need(self) -> None:
+        """`no-lab` if the world is there no more."""
+        ...
+
     def left(self) -> tuple[str, ...]:
-        """What of this run is still active, and what is not at its base."""
+        """What of this run is still active, and what is not at its base. An error says why nobody could look: `no-lab` if
+        there is nothing any more to look at.
+        """
         ...
 
     def others(self) -> tuple[str, ...]:

@@ -30,9 +30,9 @@ SAME = Expectation(measure="routes", op="==", limit="same")
 class Story:
     """A plan played to its end (or not), and what was written down."""
 
-    def __init__(self, directory, what, clock=None, **world):
+    def __init__(self, directory, what, clock=None, kind=World, **world):
         self.clock = clock or Clock()
-        self.world = World(self.clock, **world)
+        self.world = kind(self.clock, **world)
         self.directory = directory
         self.path = str(directory / "journal.jsonl")
         self.events = []
@@ -267,6 +267,59 @@ def test_a_world_that_fails_in_the_middle_ends_the_run_with_its_reason(tmp_path)
     assert story.world.active == {}
     assert story.report.verdict is Verdict.UNKNOWN
     assert "the agent does not answer" in story.report.headline
+
+
+@pytest.mark.parametrize(
+    ("what", "why", "dirty"),
+    [
+        ("dead", "nobody answers", ("nobody could look: nobody answers",)),
+        ("gone", "the lab is gone", ()),
+    ],
+)
+@pytest.mark.parametrize("when", [4.0, 13.0])
+def test_nobody_could_look_is_unknown_and_never_a_failure(tmp_path, what, why, dirty, when):
+    """The route stays as it was in the failure: nobody knows whether that is over."""
+    clock = Clock()
+    world = {}
+
+    def end():
+        setattr(world["it"], what, True)
+        raise LabctlError("agent-unreachable", why)
+
+    class Kept(World):
+        def __init__(self, *args, **more):
+            super().__init__(*args, **more)
+            world["it"] = self
+
+    clock.at = [(clock.now() + when, end)]
+    never = Expectation(measure="loss", limit=0.0, probe="ping")
+    story = Story(
+        tmp_path, plan(cut("cut"), during=(never,), after=(SAME,)), clock=clock, kind=Kept, back_s=1e6
+    )
+    assert story.report.verdict is Verdict.UNKNOWN, story.report.findings
+    found = {f.subject: f for f in story.report.findings}["at the end: leftovers == none"]
+    assert (found.verdict, found.summary) == (Verdict.UNKNOWN, f"nobody could look: {why}")
+    assert (story.outcome.left, story.outcome.dirty) == ((), dirty)
+
+
+def test_a_stop_rule_does_not_strike_because_the_lab_is_gone(tmp_path):
+    clock = Clock()
+    rule = StopRule(unless=Expectation(measure="loss", limit=0.0, probe="ping"), window_s=2.0)
+    story = Story(tmp_path, plan(cut("cut"), stop_when=(rule,)), clock=clock, kind=Vanishing)
+    assert story.lines("stopped") == []
+    assert story.report.verdict is Verdict.UNKNOWN
+    assert "the lab is gone" in story.report.headline
+
+
+class Vanishing(World):
+    """It is removed as soon as something in it is broken, and its probes lose everything."""
+
+    def change(self, *args):
+        self.gone = True
+        super().change(*args)
+
+    def answered(self, t):
+        return not self.gone and super().answered(t)
 
 
 def test_a_bug_is_raised_when_everything_is_whole_again(tmp_path):

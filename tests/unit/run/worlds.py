@@ -83,6 +83,7 @@ class World:
         self.requests = []  # (when, faults that began, faults that ended)
         self.leases = {}
         self.began = self.ended = None
+        self.dead = self.gone = False  # nobody answers any more; there is nobody any more
 
     # -- what the engine asks ----------------------------------------------------------------------------------
 
@@ -195,7 +196,14 @@ class World:
         late = self.clock.now() < self.history[-1][0] + self.back_s
         return After(changed=tuple(self.route_changes())[:1] if late else (), lost_sessions=())
 
+    def need(self):
+        if self.gone:
+            raise LabctlError("no-lab", "the lab is gone")
+
     def left(self):
+        self.need()
+        if self.dead:
+            raise LabctlError("agent-unreachable", "nobody answers")
         return (*self.sticky, *(f"fault {f} is active" for f in self.active))
 
     def others(self):
