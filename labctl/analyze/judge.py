@@ -15,7 +15,8 @@ from labctl.model.topology import Evidence, Topology
 from labctl.model.verdict import Act, Finding, Verdict
 
 
-def of_act(act: Act, because: tuple[Evidence, ...]) -> Finding:
+def of_act(act: Act, because: tuple[Evidence, ...], unseen: str = "") -> Finding:
+    """Whether it was made, stayed and was ended. unseen: why nobody could look at what is left."""
     if act.start.applied is None:
         verdict, text = Verdict.UNKNOWN, "was requested and never made"
     elif act.start.read_back is None:
@@ -24,6 +25,8 @@ def of_act(act: Act, because: tuple[Evidence, ...]) -> Finding:
         verdict, text = Verdict.UNKNOWN, f"was made, but did not stay: {strayed}"
     elif contradicted := took.contradicted(act):
         verdict, text = Verdict.UNKNOWN, f"was made, but measured otherwise: {contradicted}"
+    elif act.end is not None and act.end.read_back is None and unseen:
+        verdict, text = Verdict.UNKNOWN, f"was made, and nobody saw its end: {unseen}"
     elif act.end is not None and act.end.read_back is None:
         verdict, text = Verdict.FAIL, "was made, and its end could not be confirmed"
     else:

@@ -53,6 +53,15 @@ def destroy(places: list[LabDir], emit: Emit = ignore) -> list[Removed]:
     return removed
 
 
+def played(places: list[LabDir]) -> list[str]:
+    """What else ends with these labs, a line each: the scenarios that are being played on them."""
+    return [
+        f"lab {each.name}: a scenario is being played on it, which ends as UNKNOWN when the lab is removed"
+        for each in places
+        if each.plays()
+    ]
+
+
 def gone(instance: Instance) -> list[str]:
     """What is left of labs of other boots, a line each."""
     return [

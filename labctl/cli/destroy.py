@@ -37,6 +37,8 @@ def destroy(
     if not places:
         out.say("\n".join(["No lab is running.", *app.gone(instance)]))
         return
+    for line in app.played(places):
+        out.say(line)
     names = ", ".join(place.name for place in places)
     if dry_run:
         out.say(f"Would remove: {names}. Nothing was changed.")

@@ -32,6 +32,8 @@ from labctl.runtime.store import LabDir, Phase
 
 #: How long whoever else is changing the lab may take before an agent that does not answer is given up.
 PATIENCE_S = 10.0
+#: An agent answers once everything in its lab is as it is to be; a node that boots meanwhile takes its time.
+START_S = 60.0
 #: A probe that nobody stops ends by itself after a day.
 LIMIT_S = 86_400.0
 
@@ -229,7 +231,7 @@ class LabWorld:
         try:
             self.need()
             with self.place.lock(wait_s=PATIENCE_S):
-                client.start(self.place)
+                client.start(self.place, timeout_s=START_S)
         except LabctlError:
             return False
         return True

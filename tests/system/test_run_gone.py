@@ -89,6 +89,21 @@ def test_agent_and_guard_are_killed_and_the_run_starts_them_again(lab, tmp_path)
     assert "heal" not in told
 
 
+def test_a_lab_that_is_destroyed_under_a_run_is_gone_and_needs_no_healing(lab, tmp_path):
+    notice = "lab brief: a scenario is being played on it"
+
+    def disturb():
+        removing = labctl(tmp_path, "destroy", "brief", "--yes")
+        _, told = removing.communicate(timeout=60)
+        assert removing.returncode == 0, told
+        assert notice in told
+
+    status, said, told, report = played(lab, tmp_path, disturb)
+    assert (status, said.splitlines()[-1], report.verdict) == (4, "UNKNOWN", "UNKNOWN"), said + told
+    assert "lab 'brief' is gone: it was removed while the scenario was being played" in report.headline
+    assert "heal" not in said + told
+
+
 def test_an_agent_that_cannot_be_had_again_is_unknown_and_dirty(lab, tmp_path):
     def disturb():
         kill_agent_and_guard(lab)

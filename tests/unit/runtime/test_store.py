@@ -119,6 +119,17 @@ def test_who_comes_second_is_told_that_the_lab_is_busy(place):
     assert caught.value.code == "lab-busy"
 
 
+def test_a_scenario_that_is_played_is_seen_and_a_change_is_none(place):
+    with place.lock(create=True):
+        place.write(RECORD)
+        assert not place.plays()
+        with place.playing():
+            assert place.plays()
+        with place.quiet():
+            assert not place.plays()
+        assert not place.plays()
+
+
 def test_who_waited_while_the_lab_was_removed_finds_no_lab(place):
     outcome = []
 
