@@ -16,7 +16,7 @@ from labctl.model.verdict import Act, Finding, Verdict
 
 
 def of_act(act: Act, because: tuple[Evidence, ...], unseen: str = "") -> Finding:
-    """Whether it was made, stayed and was ended. unseen: why nobody could look at what is left."""
+    """Whether it was made, stayed and was ended. unseen: why nobody saw its end, if so."""
     if act.start.applied is None:
         verdict, text = Verdict.UNKNOWN, "was requested and never made"
     elif act.start.read_back is None:

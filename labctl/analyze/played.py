@@ -99,7 +99,8 @@ def _findings(run: Played) -> Iterable[Finding]:
     yield from _before(run)
     evidence = judge.evidence_of(run.topology)
     for act in run.acts:
-        yield judge.of_act(act, evidence.get(str(act.cable), ()), run.unseen)
+        unseen = run.unseen or ("" if run.ended else "the journal ends before it")
+        yield judge.of_act(act, evidence.get(str(act.cable), ()), unseen)
     if not run.not_steady:
         yield from _during(run)
         yield from _after(run)

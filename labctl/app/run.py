@@ -15,7 +15,7 @@ from datetime import datetime
 
 from labctl.app import kinds
 from labctl.app.kinds import Kind
-from labctl.errors import Problems, Span, did_you_mean
+from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.faults import plan as planning
 from labctl.faults import reduce
 from labctl.linux import priority, whole
@@ -64,6 +64,17 @@ class Result:
     altered: tuple[str, ...]
 
 
+class UnjudgedError(LabctlError):
+    """A run was begun, was ended as every run, and could not be written down, so that nobody can judge it.
+
+    left: as in `Result`.
+    """
+
+    def __init__(self, cause: LabctlError, left: tuple[str, ...] = ()) -> None:
+        super().__init__(cause.code, cause.message, where=cause.where, hint=cause.hint)
+        self.left = left
+
+
 def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
     """The lab and the plan that would be played on it. Touches nothing."""
     if request.plan is not None:
@@ -82,14 +93,24 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
 
 
 def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
-    """Play it. On Ctrl-C everything is put back, judged as far as it got, and `interrupted` is set."""
+    """Play it. On Ctrl-C everything is put back, judged as far as it got, and `interrupted` is set.
+
+    `UnjudgedError` when it cannot be written down.
+    """
     whole.check_directory(request.out)
     heal.implicit(instance, emit)
     place, plan = prepare(request, instance)
     directory = rundir.create(request.out, plan.scenario)
-    with Journal(os.path.join(directory, record.JOURNAL)) as journal:
-        outcome = play(place, plan, journal, scenario=request.scenario, emit=emit)
-    return finish(directory, outcome)
+    left: tuple[str, ...] = ()
+    try:
+        with Journal(os.path.join(directory, record.JOURNAL)) as journal:
+            outcome = play(place, plan, journal, scenario=request.scenario, emit=emit)
+        left = outcome.dirty
+        return finish(directory, outcome)
+    except LabctlError as error:
+        if error.code != "cannot-write" or isinstance(error, UnjudgedError):
+            raise
+        raise UnjudgedError(error, left) from error
 
 
 def play(
@@ -123,7 +144,12 @@ def play(
     )
     with place.playing(), priority.raised():
         outcome = engine.play(plan, LabWorld(place), clock, journal, emit=emit)
-    samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
+    try:
+        if outcome.unwritten is not None:
+            raise outcome.unwritten
+        samples.write(os.path.join(directory, record.SAMPLES), outcome.tracks)
+    except LabctlError as error:
+        raise UnjudgedError(error, outcome.dirty) from error
     return outcome
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from labctl.cli import complete, out
-from labctl.errors import Exit
+from labctl.errors import Exit, render
 
 if TYPE_CHECKING:
-    from labctl.app.run import Result
+    from labctl.app.run import Request, Result, UnjudgedError
     from labctl.model.scenario import Plan
     from labctl.model.verdict import Report
 
@@ -48,9 +48,21 @@ def run(
         _show_plan(app.prepare(request, Instance.here())[1], output)
         return
     with out.Progress() as progress:
-        result = app.run(request, Instance.here(), progress)
-    show(result, output)
-    stop(result)
+        found = _played(request, progress)
+    if isinstance(found, app.UnjudgedError):
+        _stop_unjudged(found, output)
+    show(found, output)
+    stop(found)
+
+
+def _played(request: Request, progress: out.Progress) -> Result | UnjudgedError:
+    from labctl.app import run as app
+    from labctl.runtime.store import Instance
+
+    try:
+        return app.run(request, Instance.here(), progress)
+    except app.UnjudgedError as error:
+        return error
 
 
 def show(result: Result, output: out.Format = out.Format.TABLE) -> None:
@@ -69,6 +81,17 @@ def stop(result: Result) -> NoReturn:
     if result.interrupted:
         raise KeyboardInterrupt
     raise typer.Exit(result.report.verdict.exit)
+
+
+def _stop_unjudged(error: UnjudgedError, output: out.Format) -> NoReturn:
+    """What went wrong, and the verdict as the last line all the same."""
+    from labctl.model.verdict import Verdict
+
+    out.tell_left(error.left)
+    out.say(render(error))
+    if output is out.Format.TABLE:
+        typer.echo(Verdict.UNKNOWN)
+    raise typer.Exit(Exit.DIRTY if error.left else error.exit)
 
 
 def show_report(report: Report, page: str) -> None:

@@ -45,7 +45,7 @@ SAME = ("routes", "adjacencies")
 class Outcome:
     """What is not in the journal: the samples. left: what was not at its base at the end. unseen: why nobody could look at
     that. steady: False if the steady state did not hold before, so that nothing was broken. altered: what the network did
-    not put back by itself, in words.
+    not put back by itself, in words. unwritten: why the journal has no end.
     """
 
     tracks: Mapping[str, Track]
@@ -54,6 +54,7 @@ class Outcome:
     steady: bool = True
     altered: tuple[str, ...] = ()
     unseen: LabctlError | None = None
+    unwritten: LabctlError | None = None
 
     @property
     def dirty(self) -> tuple[str, ...]:
@@ -89,11 +90,13 @@ def play(
             run.play_timeline()
             run.recover()
     except KeyboardInterrupt:
-        interrupted = True
+        interrupted = run.book.closing = True
         run.book.note("interrupted")
     except LabctlError as error:
+        run.book.closing = True
         run.book.note("failed", error=error.message, code=error.code)
     except BaseException as error:
+        run.book.closing = True
         run.book.note("failed", error=repr(error), code="bug")
         raise
     finally:
@@ -106,6 +109,7 @@ def play(
         steady=steady,
         altered=tuple(run.altered),
         unseen=unseen,
+        unwritten=run.book.unwritten,
     )
 
 
@@ -194,6 +198,7 @@ class _Run:
         tracks: Mapping[str, Track] = {}
         left: tuple[str, ...] = ()
         unseen: LabctlError | None = None
+        self.book.closing = True
         try:
             self.acting.clear()
             left = self.world.left()

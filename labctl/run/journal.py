@@ -24,6 +24,7 @@ Kinds, in the order in which a run writes them:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -56,17 +57,34 @@ class Journal:
         os.close(self._fd)
 
     def write(self, kind: str, *, t: float, sync: bool = False, **what: Any) -> None:
-        """Append a line; `t` is the engine's monotonic time."""
+        """Append a line; `t` is the engine's monotonic time. `cannot-write` if it did not fit: nothing may follow it then."""
         head = {"v": VERSION, "n": self._lines + 1, "kind": kind, "host": HOST, "t": t, "wall": time.time()}
         line = json.dumps({**head, **what}, ensure_ascii=False, separators=(",", ":"))
-        os.write(self._fd, line.encode() + b"\n")
+        with self._trouble():
+            rest = line.encode() + b"\n"
+            while rest:  # a disk that gets full takes a part of it
+                rest = rest[os.write(self._fd, rest) :]
         self._lines += 1
         if sync:
             self.sync()
 
     def sync(self) -> None:
         """Have everything that was written on disk."""
-        os.fdatasync(self._fd)
+        with self._trouble():
+            os.fdatasync(self._fd)
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise LabctlError(
+                "cannot-write",
+                f"cannot write the journal of the run: {reason}",
+                where=Span(self.path),
+                hint="make room on that file system, then repeat",
+            ) from error
 
 
 def read(path: str) -> Iterator[Mapping[str, Any]]:

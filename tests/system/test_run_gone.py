@@ -1,5 +1,6 @@
 """A run whose lab, agent or disk goes away in the middle: what nobody could look at is UNKNOWN and never FAIL."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -87,6 +88,30 @@ def test_agent_and_guard_are_killed_and_the_run_starts_them_again(lab, tmp_path)
     assert (status, said.splitlines()[-1], report.verdict) == (4, "UNKNOWN", "UNKNOWN"), said + told
     whole(lab)
     assert "heal" not in told
+
+
+def test_a_disk_that_gets_full_under_a_run_ends_it_with_the_verdict_as_the_last_line(lab, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "labctl-test", str(disk)], check=True)
+    try:
+        (disk / "scenario.yml").write_text(LONG)
+        process = labctl(disk, "run", "scenario.yml", stdin=subprocess.DEVNULL)
+        try:
+            in_the_middle(lab, process)
+            with contextlib.suppress(OSError), open(disk / "full", "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            said, told = process.communicate(timeout=120)
+        finally:
+            process.kill()
+            process.communicate()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert process.returncode == 6, said + told
+    assert said.splitlines()[-1] == "UNKNOWN"
+    assert "error: cannot-write\n" in told
+    whole(lab)
 
 
 def test_a_lab_that_is_destroyed_under_a_run_is_gone_and_needs_no_healing(lab, tmp_path):

@@ -1,6 +1,8 @@
 """The engine on a virtual clock: what it asks of the world and when, and what comes of it however the run ends."""
 
+import errno
 import json
+import os
 import signal
 from itertools import pairwise
 
@@ -309,6 +311,28 @@ def test_a_stop_rule_does_not_strike_because_the_lab_is_gone(tmp_path):
     assert story.lines("stopped") == []
     assert story.report.verdict is Verdict.UNKNOWN
     assert "the lab is gone" in story.report.headline
+
+
+@pytest.mark.parametrize("line", range(3, 18))
+def test_a_disk_that_is_full_from_any_line_on_ends_the_run_and_every_effect(tmp_path, monkeypatch, line):
+    lines, real = [], os.write
+
+    def write(fd, data):
+        lines.append(fd)
+        if len(lines) > line:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", write)
+    story = Story(tmp_path, plan(cut("cut")))
+    monkeypatch.undo()
+    assert len(lines) == line + 1, "nothing is written after what did not fit"
+    assert story.world.active == {}
+    assert story.world.ended is not None
+    assert story.outcome.unwritten.code == "cannot-write"
+    assert "no space left on device" in story.outcome.unwritten.message
+    assert story.report.verdict is Verdict.UNKNOWN, story.report.findings
+    assert len(list(journal.read(story.path))) == line
 
 
 class Vanishing(World):
