@@ -306,8 +306,10 @@ def _key(port: PortId) -> tuple[str, str]:
 
 
 def _below(device: Rendered, interface: InterfaceConfig) -> list[str]:
-    """The ports by which production reaches who is behind an aggregate or a VLAN's interface."""
+    """The ports by which production reaches who is behind an aggregate, a VLAN's interface or a sub-interface."""
     ports = device.config.interfaces
+    if interface.kind is InterfaceKind.SUBINTERFACE:
+        return [interface.name.rpartition(".")[0]]
     if interface.kind is InterfaceKind.LAG:
         return [port.name for port in ports if port.lag == interface.name]
     if interface.kind is InterfaceKind.SVI:

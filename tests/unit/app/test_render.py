@@ -245,6 +245,9 @@ interface GigabitEthernet0/5
  switchport
 interface Vlan20
  ip address 10.0.20.{own} 255.255.255.0
+interface GigabitEthernet0/7.30
+ encapsulation dot1Q 30
+ ip address 10.0.30.{own} 255.255.255.0
 """
 
 
@@ -256,10 +259,11 @@ interface Vlan20
             [
                 ("approximated", "Port-channel1 is a stub: a lag is not emulated"),
                 ("approximated", "Vlan20 is a stub: a svi is not emulated"),
+                ("approximated", "GigabitEthernet0/7.30 is a stub: a subinterface is not emulated"),
             ],
         ),
         (
-            ("GigabitEthernet0/3", "GigabitEthernet0/5"),
+            ("GigabitEthernet0/3", "GigabitEthernet0/5", "GigabitEthernet0/7"),
             [
                 (
                     "unsupported",
@@ -268,6 +272,10 @@ interface Vlan20
                 (
                     "unsupported",
                     "Vlan20 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/5)",
+                ),
+                (
+                    "unsupported",
+                    "GigabitEthernet0/7.30 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/7)",
                 ),
             ],
         ),

@@ -200,6 +200,12 @@ def lengthened(router, where, line, port):
     return router.plus(heads[0], line)
 
 
+def told(router):
+    """What became of each line."""
+    account = parse(router.text, file="r", device=router.name, redactor=Redactor()).account
+    return [(each.text, each.cls, each.rule, each.depth) for each in account.lines]
+
+
 def changed_sections(had, has, node):
     before, after = sections(had, node), sections(has, node)
     return {head for head in before.keys() | after.keys() if before.get(head) != after.get(head)}
@@ -242,6 +248,8 @@ def test_a_line_more_changes_nothing_else(where, line, routers, data):
     assert {
         head for head in changed if not any(f"{head} ".startswith(f"{each} ") for each in expected)
     } == set()
+    said, more = told(router), told(longer)
+    assert said in [more[:n] + more[n + 1 :] for n in range(len(more))]
     if (where, line) in ADDED:
         path = f"net/{router.name}/frr.conf"
         assert_kept(had.files[path], has.files[path])
