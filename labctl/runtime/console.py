@@ -135,21 +135,28 @@ def _past(old: _Reader, file: _Reader, path: str, since_s: float | None) -> Iter
 
 
 def _follow(place: LabDir, path: str, file: _Reader, old: _Reader) -> Iterator[bytes]:
-    """A log that was put aside is another `log.1`: what we have not read of it is there, at the same place."""
-    aside = old.inode
-    while True:
-        there = os.path.exists(place.record_file)
-        file.open()
-        with contextlib.closing(_Reader(path + ".1")) as now:
-            if now.inode != aside:
-                aside = now.inode
+    """A log that was put aside is another `log.1`: what we have not read of it is there, at the same place.
+
+    The `log.1` that we know stays open meanwhile, for else a later one may be given its inode.
+    """
+    with contextlib.ExitStack() as held:
+        while True:
+            there = os.path.exists(place.record_file)
+            file.open()
+            now = _Reader(path + ".1")
+            if now.inode == old.inode:
+                now.close()
+            else:
+                held.close()
+                held.callback(now.close)
+                old = now
                 now.seek(file.tell())
                 yield from now.read()
                 file.seek(0)
-        yield from file.read()
-        if not there:
-            return
-        time.sleep(_PAUSE_S)
+            yield from file.read()
+            if not there:
+                return
+            time.sleep(_PAUSE_S)
 
 
 def _last(data: bytes, lines: int) -> Iterator[bytes]:

@@ -310,6 +310,9 @@ class DockerRuntime(Inner):
             raise not_running(name, NodeState.EXITED if known else NodeState.ABSENT)
         if cgroup.frozen(kept.cgroup):
             raise not_running(name, NodeState.FROZEN)
+        # Somebody may have started it again just now: at first it stands in a network of the engine's.
+        if not _arrives(who, netns.inode(place.node_ns(name)), time.monotonic() + GATE_S):
+            raise not_running(name, NodeState.EXITED)
         process = kept.process
         env = dict(process["env"])
         if terminal:

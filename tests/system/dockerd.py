@@ -44,6 +44,7 @@ class Dockerd:
         self.cgroup = os.path.basename(self.directory)
         self.url = f"unix://{self.directory}/docker.sock"
         self.log = os.path.join(self.directory, "log")
+        self.keeper_file = os.path.join(self.directory, "exec/containerd/containerd.pid")
         self.process = None
 
     def start(self):
@@ -57,6 +58,11 @@ class Dockerd:
             "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
             "--userland-proxy=false", "--shutdown-timeout=1", "--log-level=warn",
         ]  # fmt: skip
+        if (
+            self.keeper() is None
+        ):  # where init does not reap, an engine takes its dead containerd for one at work
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.keeper_file)
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(self.answers, "the engine answers", 60)
@@ -68,10 +74,16 @@ class Dockerd:
         with contextlib.suppress(LabctlError):
             return docker_engine.answers(self.url)
 
+    def keeper(self):
+        """The engine's containerd; None if it has ended."""
+        with contextlib.suppress(OSError, ValueError), open(self.keeper_file) as file:
+            return proc.identity(int(file.read()))
+
     def kill(self):
-        """As a crash would: its containers and their keeper go on."""
+        """As a crash would: its containers go on. The kernel ends its containerd as soon as it is gone."""
         self.process.kill()
         self.process.wait()
+        until(lambda: self.keeper() is None, "containerd has ended")
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
@@ -80,13 +92,11 @@ class Dockerd:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
-        with contextlib.suppress(OSError, ValueError):
-            with open(os.path.join(self.directory, "exec/containerd/containerd.pid")) as file:
-                who = proc.identity(int(file.read()))
-            if who is not None:
-                proc.kill(who, signal.SIGTERM)
-                proc.wait_gone(who, 10)
-                proc.kill(who)
+        who = self.keeper()
+        if who is not None:
+            proc.kill(who, signal.SIGTERM)
+            proc.wait_gone(who, 10)
+            proc.kill(who)
         cgroup.destroy(self.cgroup)
         mounts.unmount_below(self.directory)
         for _ in range(5):
