@@ -2,6 +2,7 @@
 under the second kernel, which has version 2.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -45,9 +46,10 @@ class Lab:
         """CPU time that all processes of the node have had, as the kernel's accounting of each says."""
         ticks = 0
         for pid in cgroup.pids(self.group):
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                fields = file.read().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has ended meanwhile
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
