@@ -43,10 +43,10 @@ from labctl.runtime import (
 from labctl.runtime.base import NodeState, NodeStatus, Runtime
 from labctl.runtime.docker_create import Creators
 from labctl.runtime.docker_engine import Engine
-from labctl.runtime.images import Image, ImageStore
+from labctl.runtime.images import Image
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
 from labctl.runtime.panel import allow_many_files
-from labctl.runtime.store import Instance, LabDir
+from labctl.runtime.store import LabDir
 
 WORKERS = (
     8  # an engine is slow and not at its limit with one: 4 containers/s with one, 7/s with eight on two cores
@@ -70,14 +70,9 @@ _LOOK_S = 0.2
 
 
 class DockerRuntime(Inner):
-    """`labctl.runtime.base.Runtime` on a Docker engine. `keep`: descriptors (the lab's lock) that helpers inherit."""
+    """`labctl.runtime.base.Runtime` on a Docker engine."""
 
     name = "docker"
-
-    def __init__(self, instance: Instance, *, keep: Sequence[int] = ()) -> None:
-        self.instance = instance
-        self.images = ImageStore(instance)
-        self._keep = tuple(keep)
 
     # -- lifecycle ---------------------------------------------------------------------------------------------
 

@@ -22,15 +22,22 @@ from labctl.model.event import Emit, Event
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import eventlog
 from labctl.runtime.base import Completed, Handle, NodeState, Process
+from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, LabDir
 
 LOCAL = "local"
 
 
 class Inner(ABC):
-    """The `Shell` and `NodeShaper` of `labctl.runtime.base`, for nodes that are processes of this machine."""
+    """The `Shell` and `NodeShaper` of `labctl.runtime.base`, for nodes that are processes of this machine.
 
-    instance: Instance
+    keep: descriptors (the lab's lock) that the helpers it runs inherit.
+    """
+
+    def __init__(self, instance: Instance, *, keep: Sequence[int] = ()) -> None:
+        self.instance = instance
+        self.images = ImageStore(instance)
+        self._keep = tuple(keep)
 
     @abstractmethod
     def stop(self, lab: LabSpec, nodes: Sequence[str]) -> None: ...

@@ -20,23 +20,17 @@ from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import bundle, console, ended, health, launch, runc_check
 from labctl.runtime.base import NodeState, NodeStatus
-from labctl.runtime.images import ImageStore
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
 from labctl.runtime.panel import allow_many_files
-from labctl.runtime.store import Instance, LabDir
+from labctl.runtime.store import LabDir
 
 WORKERS = 4  # 36 containers/s with one, 65/s with four on two cores; more does not help
 
 
 class RuncRuntime(Inner):
-    """`labctl.runtime.base.Runtime` on runc. `keep`: descriptors (the lab's lock) that the helpers it runs inherit."""
+    """`labctl.runtime.base.Runtime` on runc."""
 
     name = "runc"
-
-    def __init__(self, instance: Instance, *, keep: Sequence[int] = ()) -> None:
-        self.instance = instance
-        self.images = ImageStore(instance)
-        self._keep = tuple(keep)
 
     # -- lifecycle ---------------------------------------------------------------------------------------------
 
