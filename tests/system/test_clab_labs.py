@@ -1,17 +1,17 @@
 """Public lab files with their own configurations (LABCTL_CORPUS), deployed as they are but for the images, and pinged
-from end to end."""
+from end to end, on every runtime."""
 
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from labs import instance
+from labs import instance, nothing_left
 from rig import until
 
 from labctl.app import deploy
 from labctl.run import destroy
-from labctl.runtime.runc import RuncRuntime
+from labctl.runtime.base import RUNTIMES
 
 CORPUS = Path(os.environ.get("LABCTL_CORPUS", Path(__file__).parents[2] / "../shared/corpus")) / "clab"
 
@@ -40,22 +40,42 @@ LABS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "images", "pings"), LABS)
-def test_a_public_lab_pings_from_end_to_end(tmp_path, monkeypatch, path, images, pings):
+#: The first waits 40 s for OSPF; once in every run is enough of that.
+RUNS = [
+    pytest.param(runtime, *lab.values, marks=marks, id=f"{runtime}-{lab.id}")
+    for runtime, lab, marks in (
+        ("runc", LABS[0], []),
+        ("runc", LABS[1], []),
+        ("docker", LABS[0], [pytest.mark.docker, pytest.mark.soak]),
+        ("docker", LABS[1], [pytest.mark.docker]),
+    )
+]
+
+
+@pytest.fixture
+def here(request, runtime, tmp_path, monkeypatch):
+    if runtime == "docker":
+        monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("dockerd").url)
+    return instance(tmp_path / "state", monkeypatch, runtime)
+
+
+@pytest.mark.parametrize(("runtime", "path", "images", "pings"), RUNS)
+def test_a_public_lab_pings_from_end_to_end(here, runtime, path, images, pings):
     """Of a copy: daemons change the owners of what is bound into their node."""
-    here = instance(tmp_path / "state", monkeypatch)
-    shutil.copytree((CORPUS / path).parent, tmp_path / "lab")
-    file = tmp_path / "lab" / Path(path).name
-    plan = deploy.deploy(deploy.Request(file=str(file), images=images), here)
+    directory = Path(here.root).parent / "lab"
+    shutil.copytree((CORPUS / path).parent, directory)
+    file = directory / Path(path).name
+    plan = deploy.deploy(deploy.Request(file=str(file), images=images, runtime=runtime), here)
     place = here.lab(plan.lab.name)
     try:
-        runtime, lab = RuncRuntime(here), place.need().lab
+        record = place.need()
+        nodes, lab = RUNTIMES[record.runtime](here), record.lab
 
         def reached(node, address):
-            return runtime.exec(lab, node, ["ping", "-c1", "-W1", address]).code == 0
+            return nodes.exec(lab, node, ["ping", "-c1", "-W1", address]).code == 0
 
         for node, address in pings:
             until(lambda n=node, a=address: reached(n, a), f"{node} reaches {address}", 120)
     finally:
         destroy.destroy(place)
-    assert here.labs() == []
+    nothing_left(here, [lab])
