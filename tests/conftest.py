@@ -39,6 +39,8 @@ def pytest_report_header():
 def pytest_collection_modifyitems(items):
     no_kernel = umlkernel.missing()
     for item in items:
+        if _on(item) == "docker" and not item.get_closest_marker("both"):
+            item.add_marker(pytest.mark.soak)
         if item.get_closest_marker("uml") and no_kernel:
             item.add_marker(pytest.mark.skip(reason=no_kernel))
         if item.get_closest_marker("docker") and dockerd.missing():
@@ -47,6 +49,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("soak") and not SOAK:
             item.add_marker(pytest.mark.skip(reason="a long suite: `make soak` runs it"))
+
+
+def _on(item):
+    """The runtime that a test of several runs on; None if it has no choice."""
+    return getattr(item, "callspec", None) and item.callspec.params.get("kind")
 
 
 def pytest_sessionfinish(session):
@@ -74,3 +81,15 @@ def own_dockerd():
     """A Docker engine of our own, for tests that are marked so."""
     with dockerd.Dockerd() as engine:
         yield engine
+
+
+@pytest.fixture(scope="module", params=["runc", pytest.param("docker", marks=pytest.mark.docker)])
+def kind(request):
+    """The runtime that a module's labs are on: each test once on each. DOCKER_HOST names an engine of our own.
+
+    On Docker only `make soak` runs them all, `make test` those that are marked `both`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "docker":
+            patch.setenv("DOCKER_HOST", request.getfixturevalue("dockerd").url)
+        yield request.param

@@ -78,12 +78,12 @@ class DockerRuntime(Inner):
 
     def check(self, lab: LabSpec) -> None:
         """Everything that would make the lab fail half-way, found before anything is touched."""
-        docker_check.check(lab, self.images, docker_engine.address())
+        docker_check.check(lab, self.images, self._url(lab), tag=self.instance.tag)
 
     def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
         """Have the engine know the images of the lab."""
         refs = [node.image for node in lab.nodes if node.kind is NodeKind.LINUX and node.image]
-        with Engine(docker_engine.address()) as engine:
+        with Engine(self._url(lab)) as engine:
             docker_images.provide(engine, self.images, refs, emit)
 
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
@@ -143,9 +143,12 @@ class DockerRuntime(Inner):
         runs = self._process(place, node) is not None and bool(cgroup.directories(group))
         if runs:
             self._limit_now(group, limits)
+        cpu = cgroup.cpu_limit(group)
         with self._engine(place) as engine:
             if engine is not None and kept is not None:
-                engine.limit(kept.id, docker_container.limited(limits, none=-1))
+                engine.limit(kept.id, docker_container.limited(limits, there=True))
+        if runs:
+            cgroup.limit_cpu(group, cpu)  # the engine takes it from a fault
         if not runs:
             return limits
         return replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
@@ -217,8 +220,12 @@ class DockerRuntime(Inner):
             *of_node,
         ]
 
+    def _url(self, lab: LabSpec) -> str:
+        """Where the lab's engine is: the one that it was begun on, whatever DOCKER_HOST says today."""
+        return engine_of(self.instance.lab(lab.name)) or docker_engine.address()
+
     def _choose_engine(self, place: LabDir) -> str:
-        """The lab's engine: the one that it was begun on, whatever DOCKER_HOST says today."""
+        """The lab's engine, which it keeps from now on."""
         url = engine_of(place)
         if url is None:
             url = docker_engine.address()

@@ -21,8 +21,11 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _NOT_BOUND = frozenset({"noexec", "nosuid", "nodev"})
 
 
-def check(lab: LabSpec, images: ImageStore, url: str) -> None:
-    """Raise everything that is wrong with the lab on this machine and this engine."""
+def check(lab: LabSpec, images: ImageStore, url: str, *, tag: str) -> None:
+    """Raise everything that is wrong with the lab on this machine and this engine.
+
+    tag: the instance whose lab it is. A container that this lab has already, because it is being changed, is in nobody's way.
+    """
     _check_machine()
     docker_engine.answers(url)
     docker_gate.program()
@@ -46,7 +49,7 @@ def check(lab: LabSpec, images: ImageStore, url: str) -> None:
             return image
 
         runc_check.check_nodes(lab, image_of, problems)
-        _check_names(lab, engine, problems)
+        _check_names(lab, engine, tag, problems)
     for node in lab.nodes:
         _check_node(lab, node, problems)
     problems.stop()
@@ -67,7 +70,7 @@ def _check_machine() -> None:
         )
 
 
-def _check_names(lab: LabSpec, engine: Engine, problems: Problems) -> None:
+def _check_names(lab: LabSpec, engine: Engine, tag: str, problems: Problems) -> None:
     """Somebody else's container of one of the names, which an engine has once."""
     for node in lab.nodes:
         if node.kind is not NodeKind.LINUX:
@@ -77,6 +80,8 @@ def _check_names(lab: LabSpec, engine: Engine, problems: Problems) -> None:
         if there is None:
             continue
         marks = there["Config"].get("Labels") or {}
+        if (marks.get(INSTANCE_LABEL), marks.get(LAB_LABEL)) == (tag, lab.name):
+            continue
         if INSTANCE_LABEL in marks:
             whose = "another labctl instance (LABCTL_STATE) made it"
         elif LAB_LABEL in marks:

@@ -27,6 +27,8 @@ DROPPED = (*bundle.DROPPED, *(bundle.CAPABILITIES[name] for name in sorted(_UNKN
 DEVICE_RULES = (*bundle.DEVICE_RULES, "c 5:1 rwm", "c 10:229 rwm")
 _TUN = "/dev/net/tun"
 _SHM = 64 << 20
+#: Engines cannot lift a memory limit (0 leaves it, -1 is refused); the largest that kernels count is none to them.
+_ALL_MEMORY = (1 << 63) - 4096
 #: Files of its own that a node's /etc has, by name; they lie in `<home>/etc`.
 ETC = ("hostname", "hosts", "resolv.conf")
 
@@ -116,13 +118,14 @@ def body(
     }
 
 
-def limited(limits: Limits, *, none: int = 0) -> dict[str, int]:
-    """Limits as the engine has them. `none` says that there is no limit: 0 to one that is created, -1 to one that is."""
+def limited(limits: Limits, *, there: bool = False) -> dict[str, int]:
+    """Limits as the engine has them. That there is none is said in one way to a new container, in others to one that is `there`."""
     cpu, memory, pids = limits.cpu, limits.memory_bytes, limits.pids
+    none, all_memory = (-1, _ALL_MEMORY) if there else (0, 0)
     return {
         "CpuPeriod": 100_000,
         "CpuQuota": none if cpu is None else round(cpu * 100_000),
-        "Memory": none if memory is None else memory,
+        "Memory": all_memory if memory is None else memory,
         "MemorySwap": none if memory is None else memory,
         "PidsLimit": none if pids is None else pids,
     }

@@ -102,7 +102,7 @@ def _lines(value):
 
 
 def _node(place, runtime, lab, name):
-    group = place.node_cgroup(name)
+    group = runtime._group(place, name)
     processes = runtime.processes(lab, name)
     configuration = runtime.exec(
         lab, name, ["sh", "-c", "[ ! -e /usr/bin/vtysh ] || vtysh -c 'show running-config'"]

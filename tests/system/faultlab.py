@@ -15,7 +15,7 @@ from rig import until
 
 from labctl.app import fault as verb
 from labctl.model.lab import Bind, CableSpec, LabSpec
-from labctl.runtime.base import RUNTIMES
+from labctl.run import observe
 
 DAEMONS = "bgpd=yes\nospfd=yes\nwatchfrr_enable=no\nvtysh_enable=yes\n"
 #: Next hops inside the routes, as labctl renders it: FRR 8.4 loses those that it keeps in kernel objects after a link is down.
@@ -102,7 +102,7 @@ class Lab:
         self.place = place
         self.record = place.need()
         self.lab = self.record.lab
-        self.runtime = RUNTIMES["runc"](place.instance)
+        self.runtime = observe.runtime(place)
         self.run("r2", "ip address add 10.0.2.1/24 dev eth3")
 
     def run(self, name, command, *, code=0):
@@ -123,6 +123,10 @@ class Lab:
 
     def names(self, name):
         return sorted(each.name for each in self.runtime.processes(self.lab, name))
+
+    def group(self, name):
+        """The control group of the node's processes."""
+        return self.runtime._group(self.place, name)
 
     def carrier(self, name, port):
         return "NO-CARRIER" not in self.run(name, f"ip link show dev {port}")

@@ -9,14 +9,16 @@ from labctl.agent import client
 from labctl.linux import cgroup, netns, tc
 from labctl.linux.netlink import Netlink
 from labctl.model.lab import NodeKind
+from labctl.run import observe
+from labctl.runtime import docker_engine
+from labctl.runtime.docker import engine_of
 from labctl.runtime.panel import bridge_port
-from labctl.runtime.runc import RuncRuntime
 
 
 def read(place):
     """name -> look -> what is there."""
     record = place.need()
-    runtime = RuncRuntime(place.instance)
+    runtime = observe.runtime(place)
     linux = [node.name for node in record.lab.nodes if node.kind is NodeKind.LINUX]
     found = {name: _node(place, record, runtime, name) for name in linux}
     found["panel"] = _panel(place, record)
@@ -26,13 +28,23 @@ def read(place):
         "devices": sorted(record.devices),
         "namespaces": sorted(os.listdir(os.path.dirname(place.node_ns("x")))),
         "directories": sorted(os.listdir(os.path.dirname(place.node_dir("x")))),
-        "containers": len(os.listdir(place.runc_dir)),
+        "containers": _containers(place, record),
         "groups": cgroup.children(place.cgroup),
         "leases": [lease["id"] for lease in client.leases(place)],
         "off base": client.ask(place, "status")["off_base"],
         "saved": sorted(os.listdir(place.saved_dir)) if os.path.isdir(place.saved_dir) else [],
     }
     return found
+
+
+def _containers(place, record):
+    """How many there are, as whoever makes them says."""
+    if record.runtime == "runc":
+        return len(os.listdir(place.runc_dir))
+    with docker_engine.Engine(engine_of(place)) as engine:
+        return len(
+            engine.containers([f"containerlab={record.lab.name}", f"labctl-instance={place.instance.tag}"])
+        )
 
 
 def difference(one, other):
@@ -51,7 +63,7 @@ def _node(place, record, runtime, name):
         names = {link.index: link.name for link in links}
         addresses = sorted(f"{names[index]} {address}" for index, address in netlink.addresses())
     node = record.lab.node(name)
-    group = place.node_cgroup(name)
+    group = runtime._group(place, name)
     running = runtime.status(record.lab)
     (state,) = [each.state.value for each in running if each.node == name]
     found = {

@@ -1,6 +1,8 @@
 """`labctl apply` on real labs: what it makes is what a deploy makes, and what it does not name does not notice."""
 
+import contextlib
 import json
+import subprocess
 import threading
 from dataclasses import replace
 
@@ -19,8 +21,8 @@ from labctl.model.impairment import Impairment
 from labctl.model.lab import Bind, CableSpec, LabSpec, Limits, MgmtSpec, NodeKind, NodeSpec
 from labctl.model.stages import Phase as Moment
 from labctl.model.stages import Stage, StageCommand, Wait
-from labctl.run import destroy, heal
-from labctl.runtime.runc import RuncRuntime
+from labctl.run import destroy, heal, observe
+from labctl.runtime import docker
 from labctl.runtime.store import Instance, Phase
 
 pytestmark = pytest.mark.root
@@ -29,8 +31,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    return instance(tmp_path / "state", monkeypatch)
+def here(tmp_path, monkeypatch, kind):
+    return instance(tmp_path / "state", monkeypatch, kind)
 
 
 def apply(here, spec, tell=lambda _: None, **more):
@@ -95,6 +97,27 @@ def fresh(tmp_path, spec):
         return settled(place)
 
 
+@contextlib.contextmanager
+def names_free(place):
+    """An engine has each name once: meanwhile the lab's containers, which labctl knows by their labels, have others."""
+    record = place.need()
+    names = [record.lab.container(n.name) for n in record.lab.nodes if n.kind is NodeKind.LINUX]
+    if record.runtime == "runc":
+        names = []
+
+    def rename(old, new):
+        argv = ["docker", "-H", docker.engine_of(place), "rename", old, new]
+        subprocess.run(argv, check=True, capture_output=True)
+
+    for name in names:
+        rename(name, f"{name}-aside")
+    try:
+        yield
+    finally:
+        for name in names:
+            rename(f"{name}-aside", name)
+
+
 def settled(place):
     """The state when the kernel has noticed every carrier, and IPv6 has checked its addresses."""
     last = []
@@ -108,7 +131,8 @@ def settled(place):
 
 
 def same_as_fresh(tmp_path, place):
-    expected = fresh(tmp_path, place.need().lab)
+    with names_free(place):
+        expected = fresh(tmp_path, place.need().lab)
     found = []
 
     def same():
@@ -121,6 +145,7 @@ def same_as_fresh(tmp_path, place):
         raise AssertionError("\n".join(found)) from None
 
 
+@pytest.mark.both
 def test_what_apply_makes_is_what_a_deploy_makes(here, tmp_path):
     with deployed(here, before()) as place:
         kept = processes(place, "r1", "r2")
@@ -145,7 +170,7 @@ def test_what_apply_makes_is_what_a_deploy_makes(here, tmp_path):
 
 def processes(place, *nodes):
     """node -> its first process, with its start time."""
-    runtime = RuncRuntime(place.instance)
+    runtime = observe.runtime(place)
     status = {each.node: each.pid for each in runtime.status(place.need().lab)}
     return {name: (status[name], proc.start_ticks(status[name])) for name in nodes}
 
@@ -184,7 +209,7 @@ def routers(directory):
 
 def session(place):
     """How often r1's session came up and went down, and what it is."""
-    runtime = RuncRuntime(place.instance)
+    runtime = observe.runtime(place)
     done = runtime.exec(place.need().lab, "r1", ["vtysh", "-c", "show bgp neighbors 10.0.0.2 json"])
     peer = json.loads(done.stdout or "{}").get("10.0.0.2", {})
     return peer.get("connectionsEstablished"), peer.get("connectionsDropped"), peer.get("bgpState")

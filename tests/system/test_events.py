@@ -20,10 +20,9 @@ from labctl.linux.proc import Identity
 from labctl.model.effects import CpuLimit, Direction, Down, Effect, Frozen, HalfCable, Impaired, NodeRef
 from labctl.model.impairment import Impairment
 from labctl.names import PortId
-from labctl.run import destroy, restart
+from labctl.run import destroy, observe, restart
 from labctl.runtime import eventlog
 from labctl.runtime.base import NodeState
-from labctl.runtime.runc import RuncRuntime
 from labctl.schema import json_schema
 
 pytestmark = pytest.mark.root
@@ -148,14 +147,14 @@ def test_an_agent_that_was_killed_comes_back_and_repeats_nothing(tmp_path):
         )  # fmt: skip
 
 
-def test_nodes_of_a_real_lab_from_the_first_to_the_last(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def test_nodes_of_a_real_lab_from_the_first_to_the_last(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     with told(here.root, "--since", "1h") as everything:
         with deployed(here, line(node("r1"), node("r2"), name="eventful")) as place:
             seen = everything.until("lab", "deploy")
             started = [each for each in seen if (each["type"], each["action"]) == ("container", "start")]
             assert {each["actor_name"] for each in started} == {"clab-eventful-r1", "clab-eventful-r2"}
-            runtime = RuncRuntime(here)
+            runtime = observe.runtime(place)
             ids = {each.container: each.container_id for each in runtime.status(place.need().lab)}
             assert {each["actor_name"]: each["actor_id"] for each in started} == ids
 

@@ -36,10 +36,10 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory, kind):
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("faults")
-        here = instance(root / "state", patch)
+        here = instance(root / "state", patch, kind)
         lab_spec = spec(root)
         with deployed(here, lab_spec) as place:
             found = Lab(place)
@@ -153,7 +153,7 @@ def warm(lab):
 
 
 def hung(lab):
-    assert cgroup.frozen(lab.place.node_cgroup("r1"))
+    assert cgroup.frozen(lab.group("r1"))
     assert lab.ping("r2", "10.0.0.1")[0] == 10
 
 
@@ -173,7 +173,7 @@ def crashes(lab):
 
 
 def slow(lab):
-    assert cgroup.cpu_limit(lab.place.node_cgroup("r1")) == 0.05
+    assert cgroup.cpu_limit(lab.group("r1")) == 0.05
     begun = time.monotonic()
     lab.run("r1", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done")
     took = time.monotonic() - begun
@@ -193,7 +193,7 @@ def configured(lab):
 
 def half_dark(lab):
     assert sorted(lab.carrier("r1", port) for port in ("eth1", "eth2")) == [False, True]
-    assert cgroup.cpu_limit(lab.place.node_cgroup("r1")) == 0.5
+    assert cgroup.cpu_limit(lab.group("r1")) == 0.5
 
 
 #: name -> what is to be seen while it is broken.
@@ -285,9 +285,9 @@ def test_faults_overlap_and_each_ends_alone(lab, base):
     bgpd_stands_still(lab)
     lab.add("node.slow", "r1", cpu="50%")
     lab.add("node.degrade", "r1", cpu="20%")
-    assert cgroup.cpu_limit(lab.place.node_cgroup("r1")) == 0.2
+    assert cgroup.cpu_limit(lab.group("r1")) == 0.2
     verb.clear(lab.place, "node.degrade")
-    assert cgroup.cpu_limit(lab.place.node_cgroup("r1")) == 0.5
+    assert cgroup.cpu_limit(lab.group("r1")) == 0.5
     verb.clear(lab.place, None)
     lab.is_as_before(base)
 
@@ -450,7 +450,7 @@ def test_a_port_that_somebody_raises_goes_down_again(lab, base):
 
 
 @pytest.mark.parametrize(
-    ("kind", "target", "settings", "code", "said"),
+    ("fault", "target", "settings", "code", "said"),
     [
         (
             "node.daemon-kill",
@@ -466,9 +466,9 @@ def test_a_port_that_somebody_raises_goes_down_again(lab, base):
         ("node.power", "r9", {}, "unknown-node", "'r9'"),
     ],
 )
-def test_what_does_not_take_is_an_error_and_leaves_nothing(lab, base, kind, target, settings, code, said):  # noqa: PLR0917
+def test_what_does_not_take_is_an_error_and_leaves_nothing(lab, base, fault, target, settings, code, said):  # noqa: PLR0917
     with pytest.raises(LabctlError) as caught:
-        lab.add(kind, target, **settings)
+        lab.add(fault, target, **settings)
     assert caught.value.code == code
     assert said in str(caught.value)
     lab.is_as_before(base)

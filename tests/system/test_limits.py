@@ -11,18 +11,17 @@ from labctl.errors import LabctlError
 from labctl.linux import cgroup
 from labctl.model.effects import CpuLimit, Effect, NodeRef
 from labctl.model.lab import Limits
-from labctl.run import apply, limits, restart
-from labctl.runtime.runc import RuncRuntime
+from labctl.run import apply, limits, observe, restart
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, kind):
     with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
+        here = instance(tmp_path_factory.mktemp("state"), patch, kind)
         with deployed(here, line(node("r1"), node("r2"), name="limited")) as running:
             yield running
 
@@ -38,15 +37,19 @@ def ensure(place, wanted):
         return limits.ensure(place, "r1", wanted)
 
 
+def group_of(place):
+    return observe.runtime(place)._group(place, "r1")
+
+
 def now(place):
-    group = place.node_cgroup("r1")
+    group = group_of(place)
     return Limits(
         cpu=cgroup.cpu_limit(group), memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group)
     )
 
 
 def run(place, *argv):
-    return RuncRuntime(place.instance).exec(place.need().lab, "r1", argv)
+    return observe.runtime(place).exec(place.need().lab, "r1", argv)
 
 
 def test_each_is_set_changed_and_lifted_while_the_node_runs(place):
@@ -67,7 +70,7 @@ def test_each_is_set_changed_and_lifted_while_the_node_runs(place):
 
 
 def status(place):
-    return next(s for s in RuncRuntime(place.instance).status(place.need().lab) if s.node == "r1")
+    return next(s for s in observe.runtime(place).status(place.need().lab) if s.node == "r1")
 
 
 def test_processes_beyond_the_limit_are_not_started(place):
@@ -117,7 +120,7 @@ def test_what_ran_out_of_memory_is_told(place):
 def test_a_limit_below_what_is_in_use_is_refused_and_kills_nobody(place):
     ensure(place, Limits(memory_bytes=256 * MIB))
     assert run(place, "sh", "-c", "head -c 40000000 /dev/zero > /dev/shm/full").code == 0
-    assert cgroup.memory_in_use(place.node_cgroup("r1")) > 40e6
+    assert cgroup.memory_in_use(group_of(place)) > 40e6
     with pytest.raises(LabctlError, match="uses more than 16 MiB") as refused:
         ensure(place, Limits(memory_bytes=16 * MIB))
     assert refused.value.code == "limit-refused"

@@ -271,9 +271,9 @@ topology:
 """
 
 
-def test_deploy_and_destroy_and_every_crash_between_leave_the_machine_as_it_was(tmp_path, monkeypatch):
+def test_deploy_and_destroy_and_every_crash_between_leave_the_machine_as_it_was(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
-    here = instance(tmp_path / "state", monkeypatch)
+    here = instance(tmp_path / "state", monkeypatch, kind)
     (tmp_path / "outer.clab.yml").write_text(FILE)
     seeded = random.Random(4)
     with machine(tmp_path) as (at, _):

@@ -15,8 +15,7 @@ from labctl.agent import client
 from labctl.errors import LabctlError
 from labctl.linux import cgroup
 from labctl.model.effects import CpuLimit, Effect, Frozen, NodeRef, Off
-from labctl.run import heal
-from labctl.runtime.base import RUNTIMES
+from labctl.run import heal, observe
 
 pytestmark = pytest.mark.root
 
@@ -25,8 +24,11 @@ class Lab:
     def __init__(self, place):
         self.place = place
         self.spec = place.need().lab
-        self.runtime = RUNTIMES["runc"](place.instance)
-        self.group = place.node_cgroup("r1")
+        self.runtime = observe.runtime(place)
+
+    @property
+    def group(self):
+        return self.runtime._group(self.place, "r1")
 
     def add(self, change, lease_s=60, name=None):
         lease = name or type(change).__name__.lower()
@@ -54,10 +56,10 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory, kind):
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("effects")
-        here = instance(root / "state", patch)
+        here = instance(root / "state", patch, kind)
         spec = line(node("r1"), node("r2"), name="effects")
         with deployed(here, spec) as place:
             yield Lab(place)

@@ -12,9 +12,8 @@ from labs import IMAGE, instance
 from labctl.app import deploy, inspect
 from labctl.errors import LabctlError
 from labctl.run import deploy as making
-from labctl.run import destroy, heal, outputs
+from labctl.run import destroy, heal, observe, outputs
 from labctl.run.outputs import Outputs
-from labctl.runtime.runc import RuncRuntime
 
 pytestmark = pytest.mark.root
 
@@ -23,21 +22,22 @@ HOSTS = "127.0.0.1 localhost\n# no newline at the end"
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, kind):
     monkeypatch.delenv(outputs.BASE_VARIABLE, raising=False)
-    found = instance(tmp_path / "state", monkeypatch)
+    found = instance(tmp_path / "state", monkeypatch, kind)
     yield found
     for place in found.labs():
         destroy.destroy(place)
 
 
 @pytest.fixture
-def wanted(tmp_path):
+def wanted(tmp_path, kind):
     (tmp_path / "outs.clab.yml").write_text(FILE)
     (tmp_path / "hosts").write_text(HOSTS)
     (tmp_path / "hosts").chmod(0o640)
     return deploy.Request(
         file=str(tmp_path / "outs.clab.yml"),
+        runtime=kind,
         outputs=Outputs(directory=True, hosts_file=str(tmp_path / "hosts")),
     )
 
@@ -113,10 +113,10 @@ def test_a_node_may_bind_what_is_written_for_it(here, wanted, tmp_path):
         FILE.replace("a: {kind", "a: {binds: ['__clabDir__/ansible-inventory.yml:/inventory:ro'], kind")
     )
     with pytest.raises(LabctlError, match="does not exist"):
-        deploy.deploy(deploy.Request(file=str(path)), here)
+        deploy.deploy(deploy.Request(file=str(path), runtime=wanted.runtime), here)
     deploy.deploy(wanted, here)
     place = here.lab("outs")
-    done = RuncRuntime(here).exec(place.need().lab, "a", ["cat", "/inventory"])
+    done = observe.runtime(place).exec(place.need().lab, "a", ["cat", "/inventory"])
     assert "ansible_host: 172.20.20.2" in done.stdout
 
 

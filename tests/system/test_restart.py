@@ -12,11 +12,10 @@ from labctl.linux.netlink import Netlink
 from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef, Off
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
-from labctl.run import restart
+from labctl.run import observe, restart
 from labctl.runtime.base import NodeState
 from labctl.runtime.images import ImageStore
 from labctl.runtime.panel import Panel
-from labctl.runtime.runc import RuncRuntime
 from labctl.runtime.store import Instance
 
 pytestmark = pytest.mark.root
@@ -67,7 +66,7 @@ class Lab:
     def __init__(self, place, spec):
         self.place = place
         self.spec = spec
-        self.runtime = RuncRuntime(place.instance)
+        self.runtime = observe.runtime(place)
 
     def run(self, node, *argv):
         return self.runtime.exec(self.spec, node, argv)
@@ -87,12 +86,12 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(tmp_path, kind):
     images = ImageStore(Instance.here())
     instance = Instance.here(str(tmp_path))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABCTL_IMAGES", images.root)
-        plan = deploy.deploy_lab(triangle(), deploy.Request(file=""), instance)
+        plan = deploy.deploy_lab(triangle(), deploy.Request(file="", runtime=kind), instance)
         place = instance.lab(plan.lab.name)
         try:
             running = Lab(place, plan.lab)

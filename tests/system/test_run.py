@@ -79,8 +79,8 @@ STOPPED = LONG.replace("name: long", "name: stopped") + (
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with running(tmp_path_factory) as place:
+def lab(tmp_path_factory, kind):
+    with running(tmp_path_factory, kind) as place:
         assert ready.wait(place, timeout_s=120).settled
         yield place
 

@@ -28,21 +28,13 @@ from labctl.run.restart import restart
 from labctl.runtime import docker, eventlog
 from labctl.runtime.base import RUNTIMES, NodeState
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.both]
 
 
 @pytest.fixture(scope="module")
 def monkeymodule():
     with pytest.MonkeyPatch.context() as patch:
         yield patch
-
-
-@pytest.fixture(scope="module", params=["runc", pytest.param("docker", marks=pytest.mark.docker)])
-def kind(request, monkeymodule):
-    """The runtime; if it is Docker, an engine of our own is the one that DOCKER_HOST names."""
-    if request.param == "docker":
-        monkeymodule.setenv("DOCKER_HOST", request.getfixturevalue("dockerd").url)
-    return request.param
 
 
 @pytest.fixture(scope="module")

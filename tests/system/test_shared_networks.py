@@ -10,8 +10,8 @@ from rig import lab, rig, until
 from labctl.agent import mirror
 from labctl.linux import netns
 from labctl.model.lab import CableSpec, LabSpec, NodeKind, NodeSpec
+from labctl.run import observe
 from labctl.runtime import panel
-from labctl.runtime.base import RUNTIMES
 
 pytestmark = pytest.mark.root
 
@@ -75,8 +75,10 @@ def test_one_namespace_under_several_names(tmp_path, loss):
         assert all(patch.stitched(cable) for cable in running.spec.cables)
 
 
-def test_a_guest_sees_its_hosts_interfaces_and_a_bridge_inside_a_node_carries_traffic(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def test_a_guest_sees_its_hosts_interfaces_and_a_bridge_inside_a_node_carries_traffic(
+    tmp_path, monkeypatch, kind
+):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     base = line(node("r1", exec=("ip address add 10.8.0.1/24 dev br0",)), node("c1"), name="shared")
     first = base.cables[0]
     to_bridge = CableSpec(
@@ -89,8 +91,8 @@ def test_a_guest_sees_its_hosts_interfaces_and_a_bridge_inside_a_node_carries_tr
         node("guest", network_mode="container:r1"),
     )
     spec = LabSpec(name="shared", nodes=tuple(sorted(nodes, key=lambda n: n.name)), cables=(to_bridge,))
-    with deployed(here, spec):
-        runtime = RUNTIMES["runc"](here)
+    with deployed(here, spec) as place:
+        runtime = observe.runtime(place)
         full = here.lab("shared").need().lab
 
         def run(name, *argv):

@@ -6,7 +6,7 @@ import sys
 import threading
 
 import pytest
-from labs import deployed, instance, line, node, nothing_left
+from labs import deployed, instance, line, node, nothing_left, request
 from rig import until
 
 from labctl.app import deploy, inspect
@@ -14,8 +14,7 @@ from labctl.errors import LabctlError
 from labctl.linux.netlink import Netlink
 from labctl.model.lab import Bind
 from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand, Wait
-from labctl.run import restart
-from labctl.runtime.base import RUNTIMES
+from labctl.run import observe, restart
 
 pytestmark = pytest.mark.root
 
@@ -33,9 +32,9 @@ def status_of(place):
     return {each["name"].rpartition("-")[2]: each["status"] for each in found.containers}
 
 
-def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypatch):
+def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypatch, kind):
     """r1 waits for r2's health, r2's health for what r3 wrote, r3 (by its end) for nobody."""
-    here = instance(tmp_path / "state", monkeypatch)
+    here = instance(tmp_path / "state", monkeypatch, kind)
     shared = tmp_path / "shared"
     shared.mkdir()
     bind = (Bind(source=str(shared), target="/shared"),)
@@ -57,9 +56,9 @@ def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypa
     nothing_left(here, (spec,))
 
 
-def test_waiting_for_the_end_of_a_node_and_for_light(tmp_path, monkeypatch):
+def test_waiting_for_the_end_of_a_node_and_for_light(tmp_path, monkeypatch, kind):
     """r1 gets light on its cables when r3 has ended; r2 sees the carrier come."""
-    here = instance(tmp_path / "state", monkeypatch)
+    here = instance(tmp_path / "state", monkeypatch, kind)
     spec = line(
         node("r1", cmd=("sleep", "600"), waits=(wait("create-links", "r3", "exit"),)),
         node("r2", cmd=("sleep", "600")),
@@ -84,7 +83,7 @@ def test_waiting_for_the_end_of_a_node_and_for_light(tmp_path, monkeypatch):
 
     def release():
         lab = place.need().lab
-        runtime = RUNTIMES["runc"](here)
+        runtime = observe.runtime(place)
 
         def touched():
             try:
@@ -101,21 +100,21 @@ def test_waiting_for_the_end_of_a_node_and_for_light(tmp_path, monkeypatch):
     nothing_left(here, (spec,))
 
 
-def test_who_waits_for_the_health_of_a_node_that_ends_is_told_and_nothing_stays(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def test_who_waits_for_the_health_of_a_node_that_ends_is_told_and_nothing_stays(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     spec = line(
         node("r1", waits=(wait("create", "r2", "healthy"),)),
         node("r2", cmd=("sh", "-c", "sleep 0.7"), healthcheck=check("echo not yet; false")),
         name="ends",
     )
     with pytest.raises(LabctlError, match="ended before it was healthy") as caught:
-        deploy.deploy_lab(spec, deploy.Request(file=""), here)
+        deploy.deploy_lab(spec, request(), here)
     assert caught.value.code == "stage-not-reached"
     nothing_left(here, (spec,))
 
 
-def test_an_interruption_of_a_lab_that_waits_leaves_nothing(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def test_an_interruption_of_a_lab_that_waits_leaves_nothing(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     (tmp_path / "w.clab.yml").write_text("""
 name: waits
 topology:
@@ -137,11 +136,11 @@ topology:
     nothing_left(here)
 
 
-def test_health_is_followed_over_the_life_of_a_node(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def test_health_is_followed_over_the_life_of_a_node(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     spec = line(node("r1", healthcheck=check("test ! -e /ill")), node("r2"), name="health")
     with deployed(here, spec) as place:
-        runtime, lab = RUNTIMES["runc"](here), place.need().lab
+        runtime, lab = observe.runtime(place), place.need().lab
         until(lambda: status_of(place)["r1"].endswith("(healthy)"), "healthy")
         runtime.exec(lab, "r1", ["touch", "/ill"])
         until(lambda: status_of(place)["r1"].endswith("(unhealthy)"), "unhealthy")

@@ -11,8 +11,7 @@ from labctl.agent import client
 from labctl.app import fault as verb
 from labctl.linux import cgroup
 from labctl.model.lab import Bind, LabSpec
-from labctl.run import heal
-from labctl.runtime.base import RUNTIMES
+from labctl.run import heal, observe
 
 pytestmark = pytest.mark.root
 
@@ -25,7 +24,7 @@ class Lab:
     def __init__(self, place):
         self.place = place
         self.spec = place.need().lab
-        self.runtime = RUNTIMES["runc"](place.instance)
+        self.runtime = observe.runtime(place)
 
     def find(self, name):
         return [each for each in self.runtime.processes(self.spec, "r1") if each.name == name]
@@ -52,8 +51,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def lab(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     binds = []
     for name, text in (("frr.conf", CONF), ("daemons", DAEMONS)):
         (tmp_path / name).write_text(text)

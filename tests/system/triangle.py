@@ -54,12 +54,12 @@ def triangle(directory):
 
 
 @contextlib.contextmanager
-def running(tmp_path_factory):
+def running(tmp_path_factory, runtime="runc"):
     """The triangle, deployed in an instance of its own; removed at the end, with a look that nothing is left."""
     if os.geteuid():
         pytest.skip("needs root: deploys a lab")
     with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
+        here = instance(tmp_path_factory.mktemp("state"), patch, runtime)
         with deployed(here, triangle(tmp_path_factory.mktemp("configs"))) as place:
             yield place
         nothing_left(here)
