@@ -12,6 +12,7 @@ from typing import Any
 
 from labctl.errors import Span
 from labctl.ingest.draft import BgpDraft, Draft, InterfaceDraft, IsisDraft, OspfDraft, Overrides, PeerDraft
+from labctl.model.account import LineClass
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind
 from labctl.model.isis import IsisConfig, IsisInterface, IsisLevel
 from labctl.model.policy import (
@@ -257,12 +258,16 @@ def _bgp(draft: Draft, defaults: Defaults, found: BgpDraft) -> BgpConfig:
 
 
 def _stands(draft: Draft, name: str, peer: PeerDraft) -> bool:
-    """Whether this is a peer that can come up; one without any remote-as is said to be wrong."""
+    """Whether this is a peer that can come up. FRR takes none without a remote-as; others do, and have no session."""
     assert draft.bgp is not None
     if peer.is_group:
         return False
     if any("remote_as" in each.set for each in (*_behind(draft.bgp, peer), peer)):
         return True
+    if draft.open_peers:
+        verdict = (LineClass.UNSUPPORTED, "peer-without-remote-as")
+        draft.verdicts.update(dict.fromkeys(peer.lines, verdict))
+        return False
     draft.problems.add(
         "bad-config", f"peer {name!r} has no remote-as, and neither has its peer-group", where=peer.where
     )

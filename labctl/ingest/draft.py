@@ -99,6 +99,7 @@ class PeerDraft:
     templates: list[str] = field(default_factory=list)  # inherited before the group's and its own settings
     set: Overrides = field(default_factory=dict)
     families: dict[Afi, Overrides] = field(default_factory=dict)
+    lines: list[Span] = field(default_factory=list)  # that set something of it
 
     def family(self, afi: Afi) -> Overrides:
         return self.families.setdefault(afi, {})

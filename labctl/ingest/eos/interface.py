@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from labctl.ingest import obfuscated
 from labctl.ingest.commands import Commands, Unsupported
 from labctl.ingest.draft import Draft, InterfaceDraft
 from labctl.ingest.frr.interface import add_virtual_address, here, kind_in
@@ -39,6 +40,36 @@ def open_interface(draft: Draft, name: str) -> Commands:
 @INTERFACE.on(r"ip address (?P<address>[\d.]+/\d+)(?P<second> secondary)?")
 def _ipv4(draft: Draft, match: re.Match[str]) -> None:
     put_ipv4(draft, match["address"], secondary=bool(match["second"]))
+
+
+@INTERFACE.on(r"ip ospf authentication-key (?P<type>\d\w?) (?P<secret>\S+)")
+def _text_key(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).ospf["text_key"] = draft.redactor.token(_clear(draft, match, "_passwd"))
+
+
+@INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5 (?P<type>\d\w?) (?P<secret>\S+)")
+def _md5_key(draft: Draft, match: re.Match[str]) -> None:
+    number = int(match["id"])
+    here(draft).md5_keys[number] = draft.redactor.token(_clear(draft, match, f"md5Key{number}"))
+
+
+def _clear(draft: Draft, match: re.Match[str], ending: str) -> str:
+    """The key itself: what EOS shows depends on the interface, so that no two look alike."""
+    secret: str = match["secret"]
+    if match["type"] != "7":
+        return secret
+    names = (name for name, each in draft.interfaces.items() if each is draft.interface)
+    return obfuscated.arista(secret, (name + ending for name in names))
+
+
+@INTERFACE.on(r"isis .+")
+def _isis(_draft: Draft, _match: re.Match[str]) -> None:
+    raise Unsupported("protocol")
+
+
+@INTERFACE.on(r"ip address (virtual|unnumbered) .+")
+def _other_address(_draft: Draft, match: re.Match[str]) -> None:
+    raise Unsupported("virtual-address" if match[1] == "virtual" else "unnumbered")
 
 
 @INTERFACE.on(r"vrf (?P<vrf>\S+)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from labctl.ingest import obfuscated
 from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, area, host, prefix
 from labctl.ingest.frr.bgp import here, peer_here
@@ -35,6 +36,22 @@ def open_ospf(draft: Draft, process: str) -> Commands:
 
 
 # --- BGP ---
+
+
+@BGP.on(r"(no )?neighbor (default|interface) .+")
+@FAMILY.on(r"(no )?neighbor (default|interface) .+")
+def _no_peer(_draft: Draft, match: re.Match[str]) -> None:
+    """Words that stand where a peer's name would."""
+    raise Unsupported("dynamic-peers" if match[2] == "interface" else "bgp-feature")
+
+
+@BGP.on(rf"{_PEER} password (?P<type>\d\w?) (?P<secret>\S+)")
+def _password(draft: Draft, match: re.Match[str]) -> None:
+    """What EOS shows depends on the peer's name."""
+    secret: str = match["secret"]
+    if match["type"] == "7":
+        secret = obfuscated.arista(secret, (f"{match['peer']}_passwd",))
+    peer_here(draft, match["peer"]).set["password"] = draft.redactor.token(secret)
 
 
 @BGP.on(r"address-family (?P<afi>ipv4|ipv6)")

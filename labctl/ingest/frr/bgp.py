@@ -46,7 +46,9 @@ def here(draft: Draft) -> BgpDraft:
 def peer_here(draft: Draft, name: str) -> PeerDraft:
     """An existing peer or group; FRR refuses settings of one that has neither remote-as nor group yet."""
     if draft.open_peers:
-        return _new_peer(draft, name)
+        peer = _new_peer(draft, name)
+        peer.lines.append(draft.where)
+        return peer
     try:
         return here(draft).peers[_canonical(draft, name)]
     except KeyError:

@@ -10,7 +10,8 @@ from labctl.ingest.draft import Draft, host, prefix
 from labctl.ingest.frr import bgp as frr_bgp
 from labctl.ingest.frr.bgp import BGP as FRR_BGP
 from labctl.ingest.frr.bgp import FAMILY as FRR_FAMILY
-from labctl.ingest.frr.bgp import family_here, in_family, peer_here
+from labctl.ingest.frr.bgp import family_here, here, in_family, peer_here
+from labctl.ingest.ios.interface import clear
 from labctl.model.account import LineClass
 from labctl.model.policy import Afi
 from labctl.model.routing import AddPath, BgpAggregate, BgpNetwork, LocalAs, Redistribution
@@ -104,9 +105,9 @@ def _remote_as(draft: Draft, match: re.Match[str]) -> None:
     peer_here(draft, match["peer"]).set["remote_as"] = int(match["asn"])
 
 
-@BGP.on(rf"{_PEER} password( \d)? (?P<secret>\S+)")
+@BGP.on(rf"{_PEER} password( (?P<type>\d))? (?P<secret>\S+)")
 def _password(draft: Draft, match: re.Match[str]) -> None:
-    peer_here(draft, match["peer"]).set["password"] = draft.redactor.token(match["secret"])
+    peer_here(draft, match["peer"]).set["password"] = draft.redactor.token(clear(match))
 
 
 @BGP.on(rf"{_PEER} timers (?P<keepalive>\d+) (?P<hold>\d+)( \d+)?")
@@ -115,6 +116,11 @@ def _timers(draft: Draft, match: re.Match[str]) -> None:
         "keepalive_s": int(match["keepalive"]),
         "hold_s": int(match["hold"]),
     }
+
+
+@BGP.on(r"(?P<no>no )?bgp fast-external-fallover")
+def _fast_fallover(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["fast_external_failover"] = not match["no"]
 
 
 @BGP.on(rf"{_PEER} fall-over bfd( (single|multi)-hop)?")
@@ -265,7 +271,7 @@ for _context in (BGP, FAMILY):
         r"no (auto-summary|synchronization)",
         rf"{_PEER} version 4",
         rf"{_PEER} transport path-mtu-discovery( disable)?",
-        r"bgp (client-to-client reflection|fast-external-failover|enforce-first-as)",
+        r"bgp (client-to-client reflection|enforce-first-as)",
     )
     _context.irrelevant("logging", r"(no )?bgp log-neighbor-changes( detail)?")
     _context.unsupported(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from labctl.ingest import obfuscated
 from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, InterfaceDraft, Overrides, area, with_length
 from labctl.ingest.frr.interface import INTERFACE as FRR_INTERFACE
@@ -76,6 +77,12 @@ def _ipv6(draft: Draft, match: re.Match[str]) -> None:
     here(draft).ipv6.append(with_length(draft, match["address"], Afi.IPV6))
 
 
+@INTERFACE.on(r"ip address (dhcp|negotiated|pool|slarp)( .+)?")
+@INTERFACE.on(r"ipv6 address (autoconfig|auto-config|dhcp)( .+)?")
+def _dynamic(_draft: Draft, _match: re.Match[str]) -> None:
+    raise Unsupported("dynamic-address")
+
+
 @INTERFACE.on(r"(ip )?mtu (?P<mtu>\d+)")
 def _mtu(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set["mtu"] = min(int(match["mtu"]), here(draft).set.get("mtu", 65535))
@@ -120,14 +127,20 @@ def _ospf_area(draft: Draft, match: re.Match[str]) -> None:
     here(draft).ospf["area"] = area(draft, match["area"])
 
 
-@INTERFACE.on(r"ip ospf authentication-key( \d)? (?P<secret>\S+)")
+@INTERFACE.on(r"ip ospf authentication-key( (?P<type>\d))? (?P<secret>\S+)")
 def _text_key(draft: Draft, match: re.Match[str]) -> None:
-    here(draft).ospf["text_key"] = draft.redactor.token(match["secret"])
+    here(draft).ospf["text_key"] = draft.redactor.token(clear(match))
 
 
-@INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5( \d)? (?P<secret>\S+)")
+@INTERFACE.on(r"ip ospf message-digest-key (?P<id>\d+) md5( (?P<type>\d))? (?P<secret>\S+)")
 def _md5_key(draft: Draft, match: re.Match[str]) -> None:
-    here(draft).md5_keys[int(match["id"])] = draft.redactor.token(match["secret"])
+    here(draft).md5_keys[int(match["id"])] = draft.redactor.token(clear(match))
+
+
+def clear(match: re.Match[str]) -> str:
+    """The key that a line states, also where it is obfuscated: two devices never show one key alike."""
+    secret: str = match["secret"]
+    return obfuscated.cisco(secret) if match["type"] == "7" else secret
 
 
 @INTERFACE.on(r"ip access-group (?P<name>\S+) (?P<way>in|out)")
@@ -267,9 +280,6 @@ INTERFACE.irrelevant(
     "host-courtesy",
     r"no ip (redirects|unreachables|proxy-arp|mask-reply|directed-broadcast)",
     r"no ipv6 (redirects|unreachables)",
-)
-INTERFACE.unsupported(
-    "dynamic-address", r"ip address (dhcp|negotiated)( .+)?", r"ipv6 address (autoconfig|dhcp)( .+)?"
 )
 INTERFACE.unsupported("link-local-address", r"ipv6 address \S+ link-local", r"ipv6 enable")
 INTERFACE.unsupported(

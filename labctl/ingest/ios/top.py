@@ -79,7 +79,7 @@ def _static(draft: Draft, match: re.Match[str]) -> None:
 
 
 @TOP.on(
-    r"ipv6 route (?P<prefix>[\da-fA-F:]+/\d+) (?P<interface>[A-Z][A-Za-z]+\S*)?( ?(?P<hop>[\da-fA-F]*:\S+))?"
+    r"ipv6 route (?P<prefix>[\da-fA-F:]+/\d+) (?P<interface>(?![\da-fA-F]*:)[A-Z][A-Za-z]+\S*)?( ?(?P<hop>[\da-fA-F]*:\S+))?"
     + _OPTIONS
 )
 def _static_v6(draft: Draft, match: re.Match[str]) -> None:

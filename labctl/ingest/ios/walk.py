@@ -106,7 +106,7 @@ class _Walk:
         level = self._stack[-1]
         if indent and len(self._stack) == 1:
             return self._unknown(line, indent)  # belongs to something that is not there
-        found = level.commands.find(line) if level.commands else None
+        found = level.commands.find(whole_numbers(line)) if level.commands else None
         if found is None:
             if level.commands and level.commands.swallow:
                 return self._told(plain(line), level.commands.swallow, level.commands.name)
@@ -119,7 +119,7 @@ class _Walk:
         self._opened = False
         for depth in range(len(self._stack) - 1, -1, -1):
             commands = self._stack[depth].commands
-            found = commands.find(line) if commands else None
+            found = commands.find(whole_numbers(line)) if commands else None
             if found:
                 del self._stack[depth + 1 :]
                 opened, accounted = take(line, *found, self._draft)
@@ -140,6 +140,23 @@ class _Walk:
 
 #: What is below a line that opens nothing: what is not emulated takes along all of it.
 _AFTER: Final = {LineClass.UNSUPPORTED: Commands("section", swallow=LineClass.UNSUPPORTED)}
+
+
+_AS_NUMBERS: Final = re.compile(
+    r"(?<=\b)(router bgp|remote-as|local-as|confederation identifier|confederation peers|prepend)(?: \d+(?:\.\d+)?)+(?= |$)"
+)
+
+
+def whole_numbers(line: str) -> str:
+    """AS numbers of four bytes in one number: `remote-as 1.10` (asdot) is `remote-as 65546`."""
+    if "." not in line:
+        return line
+    return _AS_NUMBERS.sub(lambda m: re.sub(r"(?<= )(\d+)\.(\d+)(?= |$)", _whole, m[0]), line)
+
+
+def _whole(match: re.Match[str]) -> str:
+    high, low = int(match[1]), int(match[2])
+    return str(high << 16 | low) if max(high, low) < 1 << 16 else match[0]
 
 
 def _indent(raw: str) -> int:

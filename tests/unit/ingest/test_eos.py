@@ -292,3 +292,41 @@ def test_the_defaults_that_are_said_to_be_recorded_are():
     peers = [p.read_text() for p in labs.glob("eos_*/show/*/show_ip_bgp_neighbors_vrf_all.txt")]
     assert all("Additional-paths recv capability:" in text for text in peers if "BGP neighbor is" in text)
     assert default.peer_family["addpath_receive"] is True
+
+
+def test_words_in_the_place_of_a_peer_are_no_peers():
+    text = (
+        LEAF
+        + "router bgp 65001\n   neighbor default send-community\n   neighbor interface Et1-2 peer-group S remote-as 65000\n"
+    )
+    parsed = parse(text, file="r", device="r", redactor=Redactor())
+    assert [n.peer for n in parsed.config.bgp.neighbors if n.peer in ("default", "interface")] == []
+    assert [line.cls for line in parsed.account.lines[-2:]] == [LineClass.UNSUPPORTED] * 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["ip address dhcp", "ipv6 address auto-config", "ip address virtual 10.0.0.1/24", "isis metric 10"],
+)
+def test_what_an_interface_has_otherwise_is_unsupported_and_no_error(line):
+    text = f"{LEAF}interface Ethernet9\n   no switchport\n   {line}\n"
+    parsed = parse(text, file="r", device="r", redactor=Redactor())
+    assert parsed.account.lines[-1].cls is LineClass.UNSUPPORTED
+
+
+def test_an_obfuscated_key_is_read_where_it_is_known_what_it_belongs_to():
+    """The text for `testtesttesttest` of a group TEST is published; under another name it means nothing."""
+    text = "hostname r\nrouter bgp 1\n" + "".join(
+        f"   neighbor {name} remote-as 2\n   neighbor {name} password {key}\n"
+        for name, key in (
+            ("TEST", "7 AEeZkeT2qaavxk5/S9QDbUpTTtf7PgqU"),
+            ("10.0.0.2", "0 testtesttesttest"),
+            ("10.0.0.3", "7 AEeZkeT2qaavxk5/S9QDbUpTTtf7PgqU"),
+            ("10.0.0.4", "7 broken"),
+        )
+    )
+    passwords = [
+        n.password for n in parse(text, file="r", device="r", redactor=Redactor()).config.bgp.neighbors
+    ]
+    assert passwords[0] == passwords[1]
+    assert len(set(passwords)) == 3

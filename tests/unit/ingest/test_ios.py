@@ -583,3 +583,67 @@ def test_the_defaults_that_are_said_to_be_recorded_are():
         t for text in shown for t in re.findall(r"hold time is (\d+), keepalive interval is (\d+)", text)
     }
     assert timers == {(str(PEER["hold_s"]), str(PEER["keepalive_s"]))}
+
+
+# --- what a device may say that is no plain value ---
+
+
+def test_addresses_that_somebody_else_gives_are_unsupported_and_no_error():
+    lines = classes(
+        "version 15.2\ninterface GigabitEthernet0/0\n ip address dhcp\n ip address negotiated\n ipv6 address autoconfig\n ipv6 address dhcp\n"
+    )
+    assert [line[1:] for line in lines[2:]] == [("unsupported", "dynamic-address")] * 4
+
+
+@pytest.mark.parametrize(
+    ("line", "interface", "hop"),
+    [
+        ("ipv6 route ::/0 FD00::1", None, "fd00::1"),
+        ("ipv6 route ::/0 ABCD:1::2 200 name x", None, "abcd:1::2"),
+        ("ipv6 route ::/0 GigabitEthernet0/0 FE80::1", "GigabitEthernet0/0", "fe80::1"),
+        ("ipv6 route ::/0 Serial0/0/0:23", "Serial0/0/0:23", None),
+    ],
+)
+def test_an_ipv6_next_hop_that_begins_with_letters_is_no_interface(line, interface, hop):
+    (route,) = config(f"version 15.2\n{line}\n").static_routes
+    assert (route.interface, route.next_hop) == (interface, hop)
+
+
+def test_one_key_is_one_key_however_the_device_obfuscates_it():
+    """`cisco` under two salts, in clear, and another key."""
+    text = "version 15.2\n" + "".join(
+        f"interface GigabitEthernet0/{n}\n ip address 10.0.{n}.1 255.255.255.0\n ip ospf 1 area 0\n ip ospf message-digest-key 1 md5 {key}\n"
+        for n, key in enumerate(("7 02050D480809", "7 060506324F41", "cisco", "7 070C285F4D06"))
+    )
+    found = config(text + "router ospf 1\n")
+    tokens = [i.ospf.md5_keys[0][1] for i in found.interfaces]
+    assert tokens[0] == tokens[1] == tokens[2]
+    bgp = config(
+        "version 15.2\nrouter bgp 1\n neighbor 10.0.0.2 remote-as 2\n neighbor 10.0.0.2 password 7 02050D480809\n"
+        " neighbor 10.0.0.3 remote-as 3\n neighbor 10.0.0.3 password 7 060506324F41\n"
+        " neighbor 10.0.0.4 remote-as 3\n neighbor 10.0.0.4 password 7 zz\n"
+    ).bgp
+    one, other, broken = (n.password for n in bgp.neighbors)
+    assert one == other != broken
+
+
+def test_as_numbers_in_two_parts():
+    found = config(
+        "version 15.2\nrouter bgp 65000.1\n bgp confederation peers 1.2 3\n neighbor 10.0.0.2 remote-as 1.10\n"
+        "route-map A permit 10\n set as-path prepend 1.10 65000.1\n"
+    )
+    assert (found.bgp.asn, found.bgp.confederation_peers) == (65000 * 65536 + 1, (65538, 3))
+    assert found.bgp.neighbors[0].remote_as == 65546
+    assert found.route_maps[0].entries[0].sets[0].values == ("65546", str(65000 * 65536 + 1))
+
+
+def test_a_peer_without_an_as_has_no_session_and_stops_nothing():
+    text = "version 15.2\nrouter bgp 1\n neighbor 10.0.0.2 description x\n neighbor 10.0.0.2 weight 5\n"
+    assert config(text).bgp.neighbors == ()
+    assert [line[1:] for line in classes(text)[2:]] == [("unsupported", "peer-without-remote-as")] * 2
+
+
+def test_fast_external_fallover():
+    text = "version 15.2\nrouter bgp 1\n{}bgp fast-external-fallover\n"
+    assert config(text.format(" ")).bgp.fast_external_failover
+    assert not config(text.format(" no ")).bgp.fast_external_failover
