@@ -1,4 +1,4 @@
-"""Filters of impairments: an eBPF program at a device (put there, swapped, found again), and a detour.
+"""Filters of impairments: an eBPF program at a device (put there, swapped; `tc.filters` finds it again), and a detour.
 
 A detour sends a *copy* of each frame out of another device and drops the original. What is dropped is off its sender's
 account: a frame that waits in a queue of the detour no longer counts as waiting in its sender's own, as it would not
@@ -7,15 +7,13 @@ behind a real network card, and TCP does not hold back its next one (TCP small q
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 
 from labctl.linux import tc
-from labctl.linux.netlink import Netlink
-from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Request, attr, attrs, nest, text, u32
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, Request, attr, nest, text, u32
 
-_FD, _NAME, _FLAGS, _ID = 6, 7, 8, 11
+_FD, _NAME, _FLAGS = 6, 7, 8
 _DIRECT_ACTION = 1
 _ONE = 1
 _SHOT, _EGRESS_MIRROR = 2, 2
@@ -26,25 +24,6 @@ def attachment(index: int, program_fd: int, *, preference: int, name: str) -> Re
     options = attr(_FD, u32(program_fd)) + attr(_NAME, text(name)) + attr(_FLAGS, u32(_DIRECT_ACTION))
     body = _message(index, preference) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
     return Request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE, f"attach a program to {index}")
-
-
-def attached(netlink: Netlink, index: int, *, preference: int) -> int | None:
-    """Id of the program that is there, or None."""
-    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, 0, tc.INGRESS, 0)
-    try:
-        found = netlink.dump(tc.RTM_GETTFILTER, body, what=f"list filters of {index}")
-    except NetlinkError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENODEV):
-            return None
-        raise
-    for kind, data in found:
-        _, owner, _, _, info = struct.unpack_from("=BxxxiIII", data)
-        values = dict(attrs(data[20:]))
-        if kind == tc.RTM_NEWTFILTER and owner == index and info >> 16 == preference:
-            number = dict(attrs(values.get(tc.TCA_OPTIONS, b""))).get(_ID)
-            if number is not None:
-                return int(struct.unpack("=I", number)[0])
-    return None
 
 
 def diversion(index: int, to: int, *, preference: int) -> Request:

@@ -13,6 +13,7 @@ import struct
 from enum import IntEnum
 
 from labctl.linux import netns
+from labctl.linux.closing import Closing
 
 SIOCETHTOOL = 0x8946
 
@@ -28,19 +29,35 @@ class Offload(IntEnum):
     GRO = 0x2C
 
 
-def set_offload(path: str | None, interface: str, offload: Offload, on: bool) -> None:
+class Offloads(Closing):
+    """The offloads of the devices of one namespace (`path`; None: the caller's own), through one socket."""
+
+    def __init__(self, path: str | None) -> None:
+        self._socket = netns.socket_in(path, socket.AF_INET, socket.SOCK_DGRAM)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def set(self, interface: str, which: Offload, *, on: bool) -> None:
+        self._ask(interface, which, int(on))
+
+    def get(self, interface: str, which: Offload) -> bool:
+        return bool(self._ask(interface, which - 1, 0))
+
+    def _ask(self, interface: str, command: int, value: int) -> int:
+        buffer = array.array("I", [command, value])
+        address, _ = buffer.buffer_info()
+        request = struct.pack("16sP", interface.encode(), address)
+        fcntl.ioctl(self._socket.fileno(), SIOCETHTOOL, request)
+        return buffer[1]
+
+
+def set_offload(path: str | None, interface: str, which: Offload, on: bool) -> None:
     """Turn one offload of `interface`, in the namespace at `path`, on or off."""
-    _ethtool(path, interface, offload, int(on))
+    with Offloads(path) as offloads:
+        offloads.set(interface, which, on=on)
 
 
-def get_offload(path: str | None, interface: str, offload: Offload) -> bool:
-    return bool(_ethtool(path, interface, offload - 1, 0))
-
-
-def _ethtool(path: str | None, interface: str, command: int, value: int) -> int:
-    buffer = array.array("I", [command, value])
-    address, _ = buffer.buffer_info()
-    request = struct.pack("16sP", interface.encode(), address)
-    with netns.socket_in(path, socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock.fileno(), SIOCETHTOOL, request)
-    return buffer[1]
+def get_offload(path: str | None, interface: str, which: Offload) -> bool:
+    with Offloads(path) as offloads:
+        return offloads.get(interface, which)

@@ -130,6 +130,9 @@ class Socket(Closing):
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._socket.bind((0, 0))
         self._sequence = 0
+        self._buffer = bytearray(
+            1 << 18
+        )  # one for all: a new one of this size costs more than what it is filled with
 
     def close(self) -> None:
         self._socket.close()
@@ -184,7 +187,7 @@ class Socket(Closing):
     def _replies(self, first: int) -> Iterator[tuple[int, int, int, bytes]]:
         """(sequence, type, flags, payload) of the answers to all requests from `first` on, until that to the last."""
         while True:
-            for kind, flags, sequence, payload in messages(self._socket.recv(1 << 18)):
+            for kind, flags, sequence, payload in messages(self._receive()):
                 if sequence >= first:
                     yield sequence, kind, flags, payload
                 if sequence == self._sequence and kind == NLMSG_ERROR:
@@ -215,10 +218,13 @@ class Socket(Closing):
                 return found
         raise NetlinkError(errno.EAGAIN, f"{what}: the list kept changing while it was read")
 
+    def _receive(self) -> bytes:
+        return bytes(memoryview(self._buffer)[: self._socket.recv_into(self._buffer)])
+
     def _answers(self) -> Iterator[tuple[int, int, tuple[int, bytes]]]:
         """(type, flags, (header flags, payload)) of each message that answers the last request."""
         while True:
-            data = self._socket.recv(1 << 18)
+            data = self._receive()
             for kind, flags, sequence, payload in messages(data):
                 if sequence == self._sequence:
                     yield kind, flags, (flags, payload)

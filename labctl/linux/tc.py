@@ -19,6 +19,7 @@ RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
 TCA_KIND, TCA_OPTIONS = 1, 2
 TCA_U32_SEL, TCA_U32_ACT = 5, 7
+TCA_BPF_ID = 11
 TCA_ACT_KIND, TCA_ACT_OPTIONS = 1, 2
 TCA_MIRRED_PARMS = 2
 TC_H_CLSACT = 0xFFFFFFF1
@@ -33,13 +34,16 @@ STITCH_PREFERENCE = 100  # impairments go before it, with a lower number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """A filter as read back; `redirect` is the ifindex it sends frames to (u32 with mirred), else None."""
+    """A filter as read back. redirect: the ifindex it sends frames to (u32 with mirred). program: the id of its eBPF
+    program. Each None if it is another kind of filter.
+    """
 
     kind: str
     preference: int
     parent: int
     handle: int
     redirect: int | None = None
+    program: int | None = None
 
 
 def _tcmsg(index: int, handle: int, parent: int, info: int = 0) -> bytes:
@@ -99,7 +103,7 @@ def filters(netlink: Netlink, index: int, *, parent: int = INGRESS) -> list[Filt
     try:
         dumped = netlink.dump(RTM_GETTFILTER, _tcmsg(index, 0, parent), what=f"list filters of {index}")
     except NetlinkError as error:
-        if error.errno in (errno.EINVAL, errno.ENOENT):
+        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENODEV):
             return []
         raise
     for kind, data in dumped:
@@ -117,7 +121,8 @@ def filters(netlink: Netlink, index: int, *, parent: int = INGRESS) -> list[Filt
                 preference=info >> 16,
                 parent=above,
                 handle=handle,
-                redirect=_redirect_target(options.get(TCA_U32_ACT, b"")),
+                redirect=_redirect_target(options.get(TCA_U32_ACT, b"")) if name == "u32" else None,
+                program=_program(options.get(TCA_BPF_ID, b"")) if name == "bpf" else None,
             )
         )
     return found
@@ -130,6 +135,10 @@ def redirects(netlink: Netlink, index: int) -> list[int]:
         for f in filters(netlink, index)
         if f.redirect is not None and f.preference == STITCH_PREFERENCE
     ]
+
+
+def _program(raw: bytes) -> int | None:
+    return int(struct.unpack("=I", raw)[0]) if len(raw) == 4 else None
 
 
 def _redirect_target(actions: bytes) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from labctl.errors import LabctlError
-from labctl.linux import qdisc, trial
+from labctl.linux import qdisc, tc, trial
 from labctl.linux.netlink import Netlink, VethEnd
 from labctl.linux.qdisc import Netem, Tbf
 from labctl.linux.trial import Tried
@@ -133,8 +133,8 @@ def _gate() -> str:
         index = _pair(here)
         kernel.ensure_gate(here, index, part, 1, out=index + 1, deadline_ns=0)
         kernel.ensure_gate(here, index, part, 2, out=index + 1, deadline_ns=0)
-        found = kernel.read_gate(here, index)
-    if found is None or found[0].seed != 2:
+        found = kernel.read_gate(tc.filters(here, index))
+    if found is None or found.impairment.seed != 2:
         raise OSError("a program was attached and is not there")
     return "an eBPF filter was attached, swapped and read back"
 

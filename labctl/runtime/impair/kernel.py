@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from labctl.linux import bpf, classifier, qdisc, tc
 from labctl.linux.netlink import Netlink
 from labctl.linux.qdisc import Tbf
 from labctl.linux.rtnl import Request
+from labctl.linux.tc import Filter
 from labctl.model.impairment import Impairment, Rate
 from labctl.runtime.impair import gate, gate_layout
 from labctl.runtime.impair.base import GATE_PREFERENCE, Half, fields_in_use
@@ -22,19 +24,27 @@ from labctl.runtime.impair.gate import Counts
 GATE_ERROR = "one draw a frame: a frame that is still a super-frame of its sender counts as one (superframes says how many)"
 
 
-def load_gate(
-    netlink: Netlink,
-    index: int,
-    part: Impairment,
-    seed: int,
-    *,
-    out: int,
-    deadline_ns: int,
-) -> int:
-    """A gate with these numbers, ready to be attached to the device, that counts on where one that is there ends; the
-    program's descriptor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A gate as it stands. out: the ifindex that its duplicates leave by. deadline_ns: after it everything passes; 0: never."""
+
+    impairment: Impairment
+    out: int
+    deadline_ns: int
+    counts: Counts
+
+
+def program_of(filters: Sequence[Filter]) -> int | None:
+    """Id of the gate's program among the filters of a device (the kernel also lists its chain, which has none)."""
+    gates = (each.program for each in filters if each.preference == GATE_PREFERENCE)
+    return next((program for program in gates if program is not None), None)
+
+
+def load_gate(part: Impairment, seed: int, *, before: int | None, out: int, deadline_ns: int) -> int:
+    """A gate with these numbers, ready to be attached; the program's descriptor. before: the program (by id) that stands
+    there: the new one counts on where it ends.
     """
-    with _state(netlink, index) as state:
+    with _state(before) as state:
         conf = gate.create_conf(gate.pack(part, seed, out=out, deadline_ns=deadline_ns))
         try:
             return gate.load(part, conf, state)
@@ -52,23 +62,25 @@ def ensure_gate(
 ) -> None:
     """Have a gate with these numbers at the device, whatever was there."""
     tc.add_clsact(netlink, index)
-    program = load_gate(netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+    before = program_of(tc.filters(netlink, index))
+    program = load_gate(part, seed, before=before, out=out, deadline_ns=deadline_ns)
     try:
         netlink.send(gate_of(index, program))
     finally:
         os.close(program)
 
 
-def read_gate(netlink: Netlink, index: int) -> tuple[Impairment, int, int, Counts] | None:
-    """What the gate does, the device its duplicates leave by, its deadline, and what it has done; None without one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
+def read_gate(filters: Sequence[Filter]) -> Gate | None:
+    """The gate among the filters of a device; None without one."""
+    program = program_of(filters)
     if program is None:
         return None
     with bpf.maps_of(program) as maps:
         if gate_layout.CONF not in maps or gate_layout.STATE not in maps:
             return None
         found, out, deadline = gate.read_conf(maps[gate_layout.CONF][0])
-        return found, out, deadline, gate.read_counts(maps[gate_layout.STATE][0])
+        counts = gate.read_counts(maps[gate_layout.STATE][0])
+        return Gate(impairment=found, out=out, deadline_ns=deadline, counts=counts)
 
 
 class TbfStage:
@@ -117,9 +129,8 @@ def far(cord: str) -> str:
 
 
 @contextlib.contextmanager
-def _state(netlink: Netlink, index: int) -> Iterator[int]:
+def _state(program: int | None) -> Iterator[int]:
     """The state map of the gate that is there, or a new one."""
-    program = classifier.attached(netlink, index, preference=GATE_PREFERENCE)
     if program is not None:
         with bpf.maps_of(program) as maps:
             if gate_layout.STATE in maps:

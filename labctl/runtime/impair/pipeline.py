@@ -4,12 +4,12 @@ A change has three parts. `stage` builds what no frame meets yet, from the far e
 enter a way that is whole; `strike` puts in, takes out or swaps the filters of as many half-cables as there are, in one
 breath; `finish` takes down what frames no longer enter, from the near end to the far one, and reads back. What takes time
 lies before and after: so faults of one instant lie as near to each other as the kernel takes messages. A cord is only
-removed when nothing waits in it (`reap`, later, if something still does). `read` follows the frames: gate, detour, cord by cord, until the receiver's
-panel side; an impairment that is not on that way does not count, however well it is set.
+removed when nothing waits in it (`reap`, later, if something still does). What stands there, `view` says.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from labctl.errors import LabctlError
-from labctl.linux import classifier, offload, tc
+from labctl.linux import classifier, tc
 from labctl.linux.closing import Closing
-from labctl.linux.netlink import Netlink, VethEnd
-from labctl.linux.offload import Offload
-from labctl.linux.rtnl import Request
+from labctl.linux.netlink import Link, Netlink, VethEnd
+from labctl.linux.offload import Offload, Offloads
+from labctl.linux.rtnl import NetlinkError, Request
+from labctl.linux.tc import Filter
 from labctl.linux.trial import Tried
 from labctl.model.impairment import NEUTRAL, Impairment
-from labctl.runtime.impair import choose, kernel
+from labctl.runtime.impair import choose, kernel, view
 from labctl.runtime.impair.base import (
     DETOUR_PREFERENCES,
     GATE_PREFERENCE,
@@ -33,16 +34,14 @@ from labctl.runtime.impair.base import (
     Stage,
     disagreement,
     fields_in_use,
-    merge,
 )
 from labctl.runtime.impair.choose import Backend, Plan
 from labctl.runtime.impair.kernel import TbfStage, far, near
 from labctl.runtime.impair.netem import NetemStage
+from labctl.runtime.impair.view import STAGES, View, cord_of
 from labctl.runtime.impair.wire import WireStage
 
 _MTU = 65535
-#: Stages in the order in which frames meet them, and the letter of their cords.
-_STAGES = ((Backend.TBF, "t"), (Backend.NETEM, "n"), (Backend.WIRE, "w"))
 #: What must be off at the sender so that frames come one by one and with their checksums.
 _OFFLOADS = (Offload.TX_CHECKSUM, Offload.TSO, Offload.GSO)
 _NOTE = "labctl-offloads:"
@@ -126,32 +125,37 @@ class Impairer(Closing):
     def stage(self, half: Half, impairment: Impairment, *, until_boot: float | None = None) -> Staged:
         """Build what it takes. Frames meet nothing of it before `strike`, which has to follow."""
         wanted = tidy(impairment)
-        link = self._netlink.link(half.device_in)
-        if link is None and wanted.neutral:
-            return Staged(half=half, wanted=wanted)
-        index = link.index if link else self._netlink.index(half.device_in)
+        seen = self._see(half)
         if wanted.neutral:
-            there = {each.preference for each in tc.filters(self._netlink, index)}
-            gone = [each for each in (GATE_PREFERENCE, *reversed(DETOUR_PREFERENCES)) if each in there]
+            gone = [
+                each for each in (GATE_PREFERENCE, *reversed(DETOUR_PREFERENCES)) if each in seen.preferences
+            ]
+            index = seen.here.index if seen.here else 0
             removals = [tc.removal(index, preference=each) for each in gone]
             return Staged(half=half, wanted=wanted, requests=removals, changed=bool(removals))
+        if seen.here is None or seen.there is None:
+            missing = half.device_in if seen.here is None else half.device_out
+            raise NetlinkError(errno.ENODEV, f"no device {missing}")
         plan = self.check(wanted)
-        before = self.read(half)
+        before = seen.impairment
         seed = wanted.seed if wanted.seed is not None else before.seed
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "big")
         staged = Staged(half=half, wanted=wanted, plan=plan, changed=bool(disagreement(wanted, before)))
-        self._set_offloads(half, on=not wanted.per_frame)
-        tc.add_clsact(self._netlink, index)
-        first = self._build(staged, seed, until_boot)
-        there = {each.preference for each in tc.filters(self._netlink, index)}
+        index, out = seen.here.index, seen.there.index
+        self._set_offloads(half, seen.here, on=not wanted.per_frame)
+        if not seen.filters:
+            tc.add_clsact(self._netlink, index)
+        first = self._build(staged, seen, seed, out, until_boot)
         if first is None:
-            leading = [tc.removal(index, preference=p) for p in reversed(DETOUR_PREFERENCES) if p in there]
+            leading = [
+                tc.removal(index, preference=p) for p in reversed(DETOUR_PREFERENCES) if p in seen.preferences
+            ]
         else:
-            leading = self._pointing(index, self._netlink.index(first))
+            leading = _pointing(index, first, seen.filters)
         if Backend.GATE in plan.parts:
-            self._gate(staged, index, seed, first, until_boot)
-        elif GATE_PREFERENCE in there:
+            self._gate(staged, seen, seed, out=out if first is None else first, until_boot=until_boot)
+        elif GATE_PREFERENCE in seen.preferences:
             staged.requests.append(tc.removal(index, preference=GATE_PREFERENCE))
         staged.requests += leading
         return staged
@@ -181,7 +185,7 @@ class Impairer(Closing):
         if staged.error is not None:
             raise staged.error
         if staged.wanted.neutral:
-            self._set_offloads(half, on=True)
+            self._set_offloads(half, self._netlink.link(half.device_in), on=True)
         self._netlink.delete_links(self._retire(half))
         if staged.wanted.neutral and not (staged.changed or half.device_in in self._draining):
             return Installed(changed=False)
@@ -193,18 +197,17 @@ class Impairer(Closing):
 
     def read(self, half: Half) -> Impairment:
         """What frames of the half-cable meet."""
-        parts, _, _ = self._walk(half)
-        return merge(parts)
+        return self._see(half).impairment
 
     def counts(self, half: Half) -> dict[str, int]:
         """What was done to frames so far, by its cause."""
         found: dict[str, int] = {}
         link = self._netlink.link(half.device_in)
-        gated = kernel.read_gate(self._netlink, link.index) if link else None
-        if gated is not None:
-            found = {name: getattr(gated[3], name) for name in gated[3].__slots__}
-        for name, count in self.wire.counts(_cord(half, "w")).items():
-            found[f"wire_{name}" if gated is not None else name] = count
+        gate = kernel.read_gate(tc.filters(self._netlink, link.index)) if link else None
+        if gate is not None:
+            found = {name: getattr(gate.counts, name) for name in gate.counts.__slots__}
+        for name, count in self.wire.counts(cord_of(half, "w")).items():
+            found[f"wire_{name}" if gate is not None else name] = count
         return found
 
     def reap(self) -> bool:
@@ -215,30 +218,29 @@ class Impairer(Closing):
 
     # -- building ----------------------------------------------------------------------------------------------
 
-    def _build(self, staged: Staged, seed: int, until_boot: float | None) -> str | None:
-        """The cords, from the last to the first; the device that the detour leads to, None without one. One that frames
-        cross is changed when the others strike.
+    def _build(self, staged: Staged, seen: View, seed: int, out: int, until_boot: float | None) -> int | None:
+        """The cords, from the last to the first; the device (ifindex) that the detour leads to, None without one. out:
+        what the last leads to. One that frames cross is changed when the others strike.
         """
-        half, used = staged.half, {cord for cord, _, _ in self._way(staged.half)[0]}
-        target, first = half.device_out, None
-        for backend, letter in reversed(_STAGES):
+        half = staged.half
+        target, first = out, None
+        for backend, letter in reversed(STAGES):
             part = staged.plan.parts.get(backend)
             if part is None:
                 continue
-            cord = _cord(half, letter)
-            self._make_cord(cord)
+            cord = cord_of(half, letter)
+            near_end, far_end = self._make_cord(cord)
             seeded = part if backend is not Backend.NETEM else replace(part, seed=None)
             change = partial(self._change, backend, half, cord, seeded, seed=seed, until_boot=until_boot)
-            if cord in used:
+            if cord in seen.cords:
                 staged.changes.append(change)
             else:
                 change()
             if backend is not Backend.WIRE:
-                end = self._netlink.index(far(cord))
-                tc.add_clsact(self._netlink, end)
-                for request in self._pointing(end, self._netlink.index(target)):
+                tc.add_clsact(self._netlink, far_end)
+                for request in _pointing(far_end, target, tc.filters(self._netlink, far_end)):
                     self._netlink.send(request)
-            first = target = near(cord)
+            first = target = near_end
         return first
 
     def _change(
@@ -254,47 +256,31 @@ class Impairer(Closing):
         self.wire.seed, self.wire.until = seed, until_boot
         self._stages[backend].ensure(half, cord, part)
 
-    def _gate(
-        self, staged: Staged, index: int, seed: int, first: str | None, until_boot: float | None
-    ) -> None:
+    def _gate(self, staged: Staged, seen: View, seed: int, *, out: int, until_boot: float | None) -> None:
+        assert seen.here is not None
         part = staged.plan.parts[Backend.GATE]
-        out = self._netlink.index(first or staged.half.device_out)
         deadline_ns = 0 if until_boot is None else max(1, round(until_boot * 1e9))
-        program = kernel.load_gate(self._netlink, index, part, seed, out=out, deadline_ns=deadline_ns)
+        before = kernel.program_of(seen.filters)
+        program = kernel.load_gate(part, seed, before=before, out=out, deadline_ns=deadline_ns)
         staged.programs.append(program)
-        staged.requests.append(kernel.gate_of(index, program))
+        staged.requests.append(kernel.gate_of(seen.here.index, program))
 
-    def _make_cord(self, cord: str) -> None:
-        """The far end goes up first: a device that comes up with carrier can send at once, one that gets carrier later
+    def _make_cord(self, cord: str) -> tuple[int, int]:
+        """The cord, made if it is not there: ifindexes of its near and its far end.
+
+        The far end goes up first: a device that comes up with carrier can send at once, one that gets carrier later
         only when the kernel's link watcher has got round to it, and until then it swallows what it is given.
         """
-        if self._netlink.link(near(cord)) is None:
-            ends = (VethEnd(name=each, mtu=_MTU, noarp=True) for each in (near(cord), far(cord)))
-            self._netlink.create_veth(*ends)
-        for each in (far(cord), near(cord)):
-            self._netlink.set_link(each, up=True)
-
-    def _pointing(self, index: int, target: int) -> list[Request]:
-        """Have frames that arrive at a device leave by another, between two frames."""
-        high, low = DETOUR_PREFERENCES
-        there = {
-            each.preference: each.redirect
-            for each in tc.filters(self._netlink, index)
-            if each.preference in DETOUR_PREFERENCES
-        }
-        now = min(there, default=None)
-        if now is not None and there[now] == target:
-            return [tc.removal(index, preference=other) for other in set(there) - {now}]
-        if now == high:
-            return [
-                *([tc.removal(index, preference=low)] if low in there else []),
-                classifier.diversion(index, target, preference=low),
-                tc.removal(index, preference=high),
-            ]
-        return [
-            classifier.diversion(index, target, preference=high),
-            *([tc.removal(index, preference=low)] if low in there else []),
-        ]
+        names = [near(cord), far(cord)]
+        ends = self._netlink.named(names)
+        if near(cord) not in ends:
+            one, other = (VethEnd(name=each, mtu=_MTU, noarp=True) for each in names)
+            self._netlink.create_veth(other, one, up=True)
+            ends = self._netlink.named(names)
+        for each in (ends[far(cord)], ends[near(cord)]):
+            if not each.up:
+                self._netlink.set_link(each.index, up=True)
+        return ends[near(cord)].index, ends[far(cord)].index
 
     def _retire(self, half: Half) -> list[int]:
         """The cords (by ifindex) that frames no longer enter, a moment after the last one could and once they are empty:
@@ -302,16 +288,12 @@ class Impairer(Closing):
 
         What waits in one may still have the next before it, so the next one stays as well.
         """
-        cords = [
-            (backend, cord, link.index)
-            for backend, letter in _STAGES
-            if (link := self._netlink.link(near(cord := _cord(half, letter)))) is not None
-        ]
+        cords = view.standing(self._netlink, half)
         if not cords:
             self._draining.pop(half.device_in, None)
             return []
         retired = []
-        used = {cord for cord, _, _ in self._way(half)[0]}
+        used = self._see(half).cords
         _, since = self._draining.pop(half.device_in, (half, time.monotonic()))
         for backend, cord, index in cords:
             if cord in used:
@@ -326,84 +308,63 @@ class Impairer(Closing):
 
     # -- reading back ------------------------------------------------------------------------------------------
 
-    def _way(self, half: Half) -> tuple[list[tuple[str, Backend, Impairment]], str]:
-        """The cords that frames go through, with what each does to them; and what is wrong with the way."""
-        here = self._netlink.link(half.device_in)
-        there = self._netlink.link(half.device_out)
-        if here is None or there is None:
-            return [], "a panel side is missing"
-        found: list[tuple[str, Backend, Impairment]] = []
-        target = self._target(here.index)
-        while target != there.index:
-            link = self._netlink.link(target) if target is not None else None
-            cord = link.name[:-1] if link else ""
-            backend = next((b for b, letter in _STAGES if cord == _cord(half, letter)), None)
-            end = self._netlink.link(far(cord)) if backend else None
-            if backend is None or end is None:
-                return found, f"frames go to {link.name}" if link else "frames go nowhere"
-            part = self._stages[backend].read(cord)
-            if part is None or (backend is Backend.WIRE and self.wire.out(cord) != half.device_out):
-                return found, f"nobody is at the end of the detour ({backend})"
-            found.append((cord, backend, part))
-            if backend is Backend.WIRE:
-                break
-            target = self._target(end.index)
-        return found, ""
-
-    def _walk(self, half: Half) -> tuple[list[Impairment], str, list[str]]:
-        """Parts on the way, what is wrong with it, and the known errors of what is on it."""
-        cords, broken = self._way(half)
-        parts = [part for _, _, part in cords]
-        errors = [self._stages[backend].known_error for _, backend, _ in cords]
-        link = self._netlink.link(half.device_in)
-        gated = kernel.read_gate(self._netlink, link.index) if link else None
-        if gated is not None and link is not None:
-            parts.append(gated[0])
-            errors.append(kernel.GATE_ERROR)
-            if gated[0].duplicate and gated[1] != self._target(link.index):
-                broken = broken or "duplicates leave by another way"
-        return parts, broken, errors
-
-    def _target(self, index: int) -> int | None:
-        """Where frames that arrive at a device leave: the redirect of the lowest preference."""
-        found = [f for f in tc.filters(self._netlink, index) if f.redirect is not None]
-        return min(found, key=lambda f: f.preference).redirect if found else None
+    def _see(self, half: Half) -> View:
+        return view.see(self._netlink, half, self._stages, self.wire)
 
     def _installed(self, half: Half, requested: Impairment, plan: Plan, *, changed: bool = True) -> Installed:
-        parts, broken, errors = self._walk(half)
-        found = merge(parts)
+        seen = self._see(half)
+        found = seen.impairment
         return Installed(
             found=found,
             requested=requested,
             choices=plan.choices,
-            known_errors=tuple(errors),
+            known_errors=seen.errors(self._stages),
             changed=changed,
             draining=half.device_in in self._draining,
-            note=broken or disagreement(requested, found),
+            note=seen.broken or disagreement(requested, found),
         )
 
     # -- the sender's offloads ---------------------------------------------------------------------------------
 
-    def _set_offloads(self, half: Half, *, on: bool) -> None:
-        """Off while frames count one by one; back to what the node had, which the panel side notes meanwhile."""
-        link = self._netlink.link(half.device_in)
+    def _set_offloads(self, half: Half, link: Link | None, *, on: bool) -> None:
+        """Off while frames count one by one; back to what the node had, which the panel side (`link`) notes meanwhile."""
         if half.sender is None or link is None:
             return
         path, interface = half.sender
         noted = link.alias.removeprefix(_NOTE) if link.alias.startswith(_NOTE) else None
-        if on:
-            if noted is None:
-                return
-            for each in _OFFLOADS:
-                if each.name in noted.split(","):
-                    _set_offload(path, interface, each, on=True)
-            self._netlink.set_link(link.index, alias="")
+        if on and noted is None:
             return
-        if noted is None:
-            had = [each.name for each in _OFFLOADS if offload.get_offload(path, interface, each)]
-            self._netlink.set_link(link.index, alias=_NOTE + ",".join(had))
-        for each in _OFFLOADS:
-            _set_offload(path, interface, each, on=False)
+        with Offloads(path) as offloads:
+            if on:
+                for each in _OFFLOADS:
+                    if noted is not None and each.name in noted.split(","):
+                        _set_offload(offloads, interface, each, on=True)
+                self._netlink.set_link(link.index, alias="")
+                return
+            if noted is None:
+                had = [each.name for each in _OFFLOADS if offloads.get(interface, each)]
+                self._netlink.set_link(link.index, alias=_NOTE + ",".join(had))
+            for each in _OFFLOADS:
+                _set_offload(offloads, interface, each, on=False)
+
+
+def _pointing(index: int, target: int, filters: Sequence[Filter]) -> list[Request]:
+    """Have frames that arrive at a device (with these filters) leave by another, between two frames."""
+    high, low = DETOUR_PREFERENCES
+    there = {each.preference: each.redirect for each in filters if each.preference in DETOUR_PREFERENCES}
+    now = min(there, default=None)
+    if now is not None and there[now] == target:
+        return [tc.removal(index, preference=other) for other in set(there) - {now}]
+    if now == high:
+        return [
+            *([tc.removal(index, preference=low)] if low in there else []),
+            classifier.diversion(index, target, preference=low),
+            tc.removal(index, preference=high),
+        ]
+    return [
+        classifier.diversion(index, target, preference=high),
+        *([tc.removal(index, preference=low)] if low in there else []),
+    ]
 
 
 def tidy(impairment: Impairment) -> Impairment:
@@ -419,15 +380,10 @@ def tidy(impairment: Impairment) -> Impairment:
     return replace(said, seed=None) if _NEVER_DRAWN.issuperset(fields_in_use(said)) else said
 
 
-def _set_offload(path: str | None, interface: str, which: Offload, *, on: bool) -> None:
+def _set_offload(offloads: Offloads, interface: str, which: Offload, *, on: bool) -> None:
     try:
-        offload.set_offload(path, interface, which, on)
+        offloads.set(interface, which, on=on)
     except OSError as error:
         raise LabctlError(
             "effect-not-taken", f"offload {which.name} of {interface} cannot be set: {error.strerror}"
         ) from error
-
-
-def _cord(half: Half, letter: str) -> str:
-    """Its ends are called this with a 0 and a 1; a panel side's name leaves room for that."""
-    return f"{half.device_in}{letter}"

@@ -50,6 +50,13 @@ class Line:
     sent: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     superframes: int = 0
+    missed: int = 0
+
+    def count_missed(self) -> int:
+        """Frames that the kernel dropped because we were too slow. Reading its counter clears it (PACKET_STATISTICS)."""
+        _, dropped = memoryview(self.receiver.getsockopt(263, 6, 8)).cast("I")
+        self.missed += dropped
+        return self.missed
 
     def change(self, impairment: Impairment, seed: int, until: float | None) -> None:
         """From the next frame on; those that wait leave when they were to."""

@@ -194,20 +194,10 @@ def _said(line: Line) -> dict[str, Any]:
             "frames": line.number,
             "sent": line.sent,
             "superframes": line.superframes,
-            "missed": _missed(line.receiver),
+            "missed": line.count_missed(),
             **line.lost,
         },
     }
-
-
-_missed_so_far: dict[int, int] = {}
-
-
-def _missed(sock: socket.socket) -> int:
-    """Frames that the kernel dropped because we were too slow; reading them clears them (PACKET_STATISTICS)."""
-    _, dropped = memoryview(sock.getsockopt(263, 6, 8)).cast("I")
-    _missed_so_far[sock.fileno()] = _missed_so_far.get(sock.fileno(), 0) + dropped
-    return _missed_so_far[sock.fileno()]
 
 
 def _same(sock: socket.socket, device: str) -> bool:
