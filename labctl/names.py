@@ -90,6 +90,11 @@ def check_node(name: str, *, where: Span | None = None) -> None:
     _check(name, "node", NODE, where)
 
 
+def check_fault(name: str, *, where: Span | None = None) -> None:
+    """`bad-name` unless a fault can be called so that is added by hand."""
+    _check(name, "fault", NODE, where)
+
+
 def _check(name: str, what: str, form: re.Pattern[str], where: Span | None) -> None:
     if not form.fullmatch(name):
         raise LabctlError(

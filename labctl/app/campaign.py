@@ -156,7 +156,10 @@ def dry_run(request: Request, instance: Instance) -> DryRun:
 
 
 def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
-    """Play it. On Ctrl-C the trial that goes on is put back and judged as far as it got."""
+    """Play it. On Ctrl-C the trial that goes on is put back and judged as far as it got.
+
+    `UnjudgedError` when it cannot be written down.
+    """
     campaign = load(request.file)
     whole.check_directory(request.out)
     heal.implicit(instance, emit)
@@ -165,6 +168,15 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     if request.coverage:
         whole.check(request.coverage)
     directory = rundir.create(request.out, drawn.campaign.name)
+    try:
+        return _played(request, drawn, place, directory, emit)
+    except LabctlError as error:
+        if error.code != "cannot-write" or isinstance(error, runs.UnjudgedError):
+            raise
+        raise runs.UnjudgedError(error) from error
+
+
+def _played(request: Request, drawn: Drawn, place: LabDir, directory: str, emit: Emit) -> Result:
     whole.write(os.path.join(directory, "campaign.yml"), yaml.read_text(request.file).encode())
     _remember(os.path.join(directory, COVERAGE), drawn, drawn.history)
     book = _Book(drawn, place, directory)
@@ -177,7 +189,10 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
         keep=book.keep,
         emit=emit,
     )
-    report, files = book.write(done, ended=True)
+    try:
+        report, files = book.write(done, ended=True)
+    except LabctlError as error:
+        raise runs.UnjudgedError(error, done.left) from error
     return Result(
         report=report,
         directory=directory,

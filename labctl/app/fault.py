@@ -16,6 +16,7 @@ from labctl.errors import LabctlError, Problems, Span, did_you_mean, on_command_
 from labctl.faults.base import FAULTS
 from labctl.faults.draw import Draw
 from labctl.model.scenario import Fault, Query, Targets
+from labctl.names import check_fault
 from labctl.run import heal
 from labctl.runtime.store import LabDir
 from labctl.schema import faults as fault_settings
@@ -89,6 +90,8 @@ def kinds() -> tuple[tuple[type[Fault], tuple[SettingSpec, ...]], ...]:
 def add(place: LabDir, request: Request) -> Added:
     """Apply a fault; it is there and was read back when this returns. `effect-not-taken` if it is not."""
     fault, for_s = _read(request)
+    if request.id is not None:
+        check_fault(request.id, where=Span("--id"))
     heal.implicit(place.instance)
     lab = place.need().lab
     draw = Draw(seed=request.seed)

@@ -11,6 +11,7 @@ from labctl.errors import Exit
 
 if TYPE_CHECKING:
     from labctl.app.campaign import DryRun, Request, Result
+    from labctl.app.run import UnjudgedError
     from labctl.model.campaign import CampaignReport
 
 
@@ -55,6 +56,8 @@ def campaign(
     The last line is the verdict.
     """
     from labctl.app import campaign as app
+    from labctl.app.run import UnjudgedError
+    from labctl.cli.run import stop_unjudged
     from labctl.runtime.store import Instance
     from labctl.units import duration
 
@@ -78,7 +81,9 @@ def campaign(
         _show_drawn(app.dry_run(request, Instance.here()), output)
         return
     with out.Progress() as progress:
-        result = app.run(request, Instance.here(), progress)
+        result = _played(request, progress)
+    if isinstance(result, UnjudgedError):
+        stop_unjudged(result, output)
     _show(result, output)
     if result.left:
         raise typer.Exit(Exit.DIRTY)
@@ -87,6 +92,17 @@ def campaign(
     if result.failed is not None:
         raise result.failed
     raise typer.Exit(result.report.verdict.exit if result.report.trials else Exit.NOTHING)
+
+
+def _played(request: Request, progress: out.Progress) -> Result | UnjudgedError:
+    from labctl.app import campaign as app
+    from labctl.app.run import UnjudgedError
+    from labctl.runtime.store import Instance
+
+    try:
+        return app.run(request, Instance.here(), progress)
+    except UnjudgedError as error:
+        return error
 
 
 def _replay(request: Request, trial: str, dry_run: bool, output: out.Format) -> None:

@@ -50,7 +50,7 @@ def run(
     with out.Progress() as progress:
         found = _played(request, progress)
     if isinstance(found, app.UnjudgedError):
-        _stop_unjudged(found, output)
+        stop_unjudged(found, output)
     show(found, output)
     stop(found)
 
@@ -83,7 +83,7 @@ def stop(result: Result) -> NoReturn:
     raise typer.Exit(result.report.verdict.exit)
 
 
-def _stop_unjudged(error: UnjudgedError, output: out.Format) -> NoReturn:
+def stop_unjudged(error: UnjudgedError, output: out.Format) -> NoReturn:
     """What went wrong, and the verdict as the last line all the same."""
     from labctl.model.verdict import Verdict
 

@@ -70,9 +70,11 @@ class Way(StrEnum):
         return "" if self is Way.BOTH else f" ({self.value})"
 
 
-def setting(help_: str, default: Any = MISSING, *, unit: str = "") -> Any:
-    """A field of a fault. unit: "percent" where the number is a fraction; the others follow from the field's name."""
-    metadata = {"help": help_, "unit": unit}
+def setting(help_: str, default: Any = MISSING, *, unit: str = "", least: int = 0) -> Any:
+    """A field of a fault. unit: "percent" where the number is a fraction; the others follow from the field's name. least:
+    of a count that is given; its default may be less, and then means that there is none.
+    """
+    metadata = {"help": help_, "unit": unit, "least": least}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 

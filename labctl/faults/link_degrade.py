@@ -34,7 +34,7 @@ class Degrade:
     distribution: Distribution = setting("shape of the jitter", Distribution.UNIFORM)
     keep_order: bool = setting("whether a late frame holds back those behind it", True)
     loss: float = setting("of frames, independently", 0.0, unit="percent")
-    loss_nth: int = setting("every n-th frame is lost", 0)
+    loss_nth: int = setting("every n-th frame is lost", 0, least=1)
     loss_offset: int = setting("which of the n", 0)
     burst_p: float = setting("Gilbert-Elliott: chance at each frame to turn bad", 0.0, unit="percent")
     burst_r: float = setting("chance at each frame to turn good again", 0.0, unit="percent")
@@ -43,7 +43,7 @@ class Degrade:
     duplicate: float = setting("of frames arrive twice", 0.0, unit="percent")
     corrupt: float = setting("of frames have a bit flipped that a checksum covers", 0.0, unit="percent")
     reorder: float = setting("of frames overtake (needs a delay)", 0.0, unit="percent")
-    reorder_gap: int = setting("after one that overtook, gap - 1 do not", 1)
+    reorder_gap: int = setting("after one that overtook, gap - 1 do not", 1, least=1)
     rate_bps: float = setting("bottleneck; absent: none", 0.0)
     queue_bytes: int = setting("the queue before the bottleneck; absent: 50 ms of the rate", 0)
     direction: Way = way()
@@ -94,8 +94,18 @@ class Degrade:
             yield "loss-offset", "loss-nth"
         if self.reorder_gap != 1 and not self.reorder:
             yield "reorder-gap", "reorder"
-        if self.burst_loss_good and not self.burst_p:
-            yield "burst-loss-good", "burst-p"
+        if not self.burst_p:
+            if self.burst_r:
+                yield "burst-r", "burst-p"
+            if self.burst_loss_bad != 1.0:
+                yield "burst-loss-bad", "burst-p"
+            if self.burst_loss_good:
+                yield "burst-loss-good", "burst-p"
+        if not self.jitter_s:
+            if self.distribution is not Distribution.UNIFORM:
+                yield "distribution", "jitter"
+            if not self.keep_order:
+                yield "keep-order", "jitter"
 
     def _bursts(self) -> tuple[Burst, ...]:
         if not self.burst_p:

@@ -44,6 +44,7 @@ class SettingSpec:
     required: bool
     default: Any = None
     choices: tuple[str, ...] = ()
+    least: int = 0  # of a count
 
     @property
     def default_text(self) -> str:
@@ -172,6 +173,7 @@ def _spec(field: dataclasses.Field[Any], annotation: Any) -> SettingSpec:
         required=required,
         default=None if required else field.default,
         choices=choices,
+        least=field.metadata.get("least", 0),
     )
 
 
@@ -181,7 +183,7 @@ def _value(spec: SettingSpec, value: Value, problems: Problems) -> Any:
         case "yes or no":
             return fields.boolean(value, spec.key, problems)
         case "count":
-            return fields.integer(value, spec.key, problems, low=0, high=_MOST)
+            return fields.integer(value, spec.key, problems, low=spec.least, high=_MOST)
         case "words":
             return _words(spec, value, problems)
         case _:

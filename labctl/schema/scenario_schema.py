@@ -118,7 +118,7 @@ def setting(spec: faults.SettingSpec) -> Schema:
     if spec.unit in _PATTERNS:
         found = written(spec.unit)
     elif spec.unit == "count":
-        found = dict(COUNT)
+        found = COUNT | {"minimum": spec.least}
     elif spec.unit == "yes or no":
         found = {"type": "boolean"}
     elif spec.unit == "words":

@@ -33,6 +33,13 @@ expect:
   after:
     - {routes: same}
 """
+NIGHT = """\
+name: night
+seed: 1
+trials: 2
+pool:
+  - {fault: link.degrade, id: slow, target: {link: "h1:eth1--h2:eth1"}, delay: 2ms, for: 6s}
+"""
 
 
 @pytest.fixture
@@ -90,13 +97,14 @@ def test_agent_and_guard_are_killed_and_the_run_starts_them_again(lab, tmp_path)
     assert "heal" not in told
 
 
-def test_a_disk_that_gets_full_under_a_run_ends_it_with_the_verdict_as_the_last_line(lab, tmp_path):
+@pytest.mark.parametrize("verb", ["run", "campaign"])
+def test_a_disk_that_gets_full_under_it_ends_it_with_the_verdict_as_the_last_line(lab, tmp_path, verb):
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "labctl-test", str(disk)], check=True)
     try:
-        (disk / "scenario.yml").write_text(LONG)
-        process = labctl(disk, "run", "scenario.yml", stdin=subprocess.DEVNULL)
+        (disk / "played.yml").write_text(LONG if verb == "run" else NIGHT)
+        process = labctl(disk, verb, "played.yml", stdin=subprocess.DEVNULL)
         try:
             in_the_middle(lab, process)
             with contextlib.suppress(OSError), open(disk / "full", "wb", buffering=0) as file:
