@@ -76,6 +76,11 @@ def in_container() -> bool:
 
 def known(lab: LabSpec) -> set[str]:
     """The addresses that the lab's files say its nodes will have."""
+    return usable(_written(lab))
+
+
+def _written(lab: LabSpec) -> set[str]:
+    """The same as the files have them."""
     found: list[str | None] = []
     for node in lab.nodes:
         found += [node.mgmt_ipv4, node.mgmt_ipv6]
@@ -87,7 +92,7 @@ def known(lab: LabSpec) -> set[str]:
                 ):
                     found += _FRR_ADDRESS.findall(file.read())
     found += [address for cable in lab.cables for end in cable.ends for address in (end.ipv4, end.ipv6)]
-    return usable(address for address in found if address)
+    return {address for address in found if address}
 
 
 def usable(addresses: Iterable[str]) -> set[str]:
@@ -162,8 +167,8 @@ def put_up(place: LabDir, lab: LabSpec, held: int, emit: Emit = ignore) -> bool:
 
 def extend(place: LabDir, before: LabSpec, lab: LabSpec, held: int) -> None:
     """Add what the files of a changed lab name, before it is there; the agent says what nftables refuses."""
-    new = known(lab) - known(before)
-    if new and os.path.exists(marker(place)):
+    new = usable(_written(lab) - _written(before))
+    if new and os.path.exists(marker(place)) and (new := new - known(before)):
         with contextlib.suppress(OSError, CommandFailed):
             nft.load(_additions(table_name(place), new), first_netns(), keep=(held,))
 

@@ -105,15 +105,15 @@ def apply_lab(
         tell(plan)
         return Applied(plan=plan)
     with place.lock() as held, place.quiet(wait_s=request.wait_s):
-        record = place.need()
-        if _target(wanted, record, request) != target or _plan(record, target) != plan:
+        now = place.need()
+        if now != record and (_target(wanted, now, request) != target or _plan(now, target) != plan):
             raise LabctlError(
                 "lab-busy",
                 f"another labctl has changed lab {plan.lab!r} meanwhile",
                 hint="look at it and try again",
             )
         tell(plan)
-        ended = changing.execute(place, record, target, plan.steps, held=held, emit=emit)
+        ended = changing.execute(place, now, target, plan.steps, held=held, emit=emit)
     return Applied(plan=plan, ended=ended)
 
 

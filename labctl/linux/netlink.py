@@ -148,6 +148,7 @@ class Netlink(Socket):
     def link(self, which: str | int) -> Link | None:
         """The device of that name or ifindex, or None."""
         body = ifinfo(which) if isinstance(which, int) else ifinfo() + attr(IFLA_IFNAME, text(which))
+        body += _SKIP_STATS
         try:
             found = self.dump(RTM_GETLINK, body + _SKIP_STATS, flags=0, what=f"look up {which}")
         except NetlinkError as error:

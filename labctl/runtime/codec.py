@@ -3,6 +3,9 @@
 What labctl writes for itself to read later (a lab's record) goes through here. It is strict on the way in: an unknown
 key, a missing one or a wrong type is a `ValueError` that names the place, because a record that is half understood
 must not decide what gets removed.
+
+What is done with a value is found out once a type, not once a value: every command reads the record, and that of a
+large lab has ten thousand values.
 """
 
 from __future__ import annotations
@@ -12,68 +15,101 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+#: From a JSON value, and the place where it stands, to what it means.
+_Reader = Callable[[Any, str], Any]
+_PLAIN = frozenset({str, int, float, bool, types.NoneType})
+
 
 def encode(value: Any) -> Any:
     """Any dataclass, enum, tuple, mapping or scalar as JSON values."""
-    if value is None or type(value) in (str, int, float, bool):
+    kind = type(value)
+    if kind in _PLAIN:
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if kind is tuple or kind is list:
+        return [encode(inner) for inner in value]
+    if names := _names(kind):
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):
         return {str(key): encode(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [encode(inner) for inner in value]
     return value
 
 
 def decode(kind: type[T], value: Any, at: str = "") -> T:
     """The inverse: `decode(type(x), encode(x)) == x`."""
-    return cast("T", _decode(kind, value, at))
-
-
-def _decode(kind: Any, value: Any, at: str) -> Any:  # noqa: PLR0911  (one return per shape)
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        (kind,) = (each for each in typing.get_args(kind) if each is not types.NoneType)
-        return _decode(kind, value, at)
-    if origin is tuple:
-        inner = typing.get_args(kind)[0]
-        return tuple(_decode(inner, each, f"{at}[{i}]") for i, each in enumerate(_is(list, value, at)))
-    if origin is not None and issubclass(origin, Mapping):
-        inner = typing.get_args(kind)[1]
-        return {key: _decode(inner, each, f"{at}.{key}") for key, each in _is(dict, value, at).items()}
-    if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, _is(dict, value, at), at)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return kind(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return _is(kind, value, at)
+    return cast("T", _reader(kind)(value, at))
 
 
 @functools.cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass; none for anything else."""
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
-def _decode_dataclass(kind: Any, value: Mapping[str, Any], at: str) -> Any:
-    hints = _hints(kind)
-    unknown = value.keys() - hints.keys()
-    if unknown:
-        raise ValueError(f"{at or kind.__name__}: unknown key {min(unknown)!r}")
-    try:
-        return kind(**{key: _decode(hints[key], inner, f"{at}.{key}") for key, inner in value.items()})
-    except TypeError as error:
-        raise ValueError(f"{at or kind.__name__}: {error}") from error
+@functools.cache
+def _reader(kind: Any) -> _Reader:  # noqa: PLR0911  (one return per shape)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (each for each in typing.get_args(kind) if each is not types.NoneType)
+        return _optional(_reader(inner))
+    if origin is tuple:
+        return _sequence(_reader(typing.get_args(kind)[0]))
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping(_reader(typing.get_args(kind)[1]))
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return lambda value, _: kind(value)
+    return _scalar(kind)
+
+
+def _optional(inner: _Reader) -> _Reader:
+    return lambda value, at: None if value is None else inner(value, at)
+
+
+def _sequence(inner: _Reader) -> _Reader:
+    return lambda value, at: tuple(inner(each, f"{at}[{i}]") for i, each in enumerate(_is(list, value, at)))
+
+
+def _mapping(inner: _Reader) -> _Reader:
+    return lambda value, at: {key: inner(each, f"{at}.{key}") for key, each in _is(dict, value, at).items()}
+
+
+def _dataclass(kind: Any) -> _Reader:
+    # The fields' readers are found at the first value: until then a type may be named that is not there yet.
+    fields: dict[str, _Reader] = {}
+
+    def read(value: Any, at: str) -> Any:
+        if not fields:
+            fields.update((name, _reader(hint)) for name, hint in typing.get_type_hints(kind).items())
+        _is(dict, value, at)
+        try:
+            return kind(**{key: fields[key](inner, f"{at}.{key}") for key, inner in value.items()})
+        except KeyError:
+            if unknown := value.keys() - fields.keys():
+                raise ValueError(f"{at or kind.__name__}: unknown key {min(unknown)!r}") from None
+            raise
+        except TypeError as error:
+            raise ValueError(f"{at or kind.__name__}: {error}") from error
+
+    return read
+
+
+def _scalar(kind: Any) -> _Reader:
+    def read(value: Any, at: str) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        return _is(kind, value, at)
+
+    return read
 
 
 def _is(kind: Any, value: Any, at: str) -> Any:

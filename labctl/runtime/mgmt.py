@@ -53,6 +53,7 @@ def keep(lab: LabSpec, before: LabSpec) -> LabSpec:
     old = {node.name: node for node in nodes(before)}
     given = (address for n in lab.nodes for address in (n.mgmt_ipv4, n.mgmt_ipv6))
     taken = {each for each in (lab.mgmt.ipv4_gateway, lab.mgmt.ipv6_gateway, *given) if each}
+    ipv4, ipv6 = (ipaddress.ip_network(each) for each in (lab.mgmt.ipv4_subnet, lab.mgmt.ipv6_subnet))
 
     def kept(node: NodeSpec) -> NodeSpec:
         was = old.get(node.name)
@@ -60,18 +61,20 @@ def keep(lab: LabSpec, before: LabSpec) -> LabSpec:
             return node
         return replace(
             node,
-            mgmt_ipv4=node.mgmt_ipv4 or _still(was.mgmt_ipv4, lab.mgmt.ipv4_subnet, taken),
-            mgmt_ipv6=node.mgmt_ipv6 or _still(was.mgmt_ipv6, lab.mgmt.ipv6_subnet, taken),
+            mgmt_ipv4=node.mgmt_ipv4 or _still(was.mgmt_ipv4, ipv4, taken),
+            mgmt_ipv6=node.mgmt_ipv6 or _still(was.mgmt_ipv6, ipv6, taken),
         )
 
     return replace(lab, nodes=tuple(map(kept, lab.nodes)))
 
 
-def _still(address: str | None, subnet: str, taken: set[str]) -> str | None:
+def _still(
+    address: str | None, subnet: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: set[str]
+) -> str | None:
     """The address, if it is of the subnet and free."""
     if address is None or address in taken:
         return None
-    return address if ipaddress.ip_address(address) in ipaddress.ip_network(subnet) else None
+    return address if ipaddress.ip_address(address) in subnet else None
 
 
 def mac(lab: LabSpec, node: NodeSpec) -> str:

@@ -79,16 +79,18 @@ class Repatch(Panel):
 
     def ensure_segments(self) -> None:
         """Bridges that carry what a cable carries: one whose last port goes falls back to 1500 bytes."""
-        links = self._panel_links()
-        for node in self.lab.nodes:
-            bridge = links.get(self.devices[node.name]) if node.kind is NodeKind.BRIDGE else None
-            if bridge is not None and bridge.mtu != PANEL_MTU:
+        bridges = [self.devices[node.name] for node in self.lab.nodes if node.kind is NodeKind.BRIDGE]
+        for bridge in self._devices(bridges).values():
+            if bridge.mtu != PANEL_MTU:
                 self._panel.set_link(bridge.index, mtu=PANEL_MTU)
 
     def ensure_cables(self, cables: Iterable[CableSpec], stale: Mapping[PortId, Collection[str]]) -> None:
         """Both ends of these cables and their stitches. stale: addresses that ports have and should not have."""
         cables = list(cables)
-        links = self._panel_links()
+        ports = [end.port for cable in cables for end in cable.ends]
+        sides = [self.devices[str(port)] for port in ports]
+        sides += [bridge_port(self.devices[str(port)]) for port in ports if self._is_segment(port)]
+        links = self._devices(sides)
         inside = {
             name: {link.name: link for link in self._node(name).links()}
             for name in {e.port.node for cable in cables for e in cable.ends if not self._is_segment(e.port)}
@@ -99,7 +101,7 @@ class Repatch(Panel):
                 with refused(f"cable {cable.id}: its end {end.port} cannot be changed", cable.where):
                     if self._ensure_end(cable, end, links, inside):
                         made[end.port.node] = None
-        links = self._panel_links()
+        links = self._devices(sides)
         for cable in cables:
             with refused(f"cable {cable.id}: its ends cannot be joined", cable.where):
                 self._ensure_stitch(cable, links)
@@ -120,11 +122,12 @@ class Repatch(Panel):
                 self._panel.delete_link(bridge)
             return
         assert bridge is not None
-        links = self._panel_links()
+        nodes = [node for node in nodes if mgmt.managed(node)]
+        links = self._devices([bridge, *(self.devices[mgmt_key(node.name)] for node in nodes)])
         if bridge not in links:
             with refused("the management network's bridge cannot be made", None):
                 self._panel.create_bridge(bridge, mtu=PANEL_MTU, transparent=False)
-        for node in filter(mgmt.managed, nodes):
+        for node in nodes:
             there = self._node(node.name).link(mgmt.INTERFACE)
             leg = links.get(self.devices[mgmt_key(node.name)])
             if there is None or leg is None or leg.master is None:
@@ -145,6 +148,11 @@ class Repatch(Panel):
                 _write_sysctls_here(node, only_there=False)
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    def _devices(self, names: Iterable[str]) -> dict[str, Link]:
+        """Of these devices of the panel those that are there. A change is about few: reading all takes longer."""
+        found = ((name, self._panel.link(name)) for name in names)
+        return {name: link for name, link in found if link is not None}
 
     def _ensure_end(
         self,
