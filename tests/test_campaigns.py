@@ -46,7 +46,7 @@ def test_it_fits_the_demo_lab_and_says_what_one_learns(path, demo):
 def test_a_dry_run_on_a_lab_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LABCTL_STATE", str(tmp_path / "state"))
     argv = ["campaign", str(LIBRARY[0]), "-l", str(DEMO), "--dry-run", "--seed", "1", "-o", str(tmp_path)]
-    main.app([*argv, "--trials", "4"], standalone_mode=False)
+    main.program()([*argv, "--trials", "4"], standalone_mode=False)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "nothing is touched"
     assert said[1].startswith("campaign nightly on lab demo-production, seed 1, 4 trials, at least ")
@@ -54,11 +54,11 @@ def test_a_dry_run_on_a_lab_file(tmp_path, monkeypatch, capsys):
     assert sum(line.startswith("  touches ") for line in said) == 4
     assert any(line.startswith("  refused by max_nodes 1: ") for line in said)
     assert any(line.startswith("coverage of 22 elements: ") for line in said)
-    main.app([*argv, "--trials", "4", "-f", "json"], standalone_mode=False)
+    main.program()([*argv, "--trials", "4", "-f", "json"], standalone_mode=False)
     printed = json.loads(capsys.readouterr().out)
     jsonschema.validate(printed, json_schema.schema("campaign-trials"), jsonschema.Draft202012Validator)
     assert [each["name"] for each in printed["trials"]] == [f"nightly-00{n}" for n in range(1, 5)]
-    main.app([*argv, "--for", "30s", "-f", "json"], standalone_mode=False)
+    main.program()([*argv, "--for", "30s", "-f", "json"], standalone_mode=False)
     begun = json.loads(capsys.readouterr().out)["trials"]
     assert begun == [each for each in printed["trials"] if each["start_s"] < 30]
     assert len(begun) < 4

@@ -18,11 +18,11 @@ def test_every_verb_flag_and_key_is_in_them():
     """Of what the pages are made from, nothing is left out by the way they are made."""
     import typer.main
 
-    from labctl.cli.main import VERBS, app
+    from labctl.cli.main import VERBS, program
     from labctl.schema import clab_keys
 
     cli = (ROOT / "docs" / "cli.md").read_text()
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(program()).commands
     assert list(commands) == list(VERBS)
     for verb, command in commands.items():
         assert command.help, f"{verb} has no help"

@@ -17,7 +17,7 @@ from typing import Any
 import fault_coverage as coverage
 import typer.main
 
-from labctl.cli.main import app
+from labctl.cli.main import program
 from labctl.errors import CODES, Exit
 from labctl.faults.base import FAULTS
 from labctl.model.lab import CableSpec, End, LabSpec, Limits, MgmtSpec, NodeSpec
@@ -50,7 +50,7 @@ EXITS = {
 
 
 def cli() -> Iterator[str]:
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(program())
     yield "# Command line"
     yield MADE
     yield (

@@ -15,15 +15,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import labctl
-from labctl.agent import codec, ledger, protocol
-from labctl.agent.codec import Owner
+from labctl.agent import protocol
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
-from labctl.model.effects import Effect
 from labctl.runtime.store import LabDir
+
+# Effects and their codec are imported by what needs them: most commands ask an agent and have nothing to do with faults.
+if TYPE_CHECKING:
+    from labctl.agent.codec import Owner
+    from labctl.model.effects import Effect
 
 #: Bringing a frozen node or a thousand cables to their settings is slow on a busy machine, but it ends.
 TIMEOUT_S = 30.0
@@ -161,6 +164,8 @@ def add(
     windows: from when to when each effect is there, in seconds from now; none: all of them, all the time.
     about: what the fault is, in words.
     """
+    from labctl.agent import codec
+
     return ask(
         place,
         "effects.add",
@@ -175,11 +180,15 @@ def add(
 
 def wanted(lease_id: str, effects: Sequence[Effect], lease_s: float) -> dict[str, Any]:
     """One element of `begin` in the request `effects.change`."""
+    from labctl.agent import codec
+
     return {"id": lease_id, "effects": [codec.effect(each) for each in effects], "lease_s": lease_s}
 
 
 def prepare(place: LabDir, effects: Sequence[Effect]) -> None:
     """Have the agent do beforehand what takes time and touches nothing: a fault then begins in milliseconds."""
+    from labctl.agent import codec
+
     ask(place, "effects.prepare", effects=[codec.effect(each) for each in effects])
 
 
@@ -196,6 +205,8 @@ def leases(place: LabDir) -> list[Mapping[str, Any]]:
 
 def me() -> Owner:
     """The calling process, as the owner of leases that must not outlive it."""
+    from labctl.agent.codec import Owner
+
     who = proc.identity(os.getpid())
     if who is None:
         raise AssertionError("a running process has a start time")
@@ -206,6 +217,8 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
     """Start the lab's agent unless it runs, and wait until it answers. The caller holds the lab's lock."""
     if alive(place):
         return
+    from labctl.agent import ledger
+
     place.need()
     ledger.read(place.ledger_file)  # a damaged one is said here, not in a log
     os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)

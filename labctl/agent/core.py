@@ -101,8 +101,10 @@ class Agent:
         self.record: Record = self.place.need()
         lab = self.record.lab
         # What the lab is being changed to does not have is leaving: no effect touches it any more.
-        self._leaving = resources(lab) - resources(self.record.target)
-        self._known = resources(lab) - self._leaving
+        self._here = resources(lab)
+        target = self.record.target
+        self._leaving = frozenset() if target is lab else self._here - resources(target)
+        self._known = self._here - self._leaving
         self._fold()
         self.cables.load(self.record)
         self.nodes.load(self.record)
@@ -345,8 +347,7 @@ class Agent:
         self.cables.look_again(nodes)
         self._fold()
         self.cables.light.level(self.cables.light.sides, self.settings)
-        here = resources(self.record.lab)
-        yield from self._settle([on for on in touched if exists(on, here)], leaving=True)
+        yield from self._settle([on for on in touched if exists(on, self._here)], leaving=True)
         return ended
 
     def settle(self, *, every_node: bool = False) -> Work[list[str]]:

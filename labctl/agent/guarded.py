@@ -17,6 +17,7 @@ puts the table back.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import re
@@ -97,15 +98,19 @@ def _written(lab: LabSpec) -> set[str]:
 
 def usable(addresses: Iterable[str]) -> set[str]:
     """Those that a packet could be sent to beyond the machine; without prefix length, as the kernel writes them."""
-    found = set()
-    for text in addresses:
-        with contextlib.suppress(ValueError):  # FRR will say so; this is no place to
-            address = ipaddress.ip_interface(text).ip
-            if not (
-                address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
-            ):
-                found.add(str(address))
-    return found
+    return {found for text in addresses if (found := _usable(text))}
+
+
+@functools.lru_cache(1 << 14)  # the agent sees the same addresses at every change of the lab
+def _usable(text: str) -> str:
+    try:
+        address = ipaddress.ip_interface(text).ip
+    except ValueError:  # FRR will say so; this is no place to
+        return ""
+    beyond = not (
+        address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+    )
+    return str(address) if beyond else ""
 
 
 def script(table: str, addresses: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import deploy as making
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
 from labctl.runtime import mgmt
@@ -34,7 +33,7 @@ class Request:
     lenient: bool = False
     variables: tuple[str, ...] = ()  # files of what the lab file's template names
     dry_run: bool = False
-    outputs: Outputs = making.NO_OUTPUTS  # files for other tools
+    outputs: Outputs = outputs.NONE  # files for other tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,8 @@ def deploy(request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
 
 def deploy_lab(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ignore) -> Plan:
     """The same for a lab that is in memory already."""
+    from labctl.run import deploy as making  # `apply`, which shares the checks, needs nothing of it
+
     if not request.dry_run:
         heal.implicit(instance, emit)
     plan = prepare(lab, request, instance, emit)
@@ -80,6 +81,8 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
     if there is not None:
         if there.phase is not Phase.RUNNING and heal.busy(place):
             raise place.busy()
+        from labctl.run import deploy as making
+
         raise making.already(there)
     outputs.check(lab, request.outputs)
     there_by_then = _without_binds(lab, outputs.coming(lab, request.outputs))

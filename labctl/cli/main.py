@@ -1,12 +1,14 @@
 """The command line. Parses, calls one function of `labctl.app`, prints; decides nothing else.
 
 Each verb lives in its own module with a `register(app)`; modules import typer and the standard library at the top and
-everything else inside the verb, so `labctl --help` needs neither networkx nor pydantic. Errors are printed here, once,
-and become the exit status (labctl.errors.Exit). A verb that is not built yet is absent.
+everything else inside the verb, so `labctl --help` needs neither networkx nor pydantic. A command line that names its verb
+first loads only that verb's module. Errors are printed here, once, and become the exit status (labctl.errors.Exit). A verb
+that is not built yet is absent.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import select
@@ -14,6 +16,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -25,6 +28,8 @@ from labctl.errors import Exit, LabctlError, render
 
 #: The variable by which a completion script asks (`labctl.cli.complete`).
 COMPLETE = "_LABCTL_COMPLETE"
+#: So many more objects are made than freed before the youngest are looked through (Python's own: 700).
+_GARBAGE = 50_000
 #: In the order of `labctl --help`.
 VERBS: tuple[str, ...] = (
     "discover",
@@ -75,16 +80,27 @@ def _reader_gone() -> bool:
     return any(events & select.POLLERR for _, events in look.poll(0))
 
 
-app = typer.Typer(
-    name="labctl",
-    cls=_InOrder,
-    help="Build a shadow of a production network in containers and break it on purpose.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=False,  # `labctl completion` does it
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def program(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs."""
+    app = typer.Typer(
+        name="labctl",
+        cls=_InOrder,
+        help="Build a shadow of a production network in containers and break it on purpose.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=False,  # `labctl completion` does it
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(main)
+    for verb in verbs:
+        importlib.import_module(f"labctl.cli.{verb}").register(app)
+    return app
+
+
+def needed(argv: Sequence[str]) -> Sequence[str]:
+    """The verbs that a command line may ask for: one, if that is its first word."""
+    return argv[:1] if argv and argv[0] in VERBS and COMPLETE not in os.environ else VERBS
 
 
 def _version(wanted: bool) -> None:
@@ -93,17 +109,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def main(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     """Build a shadow of a production network in containers and break it on purpose."""
-
-
-for _verb in VERBS:
-    importlib.import_module(f"labctl.cli.{_verb}").register(app)
 
 
 def command() -> None:
@@ -116,7 +127,9 @@ def command() -> None:
 
 
 def run(argv: list[str] | None = None) -> None:
-    """`app` with labctl's error texts and exit statuses."""
+    """The program with labctl's error texts and exit statuses."""
+    # What is imported and read stays: to look through it for garbage again and again is a twentieth of a short command.
+    gc.set_threshold(_GARBAGE)
     if COMPLETE in os.environ:  # a shell asks, at every Tab
         from typer._completion_classes import completion_init
 
@@ -124,6 +137,7 @@ def run(argv: list[str] | None = None) -> None:
     # Ended politely is ended as by Ctrl-C: what was begun is removed again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        app = program(needed(sys.argv[1:] if argv is None else argv))
         app(args=argv, prog_name="labctl", standalone_mode=True)
     except LabctlError as error:
         print(render(error), file=sys.stderr)

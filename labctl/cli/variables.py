@@ -22,7 +22,7 @@ class Verbs(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if self.order:  # typer puts groups (`fault`) after commands
-            self.commands = {name: self.commands[name] for name in self.order}
+            self.commands = {name: self.commands[name] for name in self.order if name in self.commands}
         _name_variables(self, ())
 
 

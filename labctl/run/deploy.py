@@ -26,7 +26,6 @@ from labctl.runtime.store import Instance, LabDir, Phase, Record
 
 #: How long the agent may take to answer while all nodes of the lab start.
 AGENT_TIMEOUT_S = 120.0
-NO_OUTPUTS = Outputs()
 
 
 def deploy(
@@ -34,7 +33,7 @@ def deploy(
     lab: LabSpec,
     runtime_name: str,
     emit: Emit = ignore,
-    wanted: Outputs = NO_OUTPUTS,
+    wanted: Outputs = outputs.NONE,
 ) -> Record:
     """Deploy a lab that was checked. `lab-exists` if there is one of that name; on any error nothing stays."""
     place = instance.lab(lab.name)

@@ -17,7 +17,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from labctl.agent import client, ledger
+from labctl.agent import client
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.run import apply, destroy
@@ -121,6 +121,8 @@ def busy(place: LabDir) -> bool:
 
 
 def _set_aside_damaged_ledger(place: LabDir) -> str:
+    from labctl.agent import ledger  # with all effects, which a healthy lab needs not
+
     try:
         ledger.read(place.ledger_file)
     except LabctlError:

@@ -39,6 +39,9 @@ class Outputs:
         return self.directory or self.hosts_file is not None
 
 
+NONE = Outputs()
+
+
 def place_of(lab: LabSpec) -> str:
     """The lab's directory: below `CLAB_LABDIR_BASE`, else beside the lab file."""
     base = os.environ.get(BASE_VARIABLE) or os.path.dirname(lab.source) or os.getcwd()

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits
 from labctl.model.stages import Health
 from labctl.plugins import Registry
+
+if TYPE_CHECKING:
+    from labctl.model.effects import NodeRef, Setting
 
 
 class NodeState(StrEnum):

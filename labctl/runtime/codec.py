@@ -27,7 +27,7 @@ _PLAIN = frozenset({str, int, float, bool, types.NoneType})
 
 def encode(value: Any) -> Any:
     """Any dataclass, enum, tuple, mapping or scalar as JSON values."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _PLAIN:
         return value
     if kind is tuple or kind is list:
@@ -43,7 +43,8 @@ def encode(value: Any) -> Any:
 
 def decode(kind: type[T], value: Any, at: str = "") -> T:
     """The inverse: `decode(type(x), encode(x)) == x`."""
-    return cast("T", _reader(kind)(value, at))
+    shape: Any = kind
+    return cast("T", _reader(shape)(value, at))
 
 
 @functools.cache
@@ -53,7 +54,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 @functools.cache
-def _reader(kind: Any) -> _Reader:  # noqa: PLR0911  (one return per shape)
+def _reader(kind: Any) -> _Reader:
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (each for each in typing.get_args(kind) if each is not types.NoneType)

@@ -12,12 +12,15 @@ import glob
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from labctl.errors import LabctlError, Span
-from labctl.schema import gotemplate, infile, yaml
+from labctl.schema import infile, yaml
 from labctl.schema.envsubst import expand
 from labctl.schema.fields import kind_of
+
+if TYPE_CHECKING:
+    from labctl.schema.gotemplate import Rendered
 
 Variables: TypeAlias = Mapping[str, Any]
 _LIMIT = 16 << 20
@@ -75,10 +78,16 @@ def beside(path: str) -> list[str]:
 
 def prepared(text: str, data: Variables | None, env: Mapping[str, str], file: str) -> tuple[str, yaml.Place]:
     """The text that is YAML, and what finds a place of it in the file."""
-    rendered = gotemplate.render(text, data, file=file)
-    place = _place(text, rendered)
+    place: yaml.Place = _unmoved
+    plain = text
+    if "{{" in text:
+        # Most files have no template, and this is the largest module of them all.
+        from labctl.schema import gotemplate
+
+        rendered = gotemplate.render(text, data, file=file)
+        plain, place = rendered.text, _place(text, rendered)
     try:
-        return expand(rendered.text, env, file=file), place
+        return expand(plain, env, file=file), place
     except LabctlError as error:
         where = error.where
         if where is not None:
@@ -87,9 +96,13 @@ def prepared(text: str, data: Variables | None, env: Mapping[str, str], file: st
         raise LabctlError(error.code, error.message, where=where, hint=error.hint) from None
 
 
-def _place(source: str, rendered: gotemplate.Rendered) -> Callable[[int, int], tuple[int, int]]:
+def _unmoved(line: int, column: int) -> tuple[int, int]:
+    return line, column
+
+
+def _place(source: str, rendered: Rendered) -> Callable[[int, int], tuple[int, int]]:
     if not rendered.lines:
-        return lambda line, column: (line, column)
+        return _unmoved
     before, after = source.split("\n"), rendered.text.split("\n")
 
     def place(line: int, column: int) -> tuple[int, int]:

@@ -179,7 +179,7 @@ def test_a_node_that_was_without_power_is_found_again(lab, directory, capsys):
 
 def test_a_dry_run_touches_nothing(lab, directory, capsys):
     (directory / "scenario.yml").write_text(SURVIVED)
-    main.app(["run", "scenario.yml", "--dry-run"], standalone_mode=False)
+    main.program()(["run", "scenario.yml", "--dry-run"], standalone_mode=False)
     said = capsys.readouterr().out
     assert CUT in said
     assert "nothing is touched" in said

@@ -36,7 +36,7 @@ def status(*argv):
 
 
 def dry(capsys, *argv):
-    main.app(
+    main.program()(
         ["campaign", "night.yml", "-l", "dc1.clab.yml", "--dry-run", "-f", "json", *argv],
         standalone_mode=False,
     )

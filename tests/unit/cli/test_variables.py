@@ -22,7 +22,7 @@ def test_names(verb, flags, name):
 
 
 def test_every_option_has_a_variable_of_its_own():
-    commands = typer.main.get_command(main.app).commands
+    commands = typer.main.get_command(main.program()).commands
     for verb, command in commands.items():
         names = [p.envvar for p in command.params if p.param_type_name == "option"]
         assert all(names), verb
