@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -229,12 +230,7 @@ class DockerRuntime(Inner):
         url = engine_of(place)
         if url is None:
             url = docker_engine.address()
-            temporary = place.engine_file + ".new"
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump({"url": url}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, place.engine_file)
+            _put(place.engine_file, {"url": url}, sync=True)
         return url
 
     @contextlib.contextmanager
@@ -262,7 +258,10 @@ class DockerRuntime(Inner):
 
     def _adopted(self, place: LabDir, node: str, kept: Kept) -> proc.Identity | None:
         """The first process of a container that somebody else has started again."""
-        with contextlib.suppress(LabctlError), self._engine(place) as engine:
+        with (
+            contextlib.suppress(LabctlError, OSError),
+            self._engine(place) as engine,
+        ):  # it may be being removed
             said = engine.inspect(kept.id) if engine is not None else None
             who = proc.identity(said["State"]["Pid"]) if said and said["State"]["Running"] else None
             if who is not None:
@@ -484,10 +483,19 @@ def read(place: LabDir, node: str) -> Kept | None:
 
 def write(place: LabDir, node: str, kept: Kept) -> None:
     """Replace what is known of a node's container."""
-    path = place.container_file(node)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump({"id": kept.id, "cgroup": kept.cgroup, "process": kept.process}, file)
-    os.rename(path + ".new", path)
+    value = {"id": kept.id, "cgroup": kept.cgroup, "process": kept.process}
+    _put(place.container_file(node), value)
+
+
+def _put(path: str, value: Mapping[str, Any], *, sync: bool = False) -> None:
+    """Replace a file in one step. Nodes are started by several threads, and looked at by several processes."""
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.rename(temporary, path)
 
 
 def _keep_group(place: LabDir, node: str, kept: Kept, group: str) -> None:
@@ -503,10 +511,7 @@ def _nodes(place: LabDir) -> list[str]:
 
 
 def _note_first(place: LabDir, node: str, who: proc.Identity) -> None:
-    path = os.path.join(place.node_dir(node), "init.json")
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump({"pid": who.pid, "start_ticks": who.start_ticks}, file)
-    os.rename(path + ".new", path)
+    _put(os.path.join(place.node_dir(node), "init.json"), {"pid": who.pid, "start_ticks": who.start_ticks})
 
 
 def _furnish(home: str, lab: LabSpec, node: NodeSpec, image: Image) -> None:

@@ -147,6 +147,7 @@ def test_an_agent_that_was_killed_comes_back_and_repeats_nothing(tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.both
 def test_nodes_of_a_real_lab_from_the_first_to_the_last(tmp_path, monkeypatch, kind):
     here = instance(tmp_path / "state", monkeypatch, kind)
     with told(here.root, "--since", "1h") as everything:

@@ -42,6 +42,7 @@ def wanted(tmp_path, kind):
     )
 
 
+@pytest.mark.both
 def test_they_are_there_with_the_lab_and_gone_with_it(here, wanted, tmp_path):
     deploy.deploy(wanted, here)
     place = here.lab("outs")

@@ -101,6 +101,7 @@ def lab(tmp_path, kind):
             destroy.destroy([place])
 
 
+@pytest.mark.both
 def test_everything_of_the_node_is_as_it_was(lab):
     lab.run("r1", "ip", "address", "add", "10.9.9.9/32", "dev", "eth1")
     before, pid = lab.links("r1"), lab.status("r1").pid
@@ -164,6 +165,7 @@ def test_a_port_that_a_process_deleted_is_plugged_again(lab, interface):
     until(lambda: lab.reaches(node, address), f"{node} reaches {address} again")
 
 
+@pytest.mark.both
 def test_active_faults_outlast_a_restart(lab):
     cable = lab.spec.cables[0].id
     effects = [Effect(id="cut", on=HalfCable(cable, d), change=Down()) for d in Direction]

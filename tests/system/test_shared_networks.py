@@ -75,6 +75,7 @@ def test_one_namespace_under_several_names(tmp_path, loss):
         assert all(patch.stitched(cable) for cable in running.spec.cables)
 
 
+@pytest.mark.both
 def test_a_guest_sees_its_hosts_interfaces_and_a_bridge_inside_a_node_carries_traffic(
     tmp_path, monkeypatch, kind
 ):

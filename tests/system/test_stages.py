@@ -32,6 +32,7 @@ def status_of(place):
     return {each["name"].rpartition("-")[2]: each["status"] for each in found.containers}
 
 
+@pytest.mark.both
 def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypatch, kind):
     """r1 waits for r2's health, r2's health for what r3 wrote, r3 (by its end) for nobody."""
     here = instance(tmp_path / "state", monkeypatch, kind)
@@ -136,6 +137,7 @@ topology:
     nothing_left(here)
 
 
+@pytest.mark.both
 def test_health_is_followed_over_the_life_of_a_node(tmp_path, monkeypatch, kind):
     here = instance(tmp_path / "state", monkeypatch, kind)
     spec = line(node("r1", healthcheck=check("test ! -e /ill")), node("r2"), name="health")
