@@ -162,7 +162,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     ),
     "limit-refused": (
         Exit.CANNOT,
-        "A running node uses more than a new limit leaves it, or the kernel does not keep the limit.",
+        "A running node uses more than a new limit leaves it, or the kernel does not or cannot keep the limit.",
     ),
     "machine-interface": (
         Exit.CANNOT,

@@ -267,6 +267,67 @@ def pids_limit(path: str) -> int | None:
     return None
 
 
+#: What v1 calls each rate; v2's are in one file, `io.max`.
+_RATES_V1: Mapping[str, str] = {
+    "read_bps": "blkio.throttle.read_bps_device",
+    "write_bps": "blkio.throttle.write_bps_device",
+    "read_iops": "blkio.throttle.read_iops_device",
+    "write_iops": "blkio.throttle.write_iops_device",
+}
+_RATES_V2: Mapping[str, str] = {
+    "read_bps": "rbps",
+    "write_bps": "wbps",
+    "read_iops": "riops",
+    "write_iops": "wiops",
+}
+
+
+def throttles() -> bool:
+    """Whether groups here can limit input and output."""
+    if unified():
+        return "io" in _read(roots()["unified"], "cgroup.controllers").split()
+    return os.path.exists(os.path.join(roots().get("blkio", ""), _RATES_V1["read_bps"]))
+
+
+def limit_io(path: str, disk: str, rates: Mapping[str, int | None]) -> None:
+    """Set what the group reads and writes per second on a disk (`8:0`): read_bps, write_bps, read_iops, write_iops; None
+    lifts one. The group must exist. v1 counts what a process reads and what it writes itself (direct, fsync), v2 with the
+    file systems that can also what the kernel writes for it later.
+    """
+    if unified():
+        words = (f"{_RATES_V2[name]}={'max' if rate is None else rate}" for name, rate in rates.items())
+        _write_if(os.path.join(roots()["unified"], path), "io.max", " ".join((disk, *words)))
+        return
+    for name, rate in rates.items():
+        place = os.path.join(roots().get("blkio", ""), path)
+        if "blkio" in roots() and os.path.exists(os.path.join(place, _RATES_V1[name])):
+            _write(place, _RATES_V1[name], f"{disk} {rate or 0}")
+
+
+def io_limits(path: str, disk: str) -> dict[str, int | None]:
+    """The rates of `limit_io`; None where there is none, or no such group."""
+    found: dict[str, int | None] = dict.fromkeys(_RATES_V1)
+    if unified():
+        with contextlib.suppress(FileNotFoundError):
+            for line in _read(os.path.join(roots()["unified"], path), "io.max").splitlines():
+                which, *words = line.split()
+                said = dict(word.split("=") for word in words) if which == disk else {}
+                found |= {
+                    name: int(said[word])
+                    for name, word in _RATES_V2.items()
+                    if said.get(word, "max") != "max"
+                }
+        return found
+    for name, file in _RATES_V1.items():
+        with contextlib.suppress(FileNotFoundError):
+            rows = (
+                line.split()
+                for line in _read(os.path.join(roots().get("blkio", ""), path), file).splitlines()
+            )
+            found[name] = next((int(rate) for which, rate in rows if which == disk), None)
+    return found
+
+
 def oom_kills(path: str) -> int:
     """How many processes of the group the kernel has ended for want of memory; 0 if there is no such group."""
     root, name = (

@@ -87,6 +87,20 @@ def unmount_below(directory: str) -> int:
     return count
 
 
+def source_of(path: str) -> str:
+    """What is mounted where `path` is, in the mount's own words: a device, or the name of a file system."""
+    at = os.path.realpath(path)
+    best, found = "", ""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            before, _, after = line.rstrip("\n").partition(" - ")
+            point = _unescape(before.split(" ")[4])
+            inside = at == point or at.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best):  # of those that are stacked the last one
+                best, found = point, _unescape(after.split(" ")[1])
+    return found
+
+
 def is_mount(path: str) -> bool:
     return os.path.realpath(path) in below(path)
 

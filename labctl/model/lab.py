@@ -51,11 +51,27 @@ class Bind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Resource limits of a node; None means unlimited. cpu in cores, memory in bytes, pids a count."""
+    """Resource limits of a node; None means unlimited. cpu in cores, memory in bytes, pids a count.
+
+    What it reads and writes per second on each disk that its own files are on: bytes (bps) and operations (iops).
+    """
 
     cpu: float | None = None
     memory_bytes: int | None = None
     pids: int | None = None
+    read_bps: int | None = None
+    write_bps: int | None = None
+    read_iops: int | None = None
+    write_iops: int | None = None
+
+    @property
+    def rates(self) -> dict[str, int | None]:
+        """The limits of input and output, by their names here."""
+        return {name: getattr(self, name) for name in RATES}
+
+
+#: The fields of `Limits` that are about input and output.
+RATES = ("read_bps", "write_bps", "read_iops", "write_iops")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from typing import Any
 from labctl.model.lab import (
     MACHINE,
     MGMT_NET,
+    RATES,
     Bind,
     CableSpec,
     Dns,
@@ -116,6 +117,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "cpu": Row(Cost.LIVE, "its control group is told"),
         "memory_bytes": Row(Cost.LIVE, "its control group is told"),
         "pids": Row(Cost.LIVE, "its control group is told"),
+        **dict.fromkeys(RATES, Row(Cost.LIVE, "its control group is told")),
     },
     Dns: {"servers": UNKNOWN, "search": UNKNOWN, "options": UNKNOWN},
     Bind: {

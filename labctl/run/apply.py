@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from labctl.agent import client, guarded
 from labctl.errors import LabctlError, LabctlErrors
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.lab import LabSpec, Limits, NodeKind
 from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
@@ -31,6 +31,7 @@ from labctl.runtime.store import LabDir, Phase, Record
 
 #: How long the cables of a node that is made anew may stay dark if nobody gives them light again.
 DARK_S = 120.0
+_LIMITS = frozenset(field.name for field in fields(Limits))
 GO_ON = "`labctl apply FILE` or `labctl heal` goes on"
 
 
@@ -275,7 +276,7 @@ class _Change:
             node = self.target.node(step.subject)
             if node.kind is not NodeKind.LINUX:
                 continue
-            if step.fields & {"cpu", "memory_bytes", "pids"}:
+            if step.fields & _LIMITS:
                 limits.put(runtime, self.target, node.name, node.limits)
             if any(field.startswith("sysctls.") for field in step.fields):
                 with Repatch(self.place, self.target, self.record.devices, before) as patch:

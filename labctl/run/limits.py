@@ -74,7 +74,9 @@ def _pages(count: int | None) -> int | None:
 
 
 def _told(limits: Limits) -> str:
-    return f"{_said(limits.memory_bytes)} of memory and {limits.pids or 'any number of'} processes"
+    rates = (f", {name} {rate or 'any'}" for name, rate in limits.rates.items())
+    told = f"{_said(limits.memory_bytes)} of memory, {limits.pids or 'any number of'} processes"
+    return told + ("".join(rates) if any(limits.rates.values()) else "")
 
 
 def _said(count: int | None) -> str:

@@ -178,7 +178,7 @@ class NodeShaper(Protocol):
         ...
 
     def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits:
-        """Give a node these limits of memory and processes from now on, also after it is started again; read back.
+        """Give a node these limits of memory, processes, input and output from now on, also after it is started again; read back.
 
         The CPU's is `ensure`'s, because faults take part in it: here it is only noted for the next start. A node that
         does not run reads back what was noted. OSError (EBUSY) if it uses more than that and cannot give it back.

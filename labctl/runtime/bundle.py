@@ -10,7 +10,7 @@ CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,8 +148,11 @@ def config(
     nofile: int,
     tun: bool,
     held: int,
+    disks: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """`config.json` of the node's bundle. `held`: the capabilities this process has itself, as a bit mask."""
+    """`config.json` of the node's bundle. `held`: the capabilities this process has itself, as a bit mask. disks: those that
+    its files are on, `8:0`.
+    """
     capabilities = sorted(name for name, bit in CAPABILITIES.items() if held >> bit & 1)
     effective = capabilities if who.uid == 0 else []
     return {
@@ -188,7 +191,7 @@ def config(
             ]
             if tun
             else [],
-            "resources": _resources(node),
+            "resources": _resources(node, disks),
             "sysctl": not_of_the_network(node),
             "maskedPaths": list(MASKED),
             "readonlyPaths": [*READ_ONLY, *machine_devices()],
@@ -286,25 +289,31 @@ def _bind(source: str, target: str, options: Iterable[str]) -> dict[str, Any]:
     return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *kept]}
 
 
-def _resources(node: NodeSpec) -> dict[str, Any]:
+def _resources(node: NodeSpec, disks: Sequence[str]) -> dict[str, Any]:
     devices = [{"allow": False, "access": "rwm"}]
     devices += [
         {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}
         for t, a, b in (*_DEVICES, ("c", *_TUN))
     ]
     devices.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
-    found: dict[str, Any] = {"devices": devices} | limited(node.limits)
+    found: dict[str, Any] = {"devices": devices} | limited(node.limits, disks)
     if node.cpus is not None:
         found["cpu"] = found.get("cpu", {}) | {"cpus": node.cpus}
     return found
 
 
 #: The keys of `limited`.
-LIMITED = frozenset({"cpu", "memory", "pids"})
+LIMITED = frozenset({"cpu", "memory", "pids", "blockIO"})
+_RATES: Mapping[str, str] = {
+    "read_bps": "throttleReadBpsDevice",
+    "write_bps": "throttleWriteBpsDevice",
+    "read_iops": "throttleReadIOPSDevice",
+    "write_iops": "throttleWriteIOPSDevice",
+}
 
 
-def limited(limits: Limits) -> dict[str, Any]:
-    """Limits as a bundle has them, below `linux.resources`."""
+def limited(limits: Limits, disks: Sequence[str] = ()) -> dict[str, Any]:
+    """Limits as a bundle has them, below `linux.resources`; those of input and output for each of these disks."""
     found: dict[str, Any] = {}
     if limits.cpu is not None:
         found["cpu"] = {"quota": round(limits.cpu * 100_000), "period": 100_000}
@@ -312,7 +321,17 @@ def limited(limits: Limits) -> dict[str, Any]:
         found["memory"] = {"limit": limits.memory_bytes, "swap": limits.memory_bytes}
     if limits.pids is not None:
         found["pids"] = {"limit": limits.pids}
-    return found
+    rates = {
+        _RATES[name]: [_throttled(disk, rate) for disk in disks]
+        for name, rate in limits.rates.items()
+        if rate is not None and disks
+    }
+    return found | ({"blockIO": rates} if rates else {})
+
+
+def _throttled(disk: str, rate: int) -> dict[str, int]:
+    major, minor = map(int, disk.split(":"))
+    return {"major": major, "minor": minor, "rate": rate}
 
 
 def not_of_the_network(node: NodeSpec) -> dict[str, str]:

@@ -26,7 +26,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.linux import cgroup, enter, mounts, netns, proc
+from labctl.linux import cgroup, disks, enter, mounts, netns, proc
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import (
@@ -45,7 +45,7 @@ from labctl.runtime.base import NodeState, NodeStatus, Runtime
 from labctl.runtime.docker_create import Creators
 from labctl.runtime.docker_engine import Engine
 from labctl.runtime.images import Image
-from labctl.runtime.inner import Inner, not_running, start_each, tell_started
+from labctl.runtime.inner import Inner, not_running, start_each, tell_started, throttle
 from labctl.runtime.panel import allow_many_files
 from labctl.runtime.store import LabDir
 
@@ -138,7 +138,9 @@ class DockerRuntime(Inner):
             write(place, name, replace(kept, process={**kept.process, "env": env}))
 
     def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits:
-        """The kernel first, because it may refuse; then the engine, which starts the container next time."""
+        """The kernel first, because it may refuse; then the engine, which starts the container next time, and which puts the
+        rates of input and output back to those that it was created with.
+        """
         place = self.instance.lab(lab.name)
         group, kept = self._group(place, node), read(place, node)
         runs = self._process(place, node) is not None and bool(cgroup.directories(group))
@@ -148,11 +150,10 @@ class DockerRuntime(Inner):
         with self._engine(place) as engine:
             if engine is not None and kept is not None:
                 engine.limit(kept.id, docker_container.limited(limits, there=True))
-        if runs:
-            cgroup.limit_cpu(group, cpu)  # the engine takes it from a fault
         if not runs:
             return limits
-        return replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
+        cgroup.limit_cpu(group, cpu)  # the engine takes it from a fault
+        return self._throttle_now(place, node, limits)
 
     def output(
         self,
@@ -247,6 +248,10 @@ class DockerRuntime(Inner):
         kept = read(place, node)
         return kept.cgroup if kept else place.node_cgroup(node)
 
+    def _disks(self, place: LabDir) -> tuple[disks.Disk, ...]:
+        with self._engine(place) as engine:
+            return () if engine is None else disks.of_files([engine.information()["DockerRootDir"]])
+
     def _process(self, place: LabDir, node: str) -> proc.Identity | None:
         who = ended.first_process(place, node)
         if who is not None and proc.alive(who):
@@ -264,8 +269,11 @@ class DockerRuntime(Inner):
         ):  # it may be being removed
             said = engine.inspect(kept.id) if engine is not None else None
             who = proc.identity(said["State"]["Pid"]) if said and said["State"]["Running"] else None
-            if who is not None:
+            if engine is not None and who is not None:
                 _note_first(place, node, who)
+                record = place.read()
+                if record is not None:  # the engine knows the limits that it was created with
+                    throttle(kept.cgroup, self._disks(place), record.lab.node(node).limits)
             return who
         return None
 
@@ -343,7 +351,9 @@ class _Maker:
         self.creators = creators
         self.lab = lab
         self.place = runtime.instance.lab(lab.name)
-        self._by_path = engine.information()["CgroupDriver"] == "cgroupfs"
+        said = engine.information()
+        self._by_path = said["CgroupDriver"] == "cgroupfs"
+        self._disks = disks.of_files([said["DockerRootDir"]])
 
     def start(self, node: NodeSpec) -> None:
         if self.runtime._process(self.place, node.name) is not None:  # noqa: SLF001  (one thing in two classes)
@@ -362,6 +372,7 @@ class _Maker:
                 raise
             raise self._not_started(node, error.message.partition(": ")[2]) from error
         self._pass_the_gate(node, kept)
+        throttle(self.runtime._group(self.place, node.name), self._disks, node.limits)  # noqa: SLF001
         ended.touch(self.place)
         tell_started(self.place, self.lab, node.name)
 
@@ -394,6 +405,7 @@ class _Maker:
                 nofile=getrlimit(RLIMIT_NOFILE)[1],
                 held=proc.bounding_set(),
                 tun=os.path.exists("/dev/net/tun"),
+                disks=[disk.path for disk in self._disks],
             )
             return self.creators.create(name, asked)
 

@@ -9,7 +9,7 @@ import os
 import re
 
 from labctl.errors import LabctlError, Problems
-from labctl.linux import rootns
+from labctl.linux import disks, rootns
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.runtime import docker_engine, docker_gate, docker_images, runc_check
 from labctl.runtime.docker_container import INSTANCE_LABEL, LAB_LABEL
@@ -48,7 +48,8 @@ def check(lab: LabSpec, images: ImageStore, url: str, *, tag: str) -> None:
                 )
             return image
 
-        runc_check.check_nodes(lab, image_of, problems)
+        on = disks.of_files([engine.information()["DockerRootDir"]])
+        runc_check.check_nodes(lab, image_of, on, problems)
         _check_names(lab, engine, tag, problems)
     for node in lab.nodes:
         _check_node(lab, node, problems)

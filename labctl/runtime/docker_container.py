@@ -8,7 +8,7 @@ says whose container it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labctl.model.lab import LabSpec, Limits, NodeSpec
@@ -31,6 +31,12 @@ _SHM = 64 << 20
 _ALL_MEMORY = (1 << 63) - 4096
 #: Files of its own that a node's /etc has, by name; they lie in `<home>/etc`.
 ETC = ("hostname", "hosts", "resolv.conf")
+_RATES: Mapping[str, str] = {
+    "read_bps": "BlkioDeviceReadBps",
+    "write_bps": "BlkioDeviceWriteBps",
+    "read_iops": "BlkioDeviceReadIOps",
+    "write_iops": "BlkioDeviceWriteIOps",
+}
 
 
 def labels(lab: LabSpec, node: NodeSpec, *, tag: str, home: str, owner: str) -> dict[str, str]:
@@ -69,11 +75,13 @@ def body(
     nofile: int,
     held: int,
     tun: bool,
+    disks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What `POST /containers/create` takes.
 
     reference: the image as the engine knows it. program: the first word of the node's command, as a path. held: the capabilities this process has itself, as a bit mask.
     cgroup_parent: empty where the engine decides (systemd's driver). nofile: descriptors.
+    disks: those that its files are on, `/dev/sda`.
     """
     return {
         "Image": reference,
@@ -114,6 +122,7 @@ def body(
             "ShmSize": _SHM if node.shm_bytes is None else node.shm_bytes,
             "CpusetCpus": node.cpus or "",
             **limited(node.limits),
+            **throttled(node.limits, disks),
         },
     }
 
@@ -128,6 +137,15 @@ def limited(limits: Limits, *, there: bool = False) -> dict[str, int]:
         "Memory": all_memory if memory is None else memory,
         "MemorySwap": none if memory is None else memory,
         "PidsLimit": none if pids is None else pids,
+    }
+
+
+def throttled(limits: Limits, disks: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The limits of input and output on these disks. An engine takes them for a container that it creates, never later."""
+    return {
+        _RATES[name]: [{"Path": disk, "Rate": rate} for disk in disks]
+        for name, rate in limits.rates.items()
+        if rate is not None and disks
     }
 
 

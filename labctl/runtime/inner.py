@@ -14,12 +14,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from labctl.errors import LabctlError
-from labctl.linux import cgroup, enter, proc
+from labctl.linux import cgroup, disks, enter, proc
 from labctl.model.effects import NodeRef, Setting
 from labctl.model.event import Emit, Event
-from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
+from labctl.model.lab import RATES, LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import eventlog
 from labctl.runtime.base import Completed, Handle, NodeState, Process
 from labctl.runtime.images import ImageStore
@@ -45,6 +46,10 @@ class Inner(ABC):
     @abstractmethod
     def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits: ...
 
+    @abstractmethod
+    def _disks(self, place: LabDir) -> tuple[disks.Disk, ...]:
+        """What the nodes' own files are on: what limits of input and output are about."""
+
     def _limit_now(self, group: str, limits: Limits) -> None:
         """Limit memory and processes of a node that runs. If the kernel refuses, all is as before."""
         before = cgroup.memory_limit(group)
@@ -54,6 +59,16 @@ class Inner(ABC):
             cgroup.limit_memory(group, before)
             raise
         cgroup.limit_pids(group, limits.pids)
+
+    def _throttle_now(self, place: LabDir, node: str, limits: Limits) -> Limits:
+        """Limit input and output of a node that runs, and read back all but the CPU's."""
+        group, on = self._group(place, node), self._disks(place)
+        throttle(group, on, limits)
+        found = replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
+        if not on:
+            return replace(found, **dict.fromkeys(RATES))
+        read = [cgroup.io_limits(group, disk.number) for disk in on]
+        return replace(found, **next((each for each in read if each != limits.rates), limits.rates))
 
     @abstractmethod
     def _process(self, place: LabDir, node: str) -> proc.Identity | None:
@@ -175,6 +190,13 @@ class Inner(ABC):
 
     def signal(self, handle: Handle, number: int) -> bool:
         return proc.kill(proc.Identity(handle.pid, handle.start_ticks), number)
+
+
+def throttle(group: str, on: Sequence[disks.Disk], limits: Limits) -> None:
+    """Give a group these rates on these disks, where it has others."""
+    for disk in on:
+        if cgroup.io_limits(group, disk.number) != limits.rates:
+            cgroup.limit_io(group, disk.number, limits.rates)
 
 
 def start_each(

@@ -12,10 +12,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from resource import RLIMIT_NOFILE, getrlimit
 
-from labctl.linux import cgroup, enter, mounts, proc, whole
+from labctl.linux import cgroup, disks, enter, mounts, proc, whole
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import bundle, console, ended, health, launch, runc_check
@@ -36,7 +35,7 @@ class RuncRuntime(Inner):
 
     def check(self, lab: LabSpec) -> None:
         """Everything that would make the lab fail half-way, found before anything is touched."""
-        runc_check.check(lab, self.images)
+        runc_check.check(lab, self.images, self._disks(self.instance.lab(lab.name)))
 
     def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
         """Nothing: nodes stand on the image store's files."""
@@ -119,11 +118,9 @@ class RuncRuntime(Inner):
         with open(file, encoding="utf-8") as config:
             spec = json.load(config)
         kept = {k: v for k, v in spec["linux"]["resources"].items() if k not in bundle.LIMITED}
-        spec["linux"]["resources"] = kept | bundle.limited(limits)
+        spec["linux"]["resources"] = kept | bundle.limited(limits, _numbers(self._disks(place)))
         whole.write(file, json.dumps(spec).encode())
-        if not runs:
-            return limits
-        return replace(limits, memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group))
+        return self._throttle_now(place, node, limits) if runs else limits
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -148,6 +145,7 @@ class RuncRuntime(Inner):
             nofile=getrlimit(RLIMIT_NOFILE)[1],
             tun=os.path.exists("/dev/net/tun"),
             held=proc.bounding_set(),
+            disks=_numbers(self._disks(place)),
         )
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)
@@ -160,6 +158,9 @@ class RuncRuntime(Inner):
 
     def _group(self, place: LabDir, node: str) -> str:
         return place.node_cgroup(node)
+
+    def _disks(self, place: LabDir) -> tuple[disks.Disk, ...]:
+        return disks.of_files([place.path, self.images.root])
 
     def _start_again(self, lab: LabSpec, node: str) -> None:
         """Start a node from the bundle and the files it had; one that never ran has none."""
@@ -227,3 +228,7 @@ class RuncRuntime(Inner):
             groups=tuple(user["additionalGids"]),
             drop_capabilities=bundle.DROPPED,
         )
+
+
+def _numbers(found: Sequence[disks.Disk]) -> list[str]:
+    return [disk.number for disk in found]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from labctl import units
 from labctl.errors import LabctlError, Problems
+from labctl.linux import cgroup
+from labctl.linux.disks import Disk
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
 from labctl.runtime import bundle, machine_check, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
@@ -19,21 +21,24 @@ from labctl.runtime.packets_check import check_packets
 from labctl.schema import infile
 
 
-def check(lab: LabSpec, images: ImageStore) -> None:
-    """Raise everything that is wrong with the lab on this machine."""
+def check(lab: LabSpec, images: ImageStore, on: Sequence[Disk]) -> None:
+    """Raise everything that is wrong with the lab on this machine. on: the disks that its nodes' files would be on."""
     _check_machine()
     problems = Problems()
     with images.standing():
-        check_nodes(lab, lambda node: image_of(node, images), problems)
+        check_nodes(lab, lambda node: image_of(node, images), on, problems)
     problems.stop()
 
 
-def check_nodes(lab: LabSpec, image_of: Callable[[NodeSpec], Image], problems: Problems) -> None:
+def check_nodes(
+    lab: LabSpec, image_of: Callable[[NodeSpec], Image], on: Sequence[Disk], problems: Problems
+) -> None:
     """Collect what is wrong with the nodes on any runtime. An image whose files are not here is taken as it is."""
     for node in lab.nodes:
         try:
             _check_network(lab, node)
             _check_node(node, image_of)
+            _check_rates(node, on)
         except LabctlError as error:
             for each in error.each:
                 problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)
@@ -113,6 +118,24 @@ def _check_cpus(node: NodeSpec) -> None:
             "bad-value",
             f"node {node.name!r}: this machine has no processor {missing[0]} (it has {online})",
             hint="choose others with `cpu-set`, or leave it out",
+        )
+
+
+def _check_rates(node: NodeSpec, on: Sequence[Disk]) -> None:
+    if node.kind is not NodeKind.LINUX or not any(node.limits.rates.values()):
+        return
+    if not cgroup.throttles():
+        raise LabctlError(
+            "limit-refused",
+            f"node {node.name!r} has limits of input and output, and control groups here cannot keep them",
+            hint="the kernel needs CONFIG_BLK_DEV_THROTTLING, and version 1 its hierarchy: "
+            "mount -t cgroup -o blkio blkio /sys/fs/cgroup/blkio",
+        )
+    if not on:
+        raise LabctlError(
+            "limit-refused",
+            f"node {node.name!r} has limits of input and output, and its files would be on no disk",
+            hint="LABCTL_STATE (for the Docker runtime: the engine's data-root) names a directory; choose one on a disk",
         )
 
 

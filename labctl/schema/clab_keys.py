@@ -152,7 +152,15 @@ NODE: Mapping[str, Key] = {
         Merge.TARGET,
         "`source:target[:options]`, relative to the file; sources are checked by deploy",
     ),
-    "labels": Key(_YES, Shape.TEXT_MAP, Merge.KEYS, note="`labctl-pids` limits the number of processes"),
+    "labels": Key(
+        _YES,
+        Shape.TEXT_MAP,
+        Merge.KEYS,
+        note="limits that have no key of their own: `labctl-pids: 100` processes; `labctl-read-bps: 10MiB`, "
+        "`labctl-write-bps`, `labctl-read-iops: 200`, `labctl-write-iops` per second on the disks that the node's own "
+        "files are on. With control groups version 1 what the kernel writes later for a node is not counted, only what it "
+        "writes itself (direct, fsync)",
+    ),
     "sysctls": Key(_YES, Shape.TEXT_MAP, Merge.KEYS),
     "user": Key(_YES),
     "hostname": Key(_YES, note="default: the node's name"),

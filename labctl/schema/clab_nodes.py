@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
-from labctl.model.lab import Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec
 from labctl.schema import clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
@@ -24,7 +24,9 @@ from labctl.schema.yaml import Scalar
 #: Names with a meaning of their own: in links, as the far end of a stub, in the lab's state directory.
 RESERVED = frozenset({"host", "mgmt-net", "macvlan", "vxlan", "stub", "panel"})
 IMPORT_ENVS = "__IMPORT_ENVS"  # as a variable of `env` with the value `true`
-PIDS_LABEL = "labctl-pids"  # containerlab has no key for it
+#: Limits that containerlab has no keys for, as labels: what a node reads and writes per second on the disks of its files.
+PIDS_LABEL = "labctl-pids"
+RATE_LABELS: Mapping[str, str] = {name: f"labctl-{name.replace('_', '-')}" for name in RATES}
 #: Docker's. Those about SELinux labels, propagation and copying have no effect here (`labctl.runtime.bundle`).
 _BIND_OPTIONS = frozenset(
     {"ro", "rw", "noexec", "nosuid", "nodev", "z", "Z", "nocopy", "consistent", "cached", "delegated"}
@@ -35,6 +37,7 @@ _MOST_BYTES = float(2**63)
 _LEAST_MEMORY = 6 << 20
 _CPUS = (0.01, 8192.0)
 _MOST_PIDS = 1 << 22
+_LEAST_RATE, _MOST_IOPS = 4096, (1 << 32) - 1
 _LONGEST_DELAY_S = 86_400.0
 _DNS_OPTION = re.compile(r"[a-z0-9-]{1,32}(?::[0-9]{1,5})?")
 _TMPFS_OPTION = re.compile(
@@ -136,7 +139,7 @@ class NodeReader:
         env = self._env(levels)
         labels = levels.by_key("labels")
         waits, stage_commands = clab_stages.stages(self._reading, levels.levels, name)
-        pids = self._pids(labels.pop(PIDS_LABEL, None), where)
+        limits = self._limits(levels, labels, where)
         if kind == NodeKind.LINUX and not levels.text("image"):
             self._reading.notice(where, f"node {name!r} has no image; it cannot be deployed")
         return NodeSpec(
@@ -164,11 +167,7 @@ class NodeReader:
             cpus=self._cpus(levels),
             shm_bytes=self._size(levels, "shm-size"),
             tmpfs=self._tmpfs(levels),
-            limits=Limits(
-                cpu=self._number(levels, "cpu", *_CPUS),
-                memory_bytes=self._memory(levels),
-                pids=pids,
-            ),
+            limits=limits,
             healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
             waits=waits,
             stage_commands=stage_commands,
@@ -451,6 +450,41 @@ class NodeReader:
                         where=place(own, key, where),
                         hint="give each node its own, or leave it out",
                     )
+
+    def _limits(self, levels: _Levels, labels: dict[str, str], where: Span) -> Limits:
+        """From keys, and from labels, which are taken out of `labels`."""
+        places = levels.places("labels")
+        rates = {
+            name: self._rate(name, labels.pop(label), places.get(label, where))
+            for name, label in RATE_LABELS.items()
+            if label in labels
+        }
+        return Limits(
+            cpu=self._number(levels, "cpu", *_CPUS),
+            memory_bytes=self._memory(levels),
+            pids=self._pids(labels.pop(PIDS_LABEL, None), places.get(PIDS_LABEL, where)),
+            **rates,
+        )
+
+    def _rate(self, name: str, text: str, where: Span) -> int | None:
+        """Bytes per second as sizes are written, or a number of operations."""
+        label = RATE_LABELS[name]
+        if name.endswith("_iops"):
+            if re.fullmatch(r"[1-9][0-9]{0,9}", text) and int(text) <= _MOST_IOPS:
+                return int(text)
+            problem, hint = "is not a number of operations per second", f"from 1 to {_MOST_IOPS}"
+        else:
+            try:
+                found = _bytes(text, where)
+            except LabctlError:
+                found = 0
+            if found >= _LEAST_RATE:
+                return found
+            problem, hint = "is not a rate of at least 4096 bytes per second", "write it like `10MiB`"
+        self._problems.add(
+            "bad-value", f"label {label} {problem}: {fields.shorten(text)!r}", where=where, hint=hint
+        )
+        return None
 
     def _pids(self, text: str | None, where: Span) -> int | None:
         if text is None:

@@ -17,7 +17,7 @@ from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, Dns, End, LabSp
 from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
-from labctl.schema.clab_nodes import PIDS_LABEL
+from labctl.schema.clab_nodes import PIDS_LABEL, RATE_LABELS
 
 _DEFAULT_MTU = 9500
 
@@ -58,6 +58,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
     labels = dict(node.labels)
     if limits.pids is not None:
         labels[PIDS_LABEL] = str(limits.pids)
+    labels |= {RATE_LABELS[name]: str(rate) for name, rate in limits.rates.items() if rate is not None}
     yield "kind", node.kind.value
     for key, value in (
         ("image", node.image),

@@ -15,10 +15,10 @@ from rig import until
 
 from labctl.app import deploy
 from labctl.errors import LabctlError, render
-from labctl.linux import netns
+from labctl.linux import cgroup, netns
 from labctl.linux.netlink import Netlink, VethEnd
-from labctl.model.lab import Bind, LabSpec
-from labctl.run import destroy
+from labctl.model.lab import Bind, LabSpec, Limits
+from labctl.run import destroy, limits
 from labctl.run.restart import restart
 from labctl.runtime import docker_engine
 from labctl.runtime.base import NodeState
@@ -228,14 +228,20 @@ def test_a_container_of_that_name_is_somebody_elses_and_stays(here, file, docker
 
 
 def test_a_container_that_somebody_starts_again_is_in_its_network(here, dockerd):
-    spec = line(node("r1"), node("r2"), name="again")
+    """With the limits that it has by now: the engine knows those of input and output that it was created with."""
+    spec = line(node("r1", limits=Limits(read_iops=100)), node("r2"), name="again")
+    now = Limits(write_bps=9 << 20)
     with deployed(here, spec) as place:
         runtime, lab = DockerRuntime(here), place.need().lab
         before = state(runtime, lab, "r1").pid
+        with place.lock():
+            limits.ensure(place, "r1", now)
         dockerd.docker("restart", "-t", "0", "clab-again-r1")
         until(lambda: state(runtime, lab, "r1").state is NodeState.RUNNING, "it runs again")
         assert state(runtime, lab, "r1").pid != before
         assert runtime.exec(lab, "r1", ["ping", "-c1", "-W5", "10.1.0.2"]).code == 0
+        (disk,) = runtime._disks(place)
+        assert cgroup.io_limits(runtime._group(place, "r1"), disk.number) == now.rates
 
 
 def test_a_container_that_somebody_ends_or_removes(here, dockerd):

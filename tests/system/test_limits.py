@@ -1,5 +1,8 @@
 """Limits of a running node: set, kept over a restart, shared with faults, refused when they would kill."""
 
+import contextlib
+import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,7 +11,7 @@ from labs import deployed, instance, line, node
 from labctl.agent import client
 from labctl.app import inspect
 from labctl.errors import LabctlError
-from labctl.linux import cgroup
+from labctl.linux import cgroup, disks
 from labctl.model.effects import CpuLimit, Effect, NodeRef
 from labctl.model.lab import Limits
 from labctl.run import apply, limits, observe, restart
@@ -16,14 +19,33 @@ from labctl.run import apply, limits, observe, restart
 pytestmark = [pytest.mark.root, pytest.mark.both]
 
 MIB = 1 << 20
+AT_FIRST = Limits(read_bps=8 * MIB, write_iops=500)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, kind):
-    with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch, kind)
-        with deployed(here, line(node("r1"), node("r2"), name="limited")) as running:
+    root = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch, on_a_disk(root):
+        here = instance(root, patch, kind)
+        with deployed(here, line(node("r1"), node("r2", limits=AT_FIRST), name="limited")) as running:
             yield running
+
+
+@contextlib.contextmanager
+def on_a_disk(directory):
+    """Limits of input and output are a disk's; where the directory is in memory (the second kernel) it gets one."""
+    if disks.of_files([directory]):
+        yield
+        return
+    file = directory.with_suffix(".disk")
+    with open(file, "wb") as made:
+        made.truncate(96 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", file], check=True)
+    subprocess.run(["mount", "-o", "loop", file, directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +63,14 @@ def group_of(place):
     return observe.runtime(place)._group(place, "r1")
 
 
-def now(place):
-    group = group_of(place)
+def now(place, name="r1"):
+    group = observe.runtime(place)._group(place, name)
+    (disk,) = observe.runtime(place)._disks(place)
     return Limits(
-        cpu=cgroup.cpu_limit(group), memory_bytes=cgroup.memory_limit(group), pids=cgroup.pids_limit(group)
+        cpu=cgroup.cpu_limit(group),
+        memory_bytes=cgroup.memory_limit(group),
+        pids=cgroup.pids_limit(group),
+        **cgroup.io_limits(group, disk.number),
     )
 
 
@@ -59,6 +85,8 @@ def test_each_is_set_changed_and_lifted_while_the_node_runs(place):
         Limits(cpu=1.5, memory_bytes=256 * MIB, pids=90),
         Limits(memory_bytes=64 * MIB),
         Limits(pids=70),
+        Limits(read_bps=MIB, write_bps=2 * MIB, read_iops=30, write_iops=40),
+        Limits(write_bps=3 * MIB),
         Limits(),
     ):
         assert ensure(place, wanted) == wanted
@@ -73,6 +101,10 @@ def status(place):
     return next(s for s in observe.runtime(place).status(place.need().lab) if s.node == "r1")
 
 
+def test_a_node_starts_with_its_limits(place):
+    assert now(place, "r2") == AT_FIRST
+
+
 def test_processes_beyond_the_limit_are_not_started(place):
     ensure(place, Limits(pids=20))
     forks = "i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); done"
@@ -83,7 +115,7 @@ def test_processes_beyond_the_limit_are_not_started(place):
 
 
 def test_a_restarted_node_has_the_new_limits(place):
-    wanted = Limits(cpu=0.7, memory_bytes=128 * MIB, pids=60)
+    wanted = Limits(cpu=0.7, memory_bytes=128 * MIB, pids=60, write_bps=5 * MIB, read_iops=9)
     ensure(place, wanted)
     restart.restart(place, ["r1"])
     assert now(place) == wanted
@@ -133,7 +165,7 @@ def test_a_limit_below_what_is_in_use_is_refused_and_kills_nobody(place):
 def test_applying_other_limits_leaves_a_fault_what_it_took(place):
     client.add(place, "slow", [Effect(id="slow", on=NodeRef("r1"), change=CpuLimit(0.2))], 60.0)
     record = place.need()
-    wanted = Limits(cpu=0.6, memory_bytes=128 * MIB, pids=64)
+    wanted = Limits(cpu=0.6, memory_bytes=128 * MIB, pids=64, read_bps=7 * MIB)
     nodes = tuple(replace(n, limits=wanted) if n.name == "r1" else n for n in record.lab.nodes)
     target = replace(record.lab, nodes=nodes)
     pid = status(place).pid
@@ -145,3 +177,20 @@ def test_applying_other_limits_leaves_a_fault_what_it_took(place):
     assert status(place).pid == pid
     restart.restart(place, ["r1"])
     assert now(place) == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "flags"),
+    [
+        ({"write_bps": MIB}, "oflag=direct if=/dev/zero of=/root/full"),
+        ({"read_bps": MIB}, "iflag=direct if=/root/whole of=/dev/null"),
+    ],
+)
+def test_what_goes_beyond_a_rate_waits(place, wanted, flags):
+    """Never sooner than the rate lets it: a bound that no load on the machine can break. Half of it, for bursts."""
+    run(place, "dd", "if=/dev/zero", "of=/root/whole", "bs=512K", "count=6", "oflag=direct")
+    ensure(place, Limits(**wanted))
+    begun = time.monotonic()
+    done = run(place, "dd", *flags.split(), "bs=512K", "count=6")
+    assert done.code == 0, done.stderr
+    assert time.monotonic() - begun > 1.5

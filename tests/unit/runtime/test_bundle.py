@@ -121,6 +121,23 @@ def test_binds_limits_and_sysctls():
     assert spec["linux"]["sysctl"] == {"kernel.msgmax": "65536"}, "the panel writes those of the network"
 
 
+def test_limits_of_input_and_output_are_per_disk():
+    limits = Limits(read_bps=1 << 20, write_iops=9)
+    throttled = bundle.limited(limits, ("8:0", "254:16"))["blockIO"]
+    assert throttled == {
+        "throttleReadBpsDevice": [
+            {"major": 8, "minor": 0, "rate": 1 << 20},
+            {"major": 254, "minor": 16, "rate": 1 << 20},
+        ],
+        "throttleWriteIOPSDevice": [
+            {"major": 8, "minor": 0, "rate": 9},
+            {"major": 254, "minor": 16, "rate": 9},
+        ],
+    }
+    assert "blockIO" not in bundle.limited(limits)
+    assert "blockIO" not in bundle.limited(Limits(), ("8:0",))
+
+
 def test_hosts_name_every_managed_node_and_the_node_itself():
     a, b, c = NodeSpec(name="a", hostname="edge"), NodeSpec(name="b"), NodeSpec(name="c", network_mode="none")
     spec = mgmt.assign(LabSpec(name="x", nodes=(a, b, c)))

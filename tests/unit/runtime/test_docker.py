@@ -78,6 +78,8 @@ def test_limits():
     assert docker_container.limited(limits) == {
         "CpuPeriod": 100_000, "CpuQuota": 50_000, "Memory": 1 << 26, "MemorySwap": 1 << 26, "PidsLimit": 7,
     }  # fmt: skip
+    rates = docker_container.throttled(Limits(write_bps=5000), ("/dev/sda",))
+    assert rates == {"BlkioDeviceWriteBps": [{"Path": "/dev/sda", "Rate": 5000}]}
     lifted = docker_container.limited(Limits(), there=True)
     assert lifted.pop("Memory") > 1 << 62, "engines refuse -1 here"
     assert {v for k, v in lifted.items() if k != "CpuPeriod"} == {-1}

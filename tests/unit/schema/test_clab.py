@@ -235,6 +235,15 @@ def test_memory_counts_like_containerlab(memory, count):
     )
 
 
+def test_rates_are_labels_that_no_node_sees():
+    lab = nodes(
+        "defaults: {labels: {labctl-read-bps: 10MiB, labctl-write-iops: 5}}\n"
+        "nodes: {n: {kind: linux, image: i, labels: {labctl-write-iops: 7, labctl-write-bps: 5000}}}"
+    )
+    assert lab.node("n").limits == Limits(read_bps=10 << 20, write_iops=7, write_bps=5000)
+    assert lab.node("n").labels == {}
+
+
 def test_management_addresses_are_of_the_node_alone():
     lab = nodes(
         "kinds: {linux: {mgmt-ipv4: 172.20.20.9}}\n"

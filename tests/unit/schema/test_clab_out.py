@@ -154,6 +154,8 @@ def node_specs(draw, name):
             cpu=draw(st.none() | st.floats(0.01, 64)),
             memory_bytes=draw(st.none() | st.integers(6 << 20, 2**50)),
             pids=draw(st.none() | st.integers(1, 2**20)),
+            read_bps=draw(st.none() | st.integers(4096, 2**50)),
+            write_iops=draw(st.none() | st.integers(1, 2**32 - 1)),
         ),
         healthcheck=draw(st.none() | CHECKS),
         stage_commands=in_order(draw(st.lists(COMMANDS_OF_STAGES, max_size=4))),
