@@ -7,6 +7,7 @@ that ends, by the kernel).
 
 import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
@@ -47,10 +48,11 @@ class Dockerd:
         self.keeper_file = os.path.join(self.directory, "exec/containerd/containerd.pid")
         self.process = None
 
-    def start(self):
+    def start(self, *, live_restore=False):
+        """live_restore: containers that a dead engine left live on; else it ends them."""
         at = self.directory
         with open(os.path.join(at, "daemon.json"), "w") as file:
-            file.write("{}")
+            json.dump({"live-restore": live_restore}, file)
         argv = [
             "setpriv", "--pdeathsig", "TERM", "dockerd",
             "--host", self.url, "--config-file", f"{at}/daemon.json", "--pidfile", f"{at}/pid",
@@ -73,6 +75,12 @@ class Dockerd:
                 raise AssertionError("dockerd has ended:\n" + "".join(log.readlines()[-20:]))
         with contextlib.suppress(LabctlError):
             return docker_engine.answers(self.url)
+
+    def works(self):
+        """Whether it and its containerd can do something."""
+        with contextlib.suppress(AssertionError):
+            return self.keeper() is not None and bool(self.docker("ps", "--all", "--quiet") or True)
+        return False
 
     def keeper(self):
         """The engine's containerd; None if it has ended."""

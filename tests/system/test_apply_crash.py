@@ -17,8 +17,8 @@ import labstate
 import leftovers
 import pytest
 import soaking
+from crashing import Bench, need_image
 from rig import until
-from test_crash import Bench, need_image
 
 from labctl.agent import client
 from labctl.app import deploy
@@ -105,7 +105,7 @@ class Bed(Bench):
 def steps(tmp_path_factory):
     """How many an apply takes when nobody kills it."""
     bed = Bed(tmp_path_factory.mktemp("apply-steps"))
-    need_image(bed)
+    need_image()
     bed.deploy()
     try:
         return bed.steps("apply", bed.files["new"])

@@ -1,7 +1,11 @@
-"""kill -9 at seeded points of deploy, destroy, heal and the agent: nothing stays, and nobody else's things change.
+"""kill -9 at seeded points of deploy, destroy and heal, on every runtime: nothing stays, and nobody else's things change.
 
-`make test` runs a sample; `make soak` runs all points and prints what the kills fell on. A point is drawn from the seed
-and its number alone, so `LABCTL_TEST_SEED=… pytest -m soak -k 'point[17]'` is that point again.
+Not only labctl is killed: the agent, nodes, helpers, and on Docker the engine, its containerd and shims. `make test` runs a
+sample; `make soak` runs all points and prints what the kills fell on (`test_apply_crash.py` has those of `apply`):
+
+    make soak ARGS="-n 2 --dist loadfile -k 'test_crash or test_apply_crash'"
+
+A point is drawn from the seed and its number alone, so `LABCTL_TEST_SEED=… pytest -m soak -k 'point[docker-17]'` is that point again.
 """
 
 import collections
@@ -10,165 +14,92 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
-import uuid
-from typing import NamedTuple
 
 import leftovers
 import pytest
 import soaking
+from crashing import (
+    DEPLOY,
+    DESTROY,
+    HEAL,
+    SHAPES,
+    Bench,
+    Bystanders,
+    Site,
+    at_base,
+    freeze,
+    is_an_error_of_labctl,
+    strike,
+    trouble,
+)
 from rig import until
 
 from labctl.agent import client
 from labctl.linux import cgroup
-from labctl.model.effects import Direction, Down, Effect, Frozen, HalfCable, NodeRef
-from labctl.model.lab import LabSpec
-from labctl.runtime.images import ImageStore
-from labctl.runtime.runc import RuncRuntime
-from labctl.runtime.store import Instance, Phase
+from labctl.runtime.store import Phase
 
 pytestmark = pytest.mark.root
 
-IMAGE = "labctl/base"
-POINTS = 30
-KINDS = ("deploy", "deploy", "destroy", "agent", "deploy", "destroy", "heal", "agent", "destroy", "agent")
-HERE = os.path.dirname(__file__)
+#: What is going on, and who is killed. A point's number chooses in turn; every round is on the next shape of lab.
+KINDS = {
+    "runc": (
+        (DEPLOY, "labctl"),
+        (DESTROY, "labctl"),
+        ("running", "agent"),
+        (DEPLOY, "labctl"),
+        (HEAL, "labctl"),
+        (DEPLOY, "node"),
+        (DESTROY, "labctl"),
+        ("running", "agent"),
+        (DEPLOY, "helper"),
+        (DEPLOY, "agent"),
+    ),
+    "docker": (
+        (DEPLOY, "labctl"),
+        (DEPLOY, "engine"),
+        (DESTROY, "labctl"),
+        (DESTROY, "engine"),
+        (DEPLOY, "containerd"),
+        (DEPLOY, "shim"),
+        (DEPLOY, "helper"),
+        ("running", "agent"),
+        (HEAL, "labctl"),
+        (DESTROY, "containerd"),
+        (DEPLOY, "node"),
+        (DESTROY, "shim"),
+        ("running", "engine"),
+        (HEAL, "engine"),
+    ),
+}
+POINTS = {"runc": 90, "docker": 112}
+#: Of each runtime in `make test`: the kinds that matter most, on one shape, because each has to be measured first.
+SAMPLE = {
+    "runc": (
+        (DEPLOY, "labctl"),
+        (DEPLOY, "labctl"),
+        (DESTROY, "labctl"),
+        ("running", "agent"),
+        (HEAL, "labctl"),
+    ),
+    "docker": (
+        (DEPLOY, "labctl"),
+        (DESTROY, "labctl"),
+        (DEPLOY, "engine"),
+        (DEPLOY, "containerd"),
+        (DESTROY, "engine"),
+    ),
+}
+SAMPLE_SHAPE = {"runc": "staged", "docker": "outer"}
+ENGINE = ("engine", "containerd")
 #: Nobody else makes namespaces or mounts on this machine, so all of it can be compared before and after.
 ALONE = os.environ.get("LABCTL_TEST_ALONE") == "1"
 
-HOSTS = "127.0.0.1 localhost\n"
-LAB = f"""
-topology:
-  defaults:
-    kind: linux
-    image: {IMAGE}
-  nodes:
-    r1: {{}}
-    r2: {{}}
-    r3: {{}}
-    sw: {{kind: bridge}}
-  links:
-    - endpoints: ["r1:eth1", "r2:eth1"]
-    - endpoints: ["r2:eth2", "r3:eth1"]
-    - endpoints: ["r3:eth2", "sw:p1"]
-    - endpoints: ["r1:eth2", "sw:p2"]
-"""
-
-
-class Bench:
-    """labctl with a state root of its own, as a user runs it."""
-
-    def __init__(self, directory):
-        self.directory = str(directory)
-        self.root = os.path.join(self.directory, "state")
-        self.file = os.path.join(self.directory, "crash.clab.yml")
-        self.hosts = os.path.join(self.directory, "hosts")
-        with open(self.hosts, "w") as file:
-            file.write(HOSTS)
-        self.lab = f"crash-{uuid.uuid4().hex[:6]}"  # MACs come from the name, and they are looked for
-        with open(self.file, "w") as file:
-            file.write(f"name: {self.lab}\n{LAB}")
-        images = ImageStore(Instance.here()).root
-        self.env = {**os.environ, "LABCTL_STATE": self.root, "LABCTL_IMAGES": images}
-        self.instance = Instance.here(self.root)
-        self.place = self.instance.lab(self.lab)
-        self.specs: list[LabSpec] = []  # labs that have existed: their MACs are looked for
-
-    def remember(self):
-        record = self.place.read()
-        if record is not None:
-            self.specs.append(record.lab)
-        return record
-
-    def labctl(self, *argv, expect=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "labctl", *argv], env=self.env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == expect, (
-            f"labctl {' '.join(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-        return done.stdout
-
-    def deploy(self):
-        self.labctl(*commands(self)[DEPLOY])
-        self.remember()
-
-    def beside(self):
-        """What is left beside the lab file, the hosts file as it was."""
-        with open(self.hosts) as file:
-            assert file.read() == HOSTS
-        own = {"state", "steps", "decoy"}
-        return sorted(name for name in os.listdir(self.directory) if name not in own)
-
-    def steps(self, *argv):
-        """How many steps the command takes when nobody kills it."""
-        report = os.path.join(self.directory, "steps")
-        subprocess.run(self._stepped(0, *argv), env=self.env, capture_output=True, check=True)
-        with open(report) as file:
-            return int(file.read())
-
-    def kill_at_step(self, step, *argv):
-        done = subprocess.run(self._stepped(step, *argv), env=self.env, capture_output=True, check=False)
-        return done.returncode == -signal.SIGKILL
-
-    def kill_after(self, delay_s, *argv):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "labctl", *argv],
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(delay_s)
-        process.kill()
-        return process.wait() == -signal.SIGKILL
-
-    def _stepped(self, step, *argv):
-        report = os.path.join(self.directory, "steps")
-        return [sys.executable, os.path.join(HERE, "stepkill.py"), str(step), report, "--", *argv]
-
-
-class Measured(NamedTuple):
-    steps: int
-    seconds: float
-
-
-DEPLOY, DESTROY, HEAL = "deploy", "destroy", "heal"
-
 
 @pytest.fixture(scope="session")
-def measured(tmp_path_factory):
-    """Steps and seconds of each command when nobody kills it."""
-    bench = Bench(tmp_path_factory.mktemp("measure"))
-    need_image(bench)
-    found = {}
-    for name, argv in commands(bench).items():
-        if name == HEAL:
-            bench.kill_at_step(found[DEPLOY].steps * 2 // 3, *commands(bench)[DEPLOY])
-        steps = bench.steps(*argv)
-        found[name] = Measured(steps, 0.0)
-    for name, argv in commands(bench).items():
-        if name == HEAL:
-            bench.kill_at_step(found[DEPLOY].steps * 2 // 3, *commands(bench)[DEPLOY])
-        began = time.monotonic()
-        bench.labctl(*argv)
-        found[name] = Measured(found[name].steps, time.monotonic() - began)
-    return found
-
-
-def need_image(bench):
-    if ImageStore(Instance.here()).find(IMAGE) is None:
-        pytest.fail(f"image {IMAGE} is missing: run `make images` (`make test` does)")
-
-
-def commands(bench):
-    return {
-        DEPLOY: ("deploy", bench.file, "--labdir", "--hosts-file", bench.hosts),
-        DESTROY: ("destroy", bench.lab, "--yes"),
-        HEAL: ("heal", "--all"),
-    }
+def site(request, seed, tmp_path_factory):
+    return Site(seed, tmp_path_factory, lambda: request.getfixturevalue("dockerd"))
 
 
 FELL_ON = collections.Counter()
@@ -178,83 +109,161 @@ FELL_ON = collections.Counter()
 def _counts():
     yield
     soaking.FIGURES += [f"crash points: {count:3} {what}" for what, count in sorted(FELL_ON.items())]
+    soaking.FIGURES += [f"crash points: {FELL_ON.total():3} in all"]
 
 
-def sample(seed):
-    """Three points of each of the three kinds that matter most, drawn from the seed."""
-    rng = random.Random(f"{seed}-sample")
-    by_kind = {}
-    for number in range(POINTS):
-        by_kind.setdefault(KINDS[number % len(KINDS)], []).append(number)
-    return sorted(n for kind, count in SAMPLE.items() for n in rng.sample(by_kind[kind], count))
+def on(runtime, numbers, prefix=""):
+    marks = [pytest.mark.docker] if runtime == "docker" else []
+    return [pytest.param(runtime, n, id=f"{prefix}{runtime}-{n}", marks=marks) for n in numbers]
 
 
-SAMPLE = {"deploy": 3, "destroy": 2, "agent": 2, "heal": 1}
+def sampled(runtime, slot, seed):
+    """A point of the slot's kind, on the runtime's one shape of the sample."""
+    kind, shape = SAMPLE[runtime][slot], SAMPLE_SHAPE[runtime]
+    numbers = [
+        n for n in range(POINTS[runtime]) if (kind_of(runtime, n), shape_of(runtime, n)) == (kind, shape)
+    ]
+    return random.Random(f"{seed}-sample-{runtime}-{slot}").choice(numbers)
 
 
-@pytest.mark.parametrize("slot", range(sum(SAMPLE.values())))
-def test_sample(tmp_path, seed, measured, slot):
-    crash(tmp_path, seed, measured, sample(seed)[slot])
+def kind_of(runtime, number):
+    return KINDS[runtime][number % len(KINDS[runtime])]
+
+
+def shape_of(runtime, number):
+    return list(SHAPES)[number // len(KINDS[runtime]) % len(SHAPES)]
+
+
+@pytest.mark.parametrize(("runtime", "slot"), [p for r in SAMPLE for p in on(r, range(len(SAMPLE[r])))])
+def test_sample(tmp_path, site, runtime, slot):
+    crash(tmp_path, site, runtime, sampled(runtime, slot, site.seed))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("point", range(POINTS))
-def test_point(tmp_path, seed, measured, point):
-    crash(tmp_path, seed, measured, point)
+@pytest.mark.parametrize(("runtime", "point"), [p for r in POINTS for p in on(r, range(POINTS[r]))])
+def test_point(tmp_path, site, runtime, point):
+    crash(tmp_path, site, runtime, point)
 
 
-def crash(tmp_path, seed, measured, number):
+def crash(tmp_path, site, runtime, number):
     """One point: crash, recover, look."""
-    rng = random.Random(f"{seed}-{number}")
-    kind = KINDS[number % len(KINDS)]
-    bench = Bench(tmp_path)
-    foreign = [bench.root, os.path.dirname(bench.instance.labs_dir)]
-    with leftovers.Decoy(tmp_path / "decoy", *foreign) as decoy:
-        before, machine = decoy.fingerprint(), leftovers.machine()
+    rng = random.Random(f"{site.seed}-{runtime}-{number}")
+    kind, shape = kind_of(runtime, number), shape_of(runtime, number)
+    usual = site.usual(runtime, shape)
+    with Bench(tmp_path, shape, site.engine(runtime)) as bench:
+        bench.usual = usual
         try:
-            if kind == "agent":
-                FELL_ON[kill_agent(bench, rng)] += 1
-            else:
-                FELL_ON[kill_command(bench, rng, measured, kind)] += 1
-            recover(bench, rng, kind)
-            until(lambda: not leftovers.of(bench.instance, bench.specs), "a clean machine", 10)
-            assert bench.beside() == ["crash.clab.yml", "hosts"]
+            with Surroundings(bench) as around:
+                FELL_ON[point(bench, rng, kind, around)] += 1
+                recover(bench, rng)
+                until(lambda: not leftovers.of(bench.instance, bench.specs), "a clean machine", 20)
+                assert bench.beside() == ["crash.clab.yml", "hosts"]
         except BaseException as error:
-            error.add_note(f"seed {seed}, point {number} ({kind})")
+            error.add_note(f"seed {site.seed}, {runtime}, point {number} ({' '.join(kind)} of {shape})")
             for what, things in leftovers.of(bench.instance, bench.specs).items():
                 error.add_note(f"{len(things)} {what}: {things[:5]}")
-            subprocess.run(
-                [sys.executable, "-m", "labctl", "destroy", "--all", "--yes"], env=bench.env, check=False
-            )
+            bench.run("destroy", "--all", "--yes")
             raise
-        assert decoy.fingerprint() == before
-        if ALONE:
-            assert leftovers.difference(machine, leftovers.machine()) == {}
 
 
-def kill_command(bench, rng, measured, kind):
-    """Kill deploy, destroy or heal, half of the time at a step and half of the time at a moment; what it fell on."""
-    if kind == DESTROY:
+class Surroundings:
+    """What is everybody else's: the same at the end as at the beginning."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        beside = (bench.root, os.path.dirname(bench.instance.labs_dir))
+        self.decoy = leftovers.Decoy(os.path.join(bench.directory, "decoy"), *beside)
+        self.others = Bystanders(bench.engine) if bench.engine else None
+        self.restarted = False
+
+    def __enter__(self):
+        self.decoy.__enter__()
+        try:
+            if self.others:
+                self.others.__enter__()
+            self.before = self._look()
+            self.machine = leftovers.machine() if ALONE else None
+        except BaseException:
+            self.__exit__(RuntimeError, None, None)
+            raise
+        return self
+
+    def _look(self):
+        found = {"decoy": self.decoy.fingerprint(), "machine": self.bench.outside()}
+        if self.others:
+            found["engine"] = self.others.fingerprint(running=not self.restarted)
+        return found
+
+    def engine_back(self, rng):
+        """Start the killed engine; half of the time as one that keeps containers alive, half as one that ends them."""
+        keeps = rng.random() < 0.5
+        self.restarted |= not keeps
+        self.bench.engine.start(live_restore=keeps)
+        if not keeps:
+            self.others.forget_state(self.before["engine"])
+        return keeps
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                assert different(self.before, self._look()) == []
+                if ALONE:
+                    assert leftovers.difference(self.machine, leftovers.machine()) == {}
+        finally:
+            if self.others:
+                self.others.__exit__()
+            self.decoy.__exit__()
+
+
+def different(before, after, path=""):
+    """Where two of the same kind differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        return [each for key in keys for each in different(before.get(key), after.get(key), f"{path}/{key}")]
+    return [] if before == after else [f"{path}: {before} | {after}"]
+
+
+def point(bench, rng, kind, around):
+    """What goes on, with somebody killed in it; what the kill fell on."""
+    doing, victim = kind
+    if doing == "running":
+        return killed_while_running(bench, rng, victim, around)
+    if doing == DESTROY:
         bench.deploy()
         if rng.random() < 0.5:  # frozen processes must die as well
             freeze(bench, "r1")
-    if kind == HEAL:
-        bench.kill_at_step(rng.randint(1, measured[DEPLOY].steps), *commands(bench)[DEPLOY])
+    if doing == HEAL:
+        bench.kill_at_step(
+            rng.randint(bench.usual[DEPLOY].steps // 3, bench.usual[DEPLOY].steps), *bench.commands()[DEPLOY]
+        )
         bench.remember()
-    by_step, share = rng.random() < 0.5, rng.random()
-    if not by_step:
-        share = 0.4 + 0.6 * share  # before that the interpreter starts, which touches nothing
-    hit = any(kill_once(bench, measured[kind], kind, by_step, share * 0.8**attempt) for attempt in range(8))
-    # An early kill of deploy leaves heal nothing to do, and then it is over at once.
-    assert hit or kind == HEAL, "no kill hit the command"
+    if victim == "labctl":
+        how = killed_labctl(bench, rng, doing)
+    else:
+        how = killed_beside(bench, rng, doing, victim, around)
     record = bench.remember()
     state = record.phase.value if record else "no record" if bench.place.exists() else "no lab"
-    return f"{kind}, by {'step' if by_step else 'time'}, lab was: {state}"
+    return f"{bench.runtime}, {doing}: {how}; lab was: {state}"
 
 
-def kill_once(bench, usual, kind, by_step, share):
+# -- labctl dies ---------------------------------------------------------------------------------------------------
+
+
+def killed_labctl(bench, rng, doing):
+    """Kill the command, half of the time at a step and half of the time at a moment."""
+    by_step, share = rng.random() < 0.5, rng.random()
+    if not by_step:
+        share = 0.3 + 0.7 * share  # before that the interpreter starts, which touches nothing
+    hit = any(kill_once(bench, doing, by_step, share * 0.8**attempt) for attempt in range(8))
+    # An early kill of deploy leaves heal nothing to do, and then it is over at once.
+    assert hit or doing == HEAL, "no kill hit the command"
+    return "labctl killed by " + ("step" if by_step else "time")
+
+
+def kill_once(bench, kind, by_step, share):
     """Whether the kill fell into the command's life, which is a little shorter or longer each time; else undo it."""
-    argv = commands(bench)[kind]
+    usual = bench.usual[kind]
+    argv = bench.commands()[kind]
     if by_step:
         hit = bench.kill_at_step(max(1, round(share * usual.steps)), *argv)
     else:
@@ -266,41 +275,59 @@ def kill_once(bench, usual, kind, by_step, share):
     return hit
 
 
-def recover(bench, rng, kind):
-    """What a user would do next. Each way must work on its own."""
+# -- somebody else dies ----------------------------------------------------------------------------------------------
+
+
+def killed_beside(bench, rng, doing, victim, around):
+    """Kill another one while the command stands at a step; a quarter of the time the command as well, before it goes on."""
+    both = victim in ENGINE and rng.random() < 0.25
+    kill = strike(bench, victim, rng)
+
+    def killed(pid):
+        if not kill(pid):
+            return False
+        if both:
+            os.kill(pid, signal.SIGKILL)
+        return True
+
+    step = rng.randint(1, bench.usual[doing].steps)
+    hit, code, said = bench.strike_at_step(step, killed, *bench.commands()[doing])
     bench.remember()
-    record = bench.place.read()
-    unfinished = record is None or record.phase is not Phase.RUNNING
-    way = rng.choice(["heal", "destroy", "deploy"]) if unfinished else "destroy"
-    if way == "heal":
-        bench.labctl("heal", "--all")
-        assert not bench.place.exists(), "heal removes what was never finished"
-    elif way == "deploy":
-        bench.deploy()
-        bench.labctl("destroy", bench.lab, "--yes")
-    elif bench.place.exists():
-        bench.labctl("destroy", bench.lab, "--yes")
-    bench.labctl("destroy", "--all", "--yes")
+    if not hit:
+        return f"{victim}: none was there"
+    if not both:
+        is_an_error_of_labctl(code, said)
+    if victim == "engine":
+        while_it_is_gone(bench, rng, around)
+    elif victim == "containerd":  # the engine starts another one
+        until(bench.engine.works, "the engine works again", 60)
+    name = f"{victim} and labctl" if both else victim
+    return f"{name} killed, exit {code}"
 
 
-def freeze(bench, node):
-    client.add(bench.place, f"freeze-{node}", [Effect(id="f", on=NodeRef(node), change=Frozen())], 600)
+def while_it_is_gone(bench, rng, around):
+    """Half of the time somebody tidies up before the engine is back, as far as that goes."""
+    if rng.random() < 0.5:
+        way = rng.choice(["destroy", "heal"])
+        done = bench.run(*(("destroy", "--all", "--yes") if way == "destroy" else ("heal", "--all")))
+        is_an_error_of_labctl(0 if way == "heal" else done.returncode, done.stdout + done.stderr)
+    around.engine_back(rng)
 
 
-def kill_agent(bench, rng):
-    """Kill agent, guard or both while faults come and go; heal must bring everything to base."""
-    victims = rng.choice(["agent", "guard", "both", "agent while it starts"])
-    if victims == "agent while it starts":
+def killed_while_running(bench, rng, victim, around):
+    """Kill agent, guard or both, or the engine, while faults come and go; heal must bring everything to base."""
+    whom = rng.choice(["agent", "guard", "both", "agent while it starts"]) if victim == "agent" else victim
+    if whom == "agent while it starts":
         kill_while_deploying(bench, rng)
     else:
         bench.deploy()
-        freeze(bench, rng.choice(["r1", "r2", "r3"]))
+        freeze(bench, rng.choice(["r1", "r2"]))
         stop = threading.Event()
         busy = threading.Thread(target=trouble, args=(bench, rng.random(), stop))
         busy.start()
         try:
             time.sleep(rng.random() * 0.3)
-            kill_processes(bench, victims)
+            kill_processes(bench, whom)
             time.sleep(rng.random() * 0.2)
         finally:
             stop.set()
@@ -308,26 +335,16 @@ def kill_agent(bench, rng):
     healed = json.loads(bench.labctl("heal", "-l", bench.lab, "-f", "json"))
     assert [lab["left"] for lab in healed["labs"]] == [[]]
     at_base(bench)
-    return f"agent: {victims}"
-
-
-def trouble(bench, start, stop):
-    """Cuts that come and go, until told to stop; a dead agent is no reason to."""
-    rng = random.Random(start)
-    cables = bench.place.need().lab.cables
-    while not stop.is_set():
-        cable = rng.choice(cables).id
-        effects = [Effect(id="x", on=HalfCable(cable, d), change=Down()) for d in Direction]
-        try:
-            client.add(bench.place, f"cut{rng.randrange(4)}", effects, 600)
-            if rng.random() < 0.5:
-                client.clear(bench.place, f"cut{rng.randrange(4)}")
-        except client.LabctlError as error:
-            if error.code != "agent-unreachable":
-                raise
+    if victim == "engine":
+        around.engine_back(rng)
+        bench.labctl("heal", "-l", bench.lab)
+    return f"{bench.runtime}, running: {whom} killed"
 
 
 def kill_processes(bench, victims):
+    if victims == "engine":
+        bench.engine.kill()
+        return
     if victims == "both":
         cgroup.kill(bench.place.agent_cgroup)
         return
@@ -339,7 +356,7 @@ def kill_processes(bench, victims):
 def kill_while_deploying(bench, rng):
     """Kill the first processes of the agent's cgroup while `deploy` waits for its answer."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "labctl", *commands(bench)[DEPLOY]],
+        bench.argv("-m", "labctl", *bench.commands()[DEPLOY]),
         env=bench.env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -352,15 +369,20 @@ def kill_while_deploying(bench, rng):
     bench.remember()
 
 
-def at_base(bench):
-    """Everything of a running lab as it was deployed."""
-    record = bench.place.need()
-    assert record.phase is Phase.RUNNING
-    assert client.leases(bench.place) == []
-    runtime = RuncRuntime(bench.instance)
-    for node in ("r1", "r2", "r3"):
-        assert not runtime.read(record.lab, NodeRef(node)).frozen
-        done = runtime.exec(record.lab, node, ["ip", "-o", "link", "show", "type", "veth"])
-        assert "NO-CARRIER" not in done.stdout
-        assert done.stdout.count("LOWER_UP") == 3
-    until(lambda: len(cgroup.pids(bench.place.agent_cgroup)) == 2, "agent and guard")
+# -- and then --------------------------------------------------------------------------------------------------------
+
+
+def recover(bench, rng):
+    """What a user would do next. Each way must work on its own."""
+    record = bench.remember()
+    unfinished = record is None or record.phase is not Phase.RUNNING
+    way = rng.choice(["heal", "destroy", "deploy"]) if unfinished else "destroy"
+    if way == "heal":
+        bench.labctl("heal", "--all")
+        assert not bench.place.exists(), "heal removes what was never finished"
+    elif way == "deploy":
+        bench.deploy()
+        bench.labctl("destroy", bench.lab, "--yes")
+    elif bench.place.exists():
+        bench.labctl("destroy", bench.lab, "--yes")
+    bench.labctl("destroy", "--all", "--yes")

@@ -3,11 +3,9 @@
 import json
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from labs import deployed, instance, line, node, nothing_left
@@ -268,46 +266,6 @@ def big(tmp_path):
         f"name: big\ntopology:\n  defaults: {{kind: linux, image: labctl/base}}\n  nodes:\n{nodes}  links:\n{links}"
     )
     return path
-
-
-POINTS = [*range(2), *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 60))]
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_killed_deploy_and_a_killed_destroy_leave_nothing(here, dockerd, tmp_path, seed, point):
-    """Also nothing that appears later: what the engine was asked for by a process that is no more."""
-    choose = random.Random(f"{seed}/docker/{point}")
-    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
-        dockerd.docker(
-            "run", "-d", "--name", "foreign", "--network", "none", "--entrypoint", "sleep", IMAGE, "600"
-        )
-    try:
-        foreign = dockerd.docker("inspect", "foreign")
-        process = start("deploy", big(tmp_path))
-        until(here.labs, "it has begun")
-        time.sleep(choose.uniform(0, 3))
-        process.kill()
-        process.wait()
-        if point % 2:
-            killed = start("destroy", "--all", "--yes")
-            time.sleep(choose.uniform(0.3, 1.5))
-            killed.kill()
-            killed.wait()
-        labctl(*(("destroy", "--all", "--yes") if point % 4 < 2 else ("heal", "--all")))
-        if any(place.exists() for place in here.labs()):  # it was complete before it was killed
-            labctl("destroy", "--all", "--yes")
-        assert dockerd.containers() == ["foreign"]
-        assert dockerd.docker("inspect", "foreign") == foreign
-        nothing_left(here)
-    finally:
-        dockerd.docker("rm", "-f", "foreign")
-
-
-def start(*argv):
-    return subprocess.Popen(
-        [sys.executable, "-m", "labctl", *map(str, argv)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 def test_an_engine_that_is_killed_leaves_a_lab_that_works_and_goes_when_it_is_back(here, dockerd):
