@@ -38,22 +38,25 @@ def test_it_runs_tests_and_hands_back_their_verdict():
     assert none.code == 5
 
 
-#: Suites that must hold on this kernel too, control groups version 2 above all. `make test` runs the first.
-SUITES = (
-    "test_runtimes.py",
-    "test_limits.py",
-    *(
-        pytest.param(f"test_{name}.py", marks=pytest.mark.soak)
-        for name in ("panel", "restart", "heal", "node_images")
-    ),
+#: Suites that must hold on this kernel too, control groups version 2 above all. `make test` runs the contract of the
+#: runtimes on runc, and on Docker (an engine of its own in there) what has to do with control groups; `make soak` all of it.
+ON_GROUPS = "test_limits or limits_are_set or frozen or own_group_as_the_root"
+SUITES = {
+    "runc": ("runtimes limits", ("-m", "not docker"), ()),
+    "docker, a sample": ("limits runtimes", ("-m", "docker", "-k", ON_GROUPS), (pytest.mark.docker,)),
+    "docker": ("runtimes limits", ("-m", "docker"), (pytest.mark.docker, pytest.mark.soak)),
+    "what runs and heals": ("panel restart heal node_images", ("-m", "not docker"), (pytest.mark.soak,)),
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [pytest.param(files, options, id=name, marks=marks) for name, (files, options, marks) in SUITES.items()],
 )
-
-
-@pytest.mark.parametrize("suite", SUITES)
-def test_labs_run_on_this_kernel_too(suite):
+def test_labs_run_on_this_kernel_too(files, options):
     if not os.path.isdir(os.path.join(umlkernel.images_directory(), "refs")):
         pytest.skip(f"needs the images of `make images` (none in {umlkernel.images_directory()})")
-    ended = umlkernel.run_pytest(f"tests/system/{suite}")
+    ended = umlkernel.run_pytest(*(f"tests/system/test_{name}.py" for name in files.split()), *options)
     assert ended.code == 0, ended.stdout + ended.stderr
     assert " passed" in ended.stdout
 
