@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from itertools import product
+from typing import Final
 
 from labctl.model.config import DeviceConfig
 from labctl.model.policy import (
@@ -34,12 +35,16 @@ _CLASSES = (("0.0.0.0/1", 8), ("128.0.0.0/2", 16), ("192.0.0.0/3", 24))
 
 
 def single_values(config: DeviceConfig) -> DeviceConfig:
-    """Route-maps whose conditions have one value each. Entries get new numbers only in maps that need it."""
+    """Route-maps as FRR can hold them: one value to a condition, numbers that it has. Only maps that need it get new ones."""
     return replace(config, route_maps=tuple(_single(m) for m in config.route_maps))
 
 
+MOST_ENTRIES: Final = 65535  # the highest number of an entry in FRR; EOS has higher ones
+
+
 def _single(found: RouteMap) -> RouteMap:
-    if all(len(m.values) == 1 for entry in found.entries for m in entry.matches):
+    single = all(len(m.values) == 1 for entry in found.entries for m in entry.matches)
+    if single and all(entry.seq <= MOST_ENTRIES for entry in found.entries):
         return found
     numbers: dict[int, int] = {}  # the old number -> that of its first entry
     spread: list[tuple[RouteMapEntry, bool]] = []

@@ -62,7 +62,10 @@ def _run(directory: str, who: str, image: Image | None) -> str:
     else:
         argv = [who, "-C", "-f", os.path.join(directory, "frr.conf")]
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode not in _RAN or (done.returncode != 0) != bool(_REJECTED.search(done.stdout)):
+    rejected = (
+        _REJECTED.search(done.stdout) is not None
+    )  # vtysh may exit with 0 all the same: its last words decide
+    if done.returncode not in _RAN or (done.returncode != 0 and not rejected):
         raise LabctlError(
             "frr-rejected",
             f"{who} could not check the rendered files (exit {done.returncode}): {done.stdout.strip()[-500:]}",

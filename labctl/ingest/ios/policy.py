@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from labctl.ingest.commands import Commands, Unsupported
+from labctl.ingest.commands import Approximated, Commands, Unsupported
 from labctl.ingest.draft import Draft, host
 from labctl.ingest.frr import policy as frr
 from labctl.model.filters import FilterEntry, Wildcard
@@ -30,7 +30,7 @@ _SEVERAL = (
     (r"ip next-hop", MatchKind.NEXT_HOP_ACCESS_LIST),
     (r"ip route-source", MatchKind.SOURCE_ACCESS_LIST),
     (r"as-path", MatchKind.AS_PATH),
-    (r"tag", MatchKind.TAG),
+    (r"tag(?! list)", MatchKind.TAG),
     (r"interface", MatchKind.INTERFACE),
 )
 
@@ -69,6 +69,19 @@ def _community(draft: Draft, match: re.Match[str]) -> None:
     _add(draft, MatchKind.COMMUNITY, tuple(match["values"].split()), exact=bool(match["exact"]))
 
 
+@ROUTE_MAP.on(r"(match tag list .+|set extcommunity rt .+ additive|set ip next-hop self)")
+def _not_held(_draft: Draft, _match: re.Match[str]) -> None:
+    """Words that would be taken for values."""
+    raise Unsupported("route-map-clause")
+
+
+@ROUTE_MAP.on(r"set community(?P<values>( \S+)*? gshut( \S+)*)")
+def _graceful_shutdown(draft: Draft, match: re.Match[str]) -> None:
+    found = frr.ROUTE_MAP.find(f"set community{match['values'].replace(' gshut', ' graceful-shutdown')}")
+    assert found is not None
+    found[0].act(draft, found[1])
+
+
 ROUTE_MAP.unsupported(
     "route-map-clause",
     r"match (route-type|length|policy-list|local-preference|mpls-label|nlri|rpki|source-protocol|ip route-source redistribution-source) ?.*",
@@ -79,7 +92,61 @@ ROUTE_MAP.unsupported(
 # --- access lists ---
 
 _END = r"any|host \S+|object-group \S+|[\d.]+ [\d.]+"
-_PORTS = r"eq( [\w-]+)+?|neq [\w-]+|gt [\w-]+|lt [\w-]+|range [\w-]+ [\w-]+"
+_NAMED_PORTS = {
+    "bgp": 179,
+    "biff": 512,
+    "bootpc": 68,
+    "bootps": 67,
+    "chargen": 19,
+    "cmd": 514,
+    "daytime": 13,
+    "discard": 9,
+    "domain": 53,
+    "echo": 7,
+    "exec": 512,
+    "finger": 79,
+    "ftp": 21,
+    "ftp-data": 20,
+    "gopher": 70,
+    "hostname": 101,
+    "ident": 113,
+    "irc": 194,
+    "isakmp": 500,
+    "klogin": 543,
+    "kshell": 544,
+    "login": 513,
+    "lpd": 515,
+    "mobile-ip": 434,
+    "nameserver": 42,
+    "netbios-dgm": 138,
+    "netbios-ns": 137,
+    "netbios-ss": 139,
+    "nntp": 119,
+    "non500-isakmp": 4500,
+    "ntp": 123,
+    "pim-auto-rp": 496,
+    "pop2": 109,
+    "pop3": 110,
+    "rip": 520,
+    "smtp": 25,
+    "snmp": 161,
+    "snmptrap": 162,
+    "ssh": 22,
+    "sunrpc": 111,
+    "syslog": 514,
+    "tacacs": 49,
+    "talk": 517,
+    "telnet": 23,
+    "tftp": 69,
+    "time": 37,
+    "uucp": 540,
+    "who": 513,
+    "whois": 43,
+    "www": 80,
+    "xdmcp": 177,
+}
+_PORT = rf"(?:\d+|{'|'.join(sorted(_NAMED_PORTS, key=len, reverse=True))})(?= |$)"
+_PORTS = rf"eq( {_PORT})+|neq [\w-]+|gt [\w-]+|lt [\w-]+|range [\w-]+ [\w-]+"
 ENTRY = (
     r"(?P<action>permit|deny) (?P<protocol>\w+) "
     rf"(?P<source>{_END})( (?P<sport>{_PORTS}))? (?P<target>{_END})( (?P<dport>{_PORTS}))?(?P<flags>( [\w-]+)*)"
@@ -87,30 +154,36 @@ ENTRY = (
 STANDARD_ENTRY = r"(?P<action>permit|deny) (?P<source>any|host [\d.]+|[\d.]+( [\d.]+)?)( log)?"
 
 _PROTOCOLS = {"ip", "tcp", "udp", "icmp", "esp", "ahp", "gre", "ospf", "eigrp", "pim", "igmp"}
-_NAMED_PORTS = {
-    "bgp": 179,
-    "domain": 53,
-    "ftp": 21,
-    "ftp-data": 20,
-    "isakmp": 500,
-    "ntp": 123,
-    "pop3": 110,
-    "smtp": 25,
-    "snmp": 161,
-    "snmptrap": 162,
-    "ssh": 22,
-    "syslog": 514,
-    "tacacs": 49,
-    "telnet": 23,
-    "tftp": 69,
-    "www": 80,
-    "bootps": 67,
-    "bootpc": 68,
-    "rip": 520,
-    "443": 443,
-}
 #: ICMP types by IOS's name.
-_ICMP = {"echo": 8, "echo-reply": 0, "unreachable": 3, "time-exceeded": 11, "ttl-exceeded": 11, "redirect": 5}
+_ICMP = {
+    "echo": 8,
+    "echo-reply": 0,
+    "information-reply": 16,
+    "information-request": 15,
+    "mask-reply": 18,
+    "mask-request": 17,
+    "parameter-problem": 12,
+    "redirect": 5,
+    "router-advertisement": 9,
+    "router-solicitation": 10,
+    "source-quench": 4,
+    "time-exceeded": 11,
+    "timestamp-reply": 14,
+    "timestamp-request": 13,
+    "traceroute": 30,
+    "unreachable": 3,
+}
+#: Names of one code of a type: the whole type stands for it.
+_ICMP_CODES = {
+    "administratively-prohibited": 3,
+    "host-unreachable": 3,
+    "net-unreachable": 3,
+    "packet-too-big": 3,
+    "port-unreachable": 3,
+    "protocol-unreachable": 3,
+    "ttl-exceeded": 11,
+    "reassembly-timeout": 11,
+}
 
 
 def add_entry(draft: Draft, name: str, match: re.Match[str], seq: str | None) -> None:
@@ -118,9 +191,8 @@ def add_entry(draft: Draft, name: str, match: re.Match[str], seq: str | None) ->
     protocol, flags = match["protocol"], match["flags"].split()
     if protocol not in _PROTOCOLS and not protocol.isdigit():
         raise Unsupported("filter-protocol")
-    icmp = next((_ICMP[f] for f in flags if f in _ICMP), None) if protocol == "icmp" else None
-    known = {"log", "log-input", "established", *(_ICMP if protocol == "icmp" else ())}
-    if not set(flags) <= known:
+    icmp, whole, flags = _icmp(flags) if protocol == "icmp" else (None, True, flags)
+    if not set(flags) <= {"log", "log-input", "established"}:
         raise Unsupported("filter-option")
     _append(
         draft,
@@ -139,6 +211,22 @@ def add_entry(draft: Draft, name: str, match: re.Match[str], seq: str | None) ->
             where=draft.where,
         ),
     )
+    if not whole:
+        raise Approximated("icmp-code")
+
+
+def _icmp(flags: list[str]) -> tuple[int | None, bool, list[str]]:
+    """The type that an entry names, whether it means all codes of it, and what is left of its words."""
+    match flags:
+        case [name, *rest] if name in _ICMP:
+            return _ICMP[name], True, rest
+        case [name, *rest] if name in _ICMP_CODES:
+            return _ICMP_CODES[name], False, rest
+        case [number, code, *rest] if number.isdecimal() and code.isdecimal() and int(number) < 256:
+            return int(number), number in ("0", "8"), rest  # these two have the code 0 alone
+        case [number, *rest] if number.isdecimal() and int(number) < 256:
+            return int(number), True, rest
+    return None, True, flags
 
 
 def add_standard(draft: Draft, name: str, match: re.Match[str], seq: str | None) -> None:

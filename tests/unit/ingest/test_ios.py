@@ -326,6 +326,11 @@ def test_address_translation_is_classed_by_what_the_lab_does(line, cls, rule):
         ("permit tcp any any established", "modelled", ""),
         ("deny ip any any log", "modelled", ""),
         ("remark the rest", "irrelevant", "remark"),
+        ("permit tcp any any eq 22 www bgp log", "modelled", ""),
+        ("permit udp any eq bootps any eq netbios-ns", "modelled", ""),
+        ("permit icmp any any 8 0", "modelled", ""),
+        ("permit icmp any any port-unreachable log", "approximated", "icmp-code"),
+        ("permit icmp any any 3 4", "approximated", "icmp-code"),
         ("permit tcp any any syn", "unsupported", "filter-option"),
         ("permit ip any any dscp ef", "unsupported", "filter-option"),
         ("permit ip any any fragments", "unsupported", "filter-option"),
@@ -647,3 +652,27 @@ def test_fast_external_fallover():
     text = "version 15.2\nrouter bgp 1\n{}bgp fast-external-fallover\n"
     assert config(text.format(" ")).bgp.fast_external_failover
     assert not config(text.format(" no ")).bgp.fast_external_failover
+
+
+def test_several_ports_and_types_of_an_entry():
+    (found,) = config(
+        "ip access-list extended A\n permit tcp any any eq 22 www\n permit icmp any any 3 4\n permit icmp any any traceroute\n"
+    ).packet_filters
+    ports, part, whole = found.entries
+    assert ports.target_ports == ((22, 22), (80, 80))
+    assert (part.icmp_type, whole.icmp_type) == (3, 30)
+
+
+@pytest.mark.parametrize(
+    "line", ["match tag list X", "set extcommunity rt 1:1 additive", "set ip next-hop self"]
+)
+def test_words_of_a_route_map_are_no_values(line):
+    text = f"route-map A permit 10\n {line}\n"
+    assert classes(text)[-1][1:] == ("unsupported", "route-map-clause")
+    entry = config(text).route_maps[0].entries[0]
+    assert (entry.matches, entry.sets) == ((), ())
+
+
+def test_graceful_shutdown_is_called_otherwise_in_a_lab():
+    entry = config("route-map A permit 10\n set community 65000:1 gshut\n").route_maps[0].entries[0]
+    assert entry.sets[0].values == ("65000:1", "graceful-shutdown")

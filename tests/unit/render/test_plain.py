@@ -40,6 +40,16 @@ def test_each_value_gets_an_entry_and_the_others_keep_their_order():
     assert entries(found, "B") == [(10, [("1",)], OnMatch.STOP, None)]
 
 
+def test_entries_with_numbers_that_frr_does_not_have_are_numbered_anew():
+    text = "route-map A permit 10\n   continue 70000\nroute-map A deny 50000\nroute-map A permit 70000\n"
+    found = single_values(parse_eos(text, file="r.cfg", device="r", redactor=Redactor()).config)
+    assert [(e.seq, str(e.action), e.goto) for e in found.route_maps[0].entries] == [
+        (1, "permit", 3),
+        (2, "deny", None),
+        (3, "permit", None),
+    ]
+
+
 def test_without_subnets_only_classful_networks_are_redistributed():
     found = classful_sources(
         ios(

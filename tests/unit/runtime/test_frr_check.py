@@ -29,6 +29,14 @@ def test_the_machines_own_vtysh():
     assert "does not take `ip adress 10.0.0.1/24`: unknown command" in message
 
 
+@needs_vtysh
+def test_rejections_count_also_where_vtysh_is_content_at_its_end():
+    """Seen: lines below one that was not taken are rejected, and the exit status is 0."""
+    with pytest.raises(LabctlError) as caught:
+        check_frr({"a": "route-map A permit 65536\n match tag 5\nexit\nroute-map B permit 10\nexit\n"}, None)
+    assert str(caught.value.each[0].where) == "a:1"
+
+
 @pytest.fixture
 def frr_image():
     image = ImageStore(Instance.here(os.environ.get("LABCTL_TEST_STATE"))).find("labctl/frr")
