@@ -38,6 +38,8 @@ HERE = os.path.dirname(__file__)
 DEPLOY, DESTROY, HEAL = "deploy", "destroy", "heal"
 #: A command whose engine, container or helper is killed ends by itself; one that does not is a failure.
 PATIENCE_S = 240.0
+#: Nobody else makes namespaces or mounts on this machine, so all of it can be compared before and after.
+ALONE = os.environ.get("LABCTL_TEST_ALONE") == "1"
 #: A stopped command is stopped again after so many steps while there is nobody yet whom the point would kill.
 AGAIN = 40
 
@@ -423,6 +425,64 @@ class Bystanders:
     def _look(self, name):
         (said,) = json.loads(self.engine.docker("inspect", name))
         return said
+
+
+# -- everybody else's
+
+
+class Surroundings:
+    """What is everybody else's: the same at the end as at the beginning."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        beside = (bench.root, os.path.dirname(bench.instance.labs_dir))
+        self.decoy = leftovers.Decoy(os.path.join(bench.directory, "decoy"), *beside)
+        self.others = Bystanders(bench.engine) if bench.engine else None
+        self.restarted = False
+
+    def __enter__(self):
+        self.decoy.__enter__()
+        try:
+            if self.others:
+                self.others.__enter__()
+            self.before = self._look()
+            self.machine = leftovers.machine() if ALONE else None
+        except BaseException:
+            self.__exit__(RuntimeError, None, None)
+            raise
+        return self
+
+    def _look(self):
+        found = {"decoy": self.decoy.fingerprint(), "machine": self.bench.outside()}
+        if self.others:
+            found["engine"] = self.others.fingerprint(running=not self.restarted)
+        return found
+
+    def engine_back(self, *, keeps):
+        """Start the killed engine as one that keeps its containers alive, or as one that ends them."""
+        self.bench.engine.start(live_restore=keeps)
+        if not keeps:
+            self.restarted = True
+            self.others.forget_state(self.before["engine"])
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                assert different(self.before, self._look()) == []
+                if ALONE:
+                    assert leftovers.difference(self.machine, leftovers.machine()) == {}
+        finally:
+            if self.others:
+                self.others.__exit__()
+            self.decoy.__exit__()
+
+
+def different(before, after, path=""):
+    """Where two of the same kind differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        return [each for key in keys for each in different(before.get(key), after.get(key), f"{path}/{key}")]
+    return [] if before == after else [f"{path}: {before} | {after}"]
 
 
 # -- a lab under trouble ---------------------------------------------------------------------------------------------

@@ -1,23 +1,24 @@
 """kill -9 at seeded steps of `labctl apply`: whoever goes on, and however, ends at a lab that is as if freshly deployed.
 
-`make test` runs a sample, `make soak` all points; a point is drawn from the seed and its number alone. Afterwards the
-same file is applied again, or the file of before, or a third one, or `heal` goes on, or the lab is destroyed; half of
+labctl itself is killed, or another one that it needs (`crashing`) while it stands at that step. `make test` runs a sample,
+`make soak` all points; a point is drawn from the seed and its number alone. Afterwards the same file is applied again, or the file of before, or a third one, or `heal` goes on, or the lab is destroyed; half of
 the time a fault is active all along.
 """
 
 import collections
+import functools
 import json
 import os
 import random
-import subprocess
-import sys
 import uuid
+from typing import NamedTuple
 
+import dockerd
 import labstate
 import leftovers
 import pytest
 import soaking
-from crashing import Bench, need_image
+from crashing import Bench, Surroundings, is_an_error_of_labctl, need_image, strike
 from rig import until
 
 from labctl.agent import client
@@ -29,8 +30,15 @@ from labctl.runtime.store import Instance, Phase
 
 pytestmark = pytest.mark.root
 
-POINTS = 120
-SAMPLE = 5
+POINTS = {"runc": 120, "docker": 50}
+SAMPLE = {"runc": 4, "docker": 1}
+#: Who is killed, in turn; there are as many ways to go on that each meets each.
+VICTIMS = {
+    "runc": ("labctl", "labctl", "agent", "labctl", "labctl", "helper", "labctl", "node"),
+    "docker": ("labctl", "engine", "agent", "containerd", "labctl", "helper", "shim", "node"),
+}
+#: A node whose first process ended has ended, so the lab is not like a fresh one, and need not be.
+ENDED = ("node", "shim")
 WAYS = ("again", "heal", "back", "elsewhere", "destroy")
 NAME = f"steps-{uuid.uuid4().hex[:6]}"  # MACs come from the name, and they are looked for
 
@@ -78,13 +86,14 @@ FELL_ON = collections.Counter()
 def _counts():
     yield
     soaking.FIGURES += [f"apply crash points: {count:3} {what}" for what, count in sorted(FELL_ON.items())]
+    soaking.FIGURES += [f"apply crash points: {FELL_ON.total():3} in all"]
 
 
 class Bed(Bench):
     """A bench with three files of one lab."""
 
-    def __init__(self, directory):
-        super().__init__(directory)
+    def __init__(self, directory, engine=None):
+        super().__init__(directory, engine=engine)
         self.lab = NAME
         self.place = self.instance.lab(NAME)
         self.files = {}
@@ -96,35 +105,54 @@ class Bed(Bench):
 
     def apply(self, name):
         """Exit 5 is as good: the kill came when everything was done."""
-        argv = [sys.executable, "-m", "labctl", "apply", self.files[name]]
-        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, check=False)
+        done = self.run("apply", self.files[name])
         assert done.returncode in (0, 5), done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory):
-    """How many an apply takes when nobody kills it."""
-    bed = Bed(tmp_path_factory.mktemp("apply-steps"))
-    need_image()
-    bed.deploy()
-    try:
-        return bed.steps("apply", bed.files["new"])
-    finally:
-        bed.labctl("destroy", "--all", "--yes")
+def engine_of(request):
+    """The engine of a runtime's labs; started when the first one needs it."""
+    return lambda runtime: request.getfixturevalue("dockerd") if runtime == "docker" else None
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """The state of a fresh deploy of a spec, read once for each."""
+def steps(tmp_path_factory, engine_of):
+    """How many an apply takes on this runtime when nobody kills it."""
+
+    @functools.cache
+    def count(runtime):
+        bed = Bed(tmp_path_factory.mktemp("apply-steps"), engine_of(runtime))
+        need_image()
+        bed.deploy()
+        try:
+            return bed.steps("apply", bed.files["new"])
+        finally:
+            bed.labctl("destroy", "--all", "--yes")
+
+    return count
+
+
+@pytest.fixture(scope="module")
+def second():
+    """An engine for fresh deploys: their containers have the names of those of the labs that they are compared with."""
+    with dockerd.Dockerd() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory, request):
+    """The state of a fresh deploy of a spec, read once for each runtime."""
     here = Instance.here(str(tmp_path_factory.mktemp("apply-fresh")))
     known = {}
 
-    def state(lab, images):
-        key = json.dumps(codec.encode(lab), sort_keys=True)
+    def state(lab, bed):
+        key = bed.runtime, json.dumps(codec.encode(lab), sort_keys=True)
         if key not in known:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("LABCTL_IMAGES", images)
-                deploy.deploy_lab(lab, deploy.Request(file=""), here)
+                patch.setenv("LABCTL_IMAGES", bed.env["LABCTL_IMAGES"])
+                if bed.engine:
+                    patch.setenv("DOCKER_HOST", request.getfixturevalue("second").url)
+                deploy.deploy_lab(lab, deploy.Request(file="", runtime=bed.runtime), here)
                 place = here.lab(lab.name)
                 try:
                     until(lambda: settled(place), "every port has its carrier and its addresses")
@@ -148,41 +176,81 @@ def settled(place):
     )
 
 
-@pytest.mark.parametrize("slot", range(SAMPLE))
-def test_sample(tmp_path, seed, steps, fresh, slot):
-    number = random.Random(f"{seed}-apply-sample-{slot}").randrange(POINTS // SAMPLE) * SAMPLE + slot
-    crash(tmp_path, seed, steps, fresh, number)
+def on(runtime, numbers):
+    marks = [pytest.mark.docker] if runtime == "docker" else []
+    return [pytest.param(runtime, n, id=f"{runtime}-{n}", marks=marks) for n in numbers]
+
+
+@pytest.fixture
+def crash(tmp_path, seed, steps, fresh, engine_of):
+    """One point: deploy, change and kill, go on, compare. Each way in its turn."""
+
+    def at(runtime, number):
+        rng = random.Random(f"{seed}-apply-{runtime}-{number}")
+        way, broken, step = WAYS[number % len(WAYS)], rng.random() < 0.5, rng.randint(1, steps(runtime))
+        victim = VICTIMS[runtime][number % len(VICTIMS[runtime])]
+        bed = Bed(tmp_path, engine_of(runtime))
+        try:
+            with Surroundings(bed) as around:
+                point(bed, rng, fresh, around, Plan(way, victim, broken, step))
+        except BaseException as error:
+            error.add_note(
+                f"seed {seed}, {runtime}, point {number}: {way} after {victim} was killed at step {step}"
+            )
+            raise
+
+    return at
+
+
+class Plan(NamedTuple):
+    way: str
+    victim: str
+    broken: bool
+    step: int
+
+
+@pytest.mark.parametrize(("runtime", "slot"), [p for r in SAMPLE for p in on(r, range(SAMPLE[r]))])
+def test_sample(crash, seed, runtime, slot):
+    each = POINTS[runtime] // SAMPLE[runtime]
+    crash(runtime, random.Random(f"{seed}-apply-sample-{runtime}-{slot}").randrange(each) + slot * each)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("point", range(POINTS))
-def test_point(tmp_path, seed, steps, fresh, point):
-    crash(tmp_path, seed, steps, fresh, point)
+@pytest.mark.parametrize(("runtime", "point"), [p for r in POINTS for p in on(r, range(POINTS[r]))])
+def test_point(crash, runtime, point):
+    crash(runtime, point)
 
 
-def crash(tmp_path, seed, steps, fresh, number):
-    """One point: deploy, change and kill, go on, compare. Each way in its turn."""
-    rng = random.Random(f"{seed}-apply-{number}")
-    way, broken, step = WAYS[number % len(WAYS)], rng.random() < 0.5, rng.randint(1, steps)
-    bed = Bed(tmp_path)
+def point(bed, rng, fresh, around, plan):
     bed.deploy()
     try:
-        if broken:
+        if plan.broken:
             cut(bed)
-        hit = bed.kill_at_step(step, "apply", bed.files["new"])
-        record = bed.remember()
-        phase = record.phase.value if hit else "not hit"
-        FELL_ON[f"{way}, {'a fault' if broken else 'no fault'}, lab was: {phase}"] += 1
-        go_on(bed, way)
-        if way != "destroy":
-            same_as_fresh(bed, fresh, broken and way != "heal")
-    except BaseException as error:
-        error.add_note(f"seed {seed}, point {number}: {way} after a kill at step {step} of {steps}")
-        raise
+        what = killed(bed, rng, around, plan)
+        FELL_ON[f"{bed.runtime}: {what}, then {plan.way}, {'a fault' if plan.broken else 'no fault'}"] += 1
+        go_on(bed, plan.way)
+        if plan.way != "destroy" and plan.victim not in ENDED:
+            same_as_fresh(bed, fresh, plan.broken and plan.way != "heal")
     finally:
         bed.remember()
         bed.labctl("destroy", "--all", "--yes")
     until(lambda: not leftovers.of(bed.instance, bed.specs), "a clean machine", 20)
+
+
+def killed(bed, rng, around, plan):
+    """Apply, with that one killed at that step; what it fell on."""
+    argv = ("apply", bed.files["new"])
+    if plan.victim == "labctl":
+        hit = bed.kill_at_step(plan.step, *argv)
+    else:
+        hit, code, said = bed.strike_at_step(plan.step, strike(bed, plan.victim, rng), *argv)
+        is_an_error_of_labctl(code, said)
+        if plan.victim == "engine" and hit:
+            around.engine_back(keeps=True)
+        elif plan.victim == "containerd" and hit:
+            until(bed.engine.works, "the engine works again", 60)
+    record = bed.remember()
+    return f"{plan.victim} killed, lab was {record.phase.value}" if hit else f"{plan.victim} not hit"
 
 
 def go_on(bed, way):
@@ -215,7 +283,7 @@ def same_as_fresh(bed, fresh, broken):
         assert [lease["id"] for lease in client.leases(bed.place)] == ["cut"]
         until(lambda: not carrier(bed), "the cut lasts", 5)
         client.clear(bed.place)
-    expected = fresh(record.lab, bed.env["LABCTL_IMAGES"])
+    expected = fresh(record.lab, bed)
     found = []
 
     def same():

@@ -26,8 +26,8 @@ from crashing import (
     HEAL,
     SHAPES,
     Bench,
-    Bystanders,
     Site,
+    Surroundings,
     at_base,
     freeze,
     is_an_error_of_labctl,
@@ -93,8 +93,6 @@ SAMPLE = {
 }
 SAMPLE_SHAPE = {"runc": "staged", "docker": "outer"}
 ENGINE = ("engine", "containerd")
-#: Nobody else makes namespaces or mounts on this machine, so all of it can be compared before and after.
-ALONE = os.environ.get("LABCTL_TEST_ALONE") == "1"
 
 
 @pytest.fixture(scope="session")
@@ -164,63 +162,6 @@ def crash(tmp_path, site, runtime, number):
                 error.add_note(f"{len(things)} {what}: {things[:5]}")
             bench.run("destroy", "--all", "--yes")
             raise
-
-
-class Surroundings:
-    """What is everybody else's: the same at the end as at the beginning."""
-
-    def __init__(self, bench):
-        self.bench = bench
-        beside = (bench.root, os.path.dirname(bench.instance.labs_dir))
-        self.decoy = leftovers.Decoy(os.path.join(bench.directory, "decoy"), *beside)
-        self.others = Bystanders(bench.engine) if bench.engine else None
-        self.restarted = False
-
-    def __enter__(self):
-        self.decoy.__enter__()
-        try:
-            if self.others:
-                self.others.__enter__()
-            self.before = self._look()
-            self.machine = leftovers.machine() if ALONE else None
-        except BaseException:
-            self.__exit__(RuntimeError, None, None)
-            raise
-        return self
-
-    def _look(self):
-        found = {"decoy": self.decoy.fingerprint(), "machine": self.bench.outside()}
-        if self.others:
-            found["engine"] = self.others.fingerprint(running=not self.restarted)
-        return found
-
-    def engine_back(self, rng):
-        """Start the killed engine; half of the time as one that keeps containers alive, half as one that ends them."""
-        keeps = rng.random() < 0.5
-        self.restarted |= not keeps
-        self.bench.engine.start(live_restore=keeps)
-        if not keeps:
-            self.others.forget_state(self.before["engine"])
-        return keeps
-
-    def __exit__(self, kind, *_):
-        try:
-            if kind is None:
-                assert different(self.before, self._look()) == []
-                if ALONE:
-                    assert leftovers.difference(self.machine, leftovers.machine()) == {}
-        finally:
-            if self.others:
-                self.others.__exit__()
-            self.decoy.__exit__()
-
-
-def different(before, after, path=""):
-    """Where two of the same kind differ."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = [*before, *(key for key in after if key not in before)]
-        return [each for key in keys for each in different(before.get(key), after.get(key), f"{path}/{key}")]
-    return [] if before == after else [f"{path}: {before} | {after}"]
 
 
 def point(bench, rng, kind, around):
@@ -311,7 +252,7 @@ def while_it_is_gone(bench, rng, around):
         way = rng.choice(["destroy", "heal"])
         done = bench.run(*(("destroy", "--all", "--yes") if way == "destroy" else ("heal", "--all")))
         is_an_error_of_labctl(0 if way == "heal" else done.returncode, done.stdout + done.stderr)
-    around.engine_back(rng)
+    around.engine_back(keeps=rng.random() < 0.5)
 
 
 def killed_while_running(bench, rng, victim, around):
@@ -336,7 +277,7 @@ def killed_while_running(bench, rng, victim, around):
     assert [lab["left"] for lab in healed["labs"]] == [[]]
     at_base(bench)
     if victim == "engine":
-        around.engine_back(rng)
+        around.engine_back(keeps=rng.random() < 0.5)
         bench.labctl("heal", "-l", bench.lab)
     return f"{bench.runtime}, running: {whom} killed"
 
