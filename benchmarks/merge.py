@@ -13,6 +13,7 @@ import statistics
 import time
 
 import networkx as nx
+from _common import begin, judged
 
 from labctl.model.observation import (
     Found,
@@ -30,6 +31,8 @@ from labctl.topo.merge import merge
 from labctl.topo.resolve import resolve
 from labctl.topo.segments import find_segments
 
+WANTED_S = 3.0
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -40,14 +43,15 @@ def main():
     options = parser.parse_args()
     found = production(options, random.Random(options.seed))
     rows = sum(len(seen.neighbours) for seen in found.observations)
-    print(
+    begin(
         f"merge: {options.devices} devices, {options.cables} cables, {options.conflicts:.0%} false rows, "
         f"{rows} rows, seed {options.seed}"
     )
     topology, whole = timed(lambda: merge("bench", found), 3)
     right = sum(link.two_sided for link in topology.links)
     print(
-        f"  merged in {whole:.2f} s: {len(topology.links)} links, {right} confirmed, {len(topology.conflicts)} conflicts"
+        f"  merged in {whole:.2f} s ({judged(whole, WANTED_S)}): {len(topology.links)} links, {right} confirmed, "
+        f"{len(topology.conflicts)} conflicts"
     )
 
     resolved, resolving = timed(lambda: resolve(identify(found)), 3)

@@ -19,6 +19,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "system"))
 
+from _common import begin
 from rig import lab, rig
 
 from labctl.agent import client
@@ -36,7 +37,7 @@ def main():
     rng = random.Random(options.seed)
     ring = [(f"n{i}:right", f"n{(i + 1) % options.nodes}:left") for i in range(options.nodes)]
     spec = lab(*ring, name="mirror-bench")
-    print(f"mirror: {options.nodes} nodes, {len(ring)} cables, {options.steps} steps, seed {options.seed}")
+    begin(f"mirror: {options.nodes} nodes, {len(ring)} cables, {options.steps} steps, seed {options.seed}")
     with tempfile.TemporaryDirectory(prefix="labctl-bench-") as root, rig(root, spec, agent=False) as running:
         began = time.monotonic()
         client.start(running.place)

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit" / "ingest"))
+from _common import begin
 from snmpsim_agent import Simulator
 
 from labctl.ingest import inventory, snmp
@@ -37,7 +38,7 @@ def main():
                 Path(directory) / "inventory.yml", version=options.version, timeout=30, retries=1
             )
             targets = inventory.load(file)
-            print(f"polling: {options.devices} devices, {options.ports} ports each, SNMPv{options.version}")
+            begin(f"polling: {options.devices} devices, {options.ports} ports each, SNMPv{options.version}")
             ask("bounded", targets, snmp.CONCURRENCY)
             ask("one after another (a tenth of them)", targets[: options.devices // 10], 1)
 

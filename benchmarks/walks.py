@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _common import begin, judged
+
 from labctl.ingest import mibs, snmprec
 
 LINE = re.compile(rb"([\d.]+)\|(\w+)\|(.*)")
@@ -25,6 +27,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
+    begin(f"walks: seed {options.seed}")
     if options.files:
         for name in options.files:
             measure(Path(name))
@@ -45,7 +48,8 @@ def measure(path):
         f"{len(seen.neighbours)} neighbours, {len(seen.stations)} stations, {len(seen.rejected)} rejected"
     )
     print(
-        f"  read {reading:.2f} s, decoded {decoding:.2f} s: {reading + decoding:.2f} s; lines alone {naive:.2f} s"
+        f"  read {reading:.2f} s, decoded {decoding:.2f} s: {reading + decoding:.2f} s ({judged(reading + decoding, round(size / 5, 2))}); "
+        f"lines alone {naive:.2f} s"
     )
 
 

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from _common import begin, judged
+
 from labctl.agent import mirror
 from labctl.linux import mounts, netns
 from labctl.model.lab import CableSpec, End, LabSpec, NodeSpec
@@ -116,6 +118,7 @@ def naive(root, links):
 
 
 def main(links=500, nodes=50, rounds=5):
+    begin(f"wiring: {links} links, {nodes} namespaces, {rounds} rounds")
     with tempfile.TemporaryDirectory(prefix="labctl-bench-") as root:
         spec = lab(links, nodes)
         before = time.process_time()
@@ -123,16 +126,13 @@ def main(links=500, nodes=50, rounds=5):
         cpu = time.process_time() - before
         slow = statistics.median(BASELINE_LINKS / naive(root, BASELINE_LINKS) for _ in range(3))
     rate = statistics.median(rates)
-    print(
-        f"wiring: {links} links, {nodes} namespaces, {rounds} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
-    )
     print(f"  labctl   {rate:7.0f} stitched links/s (median; {min(rates):.0f} to {max(rates):.0f})")
     print(
         f"  labctl   {links * rounds / cpu:7.0f} stitched links per CPU second, namespaces and proof included"
     )
     print(f"  ip, move {slow:7.1f} links/s, not stitched")
     print(f"  ratio    {rate / slow:7.1f}")
-    print(f"  wanted   {WANTED_PER_S:7d} stitched links/s: {'met' if rate >= WANTED_PER_S else 'MISSED'}")
+    print(f"  {judged(rate, WANTED_PER_S, 'stitched links/s', least=True)}")
 
 
 if __name__ == "__main__":
