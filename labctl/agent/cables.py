@@ -1,7 +1,7 @@
 """The half-cables of a lab: light and impairments brought to their settings together, then read back.
 
-In this order, over all that are touched at once: the light of all of them by one touch; what impairs them, built first and
-then put in their way in one breath; and only then the kernel is asked what it made of it. Reading takes longer than doing, and who waits for it must not
+In this order, over all that are touched at once: what impairs them is built; the light of all of them changes by one touch,
+and the impairments are put in their way in one breath; and only then the kernel is asked what it made of it. Reading takes longer than doing, and who waits for it must not
 be another fault.
 """
 
@@ -56,8 +56,13 @@ class Cables:
         halves: Collection[HalfCable],
         settings: Mapping[Resource, Setting],
         until: Callable[[HalfCable], float | None],
+        at: float = 0.0,
     ) -> list[Reading]:
-        """Bring them to their settings. `until`: when the last lease that impairs one is over."""
+        """Bring them to their settings. until: when the last lease that impairs one is over. at: not before this time of
+        the monotonic clock; what no frame meets is built meanwhile.
+        """
+        ready = self.impairs.stage(self._record, {half: settings[half].impairment for half in halves}, until)
+        clock.sleep_until(at)
         began = clock.now()
         sides = self.light.of(halves)
         with contextlib.suppress(OSError):  # said by the one it happens to, in its turn
@@ -69,10 +74,9 @@ class Cables:
             except OSError as error:
                 failed[half] = Reading.failed(half, began, error)
         lit = clock.now()
-        wanted = {half: settings[half].impairment for half in halves if half not in failed}
-        struck = self.impairs.ensure(self._record, wanted, until)
+        struck = self.impairs.strike(ready)
         for half, done in struck.done.items():
-            if isinstance(done, Exception):
+            if isinstance(done, Exception) and half not in failed:
                 failed[half] = Reading.failed(half, struck.began or began, done)
         made = {half: self._made(half, struck, began, lit) for half in halves if half not in failed}
         try:

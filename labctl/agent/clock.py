@@ -27,5 +27,10 @@ class Stamp:
         return {"host": HOST, "monotonic": self.monotonic, "boot": self.boot, "wall": self.wall}
 
 
+def sleep_until(monotonic: float) -> None:
+    """Wait until then by the monotonic clock; not at all if that is over."""
+    time.sleep(max(0.0, monotonic - time.monotonic()))
+
+
 def now() -> Stamp:
     return Stamp(monotonic=time.monotonic(), boot=time.clock_gettime(time.CLOCK_BOOTTIME), wall=time.time())

@@ -233,8 +233,9 @@ class Agent:
         end: Collection[str],
         owner: Owner | None,
         also: Collection[Resource] = (),
+        at: float = 0.0,
     ) -> Work[Changed]:
-        """Begin and end leases at one instant.
+        """Begin and end leases at one instant, `at` by the monotonic clock or, where that is over, now.
 
         All of it is on disk before the first touch, and the touches follow each other without a pause. A lease that
         did not take is withdrawn; the others stay. also: what else to bring to its setting, and to wait for.
@@ -248,25 +249,25 @@ class Agent:
         touched = [e.on for i in ids if i in self.ledger.active for e in self.ledger.active[i].effects]
         touched += [effect.on for each in begin for effect in each.effects]
         touched += also
-        at = clock.now()
-        leases = {each.id: _lease(each, at, owner) for each in begin}
+        asked = clock.now()
+        leases = {each.id: _lease(each, asked, owner) for each in begin}
         with self.ledger.together():
             for lease_id in [each for each in dict.fromkeys(end) if each in self.ledger.active]:
-                self.ledger.cleared(lease_id, "request", at)
+                self.ledger.cleared(lease_id, "request", asked)
             for lease in leases.values():
-                self.ledger.added(lease, at)
-        readings = yield from self._settle(touched)
+                self.ledger.added(lease, asked)
+        readings = yield from self._settle(touched, at=at)
         refused = _refused(begin, {r.on: r.note for r in readings if not r.taken})
         mine = [
             i for i, lease in leases.items() if self.ledger.active.get(i) is lease
         ]  # nobody ended it meanwhile
-        at = clock.now()
+        made = clock.now()
         with self.ledger.together():
             for lease_id in mine:
                 if lease_id in refused:
-                    self.ledger.failed(lease_id, refused[lease_id], at)
+                    self.ledger.failed(lease_id, refused[lease_id], made)
                 else:
-                    self.ledger.applied(lease_id, at)
+                    self.ledger.applied(lease_id, made)
         yield from self._settle([effect.on for i in mine if i in refused for effect in leases[i].effects])
         return Changed(readings=tuple(readings), leases=tuple(leases.values()), refused=refused)
 
@@ -395,18 +396,20 @@ class Agent:
 
     # -- settling ----------------------------------------------------------------------------------------------
 
-    def _settle(self, touched: Collection[Resource], *, leaving: bool = False) -> Work[list[Reading]]:
+    def _settle(
+        self, touched: Collection[Resource], *, leaving: bool = False, at: float = 0.0
+    ) -> Work[list[Reading]]:
         """Bring these resources to what the active effects make of them, and read each back."""
-        readings, job = self._begin(touched, leaving=leaving)
+        readings, job = self._begin(touched, leaving=leaving, at=at)
         yield job
         return readings + job.results
 
     def _begin(
-        self, touched: Collection[Resource], *, leaving: bool = False
+        self, touched: Collection[Resource], *, leaving: bool = False, at: float = 0.0
     ) -> tuple[list[Reading], Job[Resource, Reading]]:
         """The same, without waiting: cables are read back, what is inside nodes will be.
 
-        leaving: also cables that a change of the lab is about to take away.
+        leaving: also cables that a change of the lab is about to take away. at: touch nothing before this time.
         """
         if not touched:
             return [], Job(set())
@@ -421,7 +424,7 @@ class Agent:
                 self.off_base.pop(on, None)  # went with a node or cable that was removed
         there = [on for on in dict.fromkeys(touched) if exists(on, known)]
         halves = [on for on in there if isinstance(on, HalfCable)]
-        readings = self.cables.settle(halves, self.settings, self._until)
+        readings = self.cables.settle(halves, self.settings, self._until, at)
         for reading in readings:
             self._note(reading)
         return readings, self.nodes.submit(on for on in there if not isinstance(on, HalfCable))

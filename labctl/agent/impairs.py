@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from labctl.agent import clock
 from labctl.agent.clock import Stamp
@@ -25,13 +26,24 @@ from labctl.runtime.store import LabDir, Record
 REAP_S = 0.02
 
 
+Done: TypeAlias = dict[HalfCable, Installed | OSError | LabctlError | None]
+
+
+@dataclass(slots=True)
+class Ready:
+    """What is built and waits for its time. done: where there is nothing more to do, and where it failed."""
+
+    staged: dict[HalfCable, tuple[Impairment, Staged]] = field(default_factory=dict)
+    done: Done = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Struck:
     """What became of each half-cable: what is there now, None where there was nothing to do, or why it failed. began,
     ended: before the first and after the last was changed.
     """
 
-    done: dict[HalfCable, Installed | OSError | LabctlError | None]
+    done: Done
     began: Stamp | None = None
     ended: Stamp | None = None
 
@@ -71,39 +83,47 @@ class Impairs:
         if any(not each.neutral for each in impairments):
             self._open().prepare(impairments)
 
-    def ensure(
+    def stage(
         self,
         record: Record,
         wanted: Mapping[HalfCable, Impairment],
         until: Callable[[HalfCable], float | None],
-    ) -> Struck:
-        """Bring half-cables to their impairments: what takes time first, then all of them at once, then the looks."""
-        struck = Struck(done={})
-        staged: dict[HalfCable, Staged] = {}
+    ) -> Ready:
+        """Build what brings half-cables to these impairments. No frame meets any of it before `strike`, which has to
+        follow before anything else is done here.
+        """
+        ready = Ready()
         for half, impairment in wanted.items():
             if impairment.neutral and self._known.get(half) == NEUTRAL:
-                struck.done[half] = None
+                ready.done[half] = None
                 continue
             try:
                 place = self._half(record, half)
             except LabctlError as error:
                 if impairment.neutral:  # a stub: nothing can be there
                     self._known[half] = NEUTRAL
-                struck.done[half] = None if impairment.neutral else error
+                ready.done[half] = None if impairment.neutral else error
                 continue
             try:
-                staged[half] = self._open().stage(place, impairment, until_boot=until(half))
+                staged = self._open().stage(place, impairment, until_boot=until(half))
             except (OSError, LabctlError) as error:
-                struck.done[half] = error
+                ready.done[half] = error
                 self._known.pop(half, None)
-        if staged:
-            struck.began = clock.now()
-            self._open().strike(list(staged.values()))
-            struck.ended = clock.now()
-        for half, each in staged.items():
-            struck.done[half] = self._finish(half, wanted[half], each)
-        if staged:
-            self._watch_worker()
+            else:
+                ready.staged[half] = impairment, staged
+        return ready
+
+    def strike(self, ready: Ready) -> Struck:
+        """Have frames meet all of it at once; then look at each."""
+        struck = Struck(done=ready.done)
+        if not ready.staged:
+            return struck
+        struck.began = clock.now()
+        self._open().strike([staged for _, staged in ready.staged.values()])
+        struck.ended = clock.now()
+        for half, (impairment, staged) in ready.staged.items():
+            struck.done[half] = self._finish(half, impairment, staged)
+        self._watch_worker()
         return struck
 
     def _finish(

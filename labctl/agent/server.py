@@ -14,6 +14,7 @@ import contextlib
 import os
 import selectors
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from labctl.errors import LabctlError
 _NAP_S = 1.0
 #: How long a client may take to read its reply.
 _PATIENCE_S = 1.0
+#: A change may be asked for so long before it is due.
+_SOON_S = 1.0
 
 
 class Server:
@@ -297,8 +300,17 @@ def _change(agent: Agent, request: Mapping[str, Any]) -> Work[dict[str, Any]]:
         raise ValueError("begin or end is not a list")
     asked = [_asked(each) for each in begin]
     also = codec.parse_resources(request.get("also"))
-    changed = yield from agent.change(asked, end, codec.parse_owner(request.get("owner")), also)
+    owner = codec.parse_owner(request.get("owner"))
+    changed = yield from agent.change(asked, end, owner, also, at=_soon(request))
     return {"readings": [r.to_json() for r in changed.readings], "refused": dict(changed.refused)}
+
+
+def _soon(request: Mapping[str, Any]) -> float:
+    """When a change is due by the monotonic clock. Nobody else is served while it is waited for, so it must be near."""
+    at = codec.number(request, "at") if "at" in request else 0.0
+    if at > time.monotonic() + _SOON_S:
+        raise ValueError("at is too far ahead")
+    return at
 
 
 def _asked(value: Any) -> Asked:

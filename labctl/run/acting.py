@@ -3,7 +3,7 @@
 Asking and being answered are two things. A reboot, a process that is started again, a configuration that goes back take
 seconds; if the engine waited for each answer, a fault that is due meanwhile would be late because of us. So a request is
 sent and its answer is heard of whenever it comes; requests have numbers, by which the journal pairs them. Requests are
-begun in the order in which they are sent.
+begun in the order in which they are sent, and sent a little before their time, so that the world can get ready.
 
 A fault is looked at again only while nothing that was asked for is under way in the same places: what is half done is
 neither as it was nor as it is to be.
@@ -22,13 +22,13 @@ from labctl.errors import LabctlError
 from labctl.model.effects import ConfigRef, Effect, HalfCable, NodeRef, PortRef, ProcessRef, Resource
 from labctl.model.scenario import PlannedFault
 from labctl.run.book import Book
-from labctl.run.world import Changed, Clock, Looked, Wanted, World
+from labctl.run.world import LEAD_S, Changed, Clock, Looked, Wanted, World
 
 #: Effects that are due within this time of each other begin in one request.
 TOGETHER_S = 0.0005
 #: Active faults are looked at again so long after they were made and before they end (and a little more for each
 #: resource), at most so often in between, and for no more than a share of the time.
-SOON_S, LAST_S, EACH_S, AGAIN_S, SHARE = 0.02, 0.05, 0.004, 2.0, 0.02
+SOON_S, LAST_S, EACH_S, AGAIN_S, SHARE = 0.02, LEAD_S + 0.05, 0.004, 2.0, 0.02
 #: A process that was started again behind our back is dead again after this time: one look in between is no proof.
 TWICE_S = 0.4
 NEVER = float("inf")
@@ -75,9 +75,12 @@ class Acting:
         return self._active
 
     @property
-    def next_due(self) -> float:
-        """When the next effect begins or ends."""
-        return self._queue[0].at if self._queue else NEVER
+    def next_ask(self) -> float:
+        """When to ask for what is due next."""
+        if not self._queue:
+            return NEVER
+        at = self._queue[0].at
+        return at - self._world.lead_s([each.effect for each in self._queue if each.at <= at + TOGETHER_S])
 
     @property
     def next_look(self) -> float:
@@ -110,13 +113,14 @@ class Acting:
     # -- asking and hearing ------------------------------------------------------------------------------------
 
     def ask(self, now: float) -> None:
-        """Everything that is due begins and ends, in one request. Waits for nothing."""
+        """What is due next begins and ends, in one request with all that is due with it or by now. Waits for nothing."""
         batch: list[Due] = []
         number = next(self._numbers)
         self._unanswered[number] = (
             batch  # first of all: an interruption from here on must find something to clear
         )
-        while self._queue and self._queue[0].at <= now + TOGETHER_S:
+        latest = max(self._queue[0].at, now) + TOGETHER_S
+        while self._queue and self._queue[0].at <= latest:
             batch.append(heapq.heappop(self._queue))
         for each in batch:
             if each.begins:
@@ -129,8 +133,9 @@ class Acting:
         end = [fault for fault in touched if not self._active[fault]]
         for fault in end:
             del self._active[fault]
-        self._asked(number, min(each.at for each in batch), batch)
-        self._world.change(number, begin, end)
+        at = min(each.at for each in batch)
+        self._asked(number, at, batch)
+        self._world.change(number, begin, end, at)
 
     def hear(self, until: float) -> None:
         """Wait for the answer to something, no longer than until then; note what was answered."""

@@ -22,13 +22,13 @@ from labctl.model.event import Emit, ignore
 from labctl.model.measure import Track
 from labctl.model.scenario import Expectation, Plan
 from labctl.run import entries
-from labctl.run.acting import NEVER, TOGETHER_S, Acting
+from labctl.run.acting import NEVER, Acting
 from labctl.run.book import Book
 from labctl.run.journal import Journal
 from labctl.run.steps import Steps, Walker, advance
 from labctl.run.undisturbed import undisturbed
 from labctl.run.watching import POLL_S, USUAL, Times, Watching
-from labctl.run.world import Clock, World
+from labctl.run.world import LEAD_S, Clock, World
 
 __all__ = ["GONE", "Outcome", "Times", "dirty", "play", "told"]
 
@@ -156,7 +156,7 @@ class _Run:
         effects = [span.effect for fault in faults(self.plan.root) for span in fault.spans]
         if effects:
             self.world.prepare(effects)
-        start = self.clock.now() + TOGETHER_S
+        start = self.clock.now() + LEAD_S
         self.book.note("window", which="during", start=start, end=None)
         walker = Walker(self.clock, self.acting, self.watching)
         try:
@@ -237,15 +237,19 @@ class _Run:
     def walk(self, tree: Steps, start: float) -> None:
         """Steps, effects, answers and stop rules, each when it is due."""
         acting, ends = self.acting, list[float]()
-        step_due, rules_due = start, start + self.times.look_s
-        while (step_due != NEVER or not acting.over) and not self.ended_early:
+        step_due, rules_due = start - LEAD_S, start + self.times.look_s
+        while not self.ended_early:
             now = self.clock.now()
-            if step_due <= now:
-                step_due = advance(tree, ends)
-            if acting.next_due <= now + TOGETHER_S:
+            if acting.next_ask <= now:  # first: a step that looks at the world sees what begins with it
                 acting.ask(now)
                 continue
-            soonest = min(step_due, acting.next_due)
+            if step_due <= now:
+                step_due = advance(tree, ends)
+                continue
+            over = ends[-1] if ends else NEVER
+            if over <= now and acting.over:
+                return
+            soonest = min(step_due, acting.next_ask, over if over > now else NEVER)
             if soonest - now > HANDS_OFF_S:
                 self.book.sync()
                 if acting.next_look <= now:

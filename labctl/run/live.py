@@ -17,7 +17,7 @@ from typing import Any, cast
 from labctl.agent import client, codec
 from labctl.errors import LabctlError, did_you_mean
 from labctl.linux.netlink import Netlink
-from labctl.model.effects import Effect, Resource
+from labctl.model.effects import Effect, Impaired, Resource
 from labctl.model.lab import LabSpec
 from labctl.model.measure import Track, Window
 from labctl.model.measures import PROBE_KINDS
@@ -27,13 +27,16 @@ from labctl.probes.http import HttpFlow
 from labctl.probes.ping import PingFlow
 from labctl.probes.sampler import Flow, Sampler
 from labctl.run import converge, observe, record
-from labctl.run.world import After, Changed, Looked, Wanted
+from labctl.run.world import LEAD_S, After, Changed, Looked, Wanted
 from labctl.runtime.store import LabDir, Phase
 
 #: How long whoever else is changing the lab may take before an agent that does not answer is given up.
 PATIENCE_S = 10.0
 #: An agent answers once everything in its lab is as it is to be; a node that boots meanwhile takes its time.
 START_S = 60.0
+#: What the agent needs before it can touch anything: to hear and write down a request, for each effect of it, and to build
+#: an impairment (`benchmarks/timing.py` shows what remains).
+ASKED_S, CHANGED_S, BUILT_S = 0.003, 0.0002, 0.002
 #: A probe that nobody stops ends by itself after a day.
 LIMIT_S = 86_400.0
 
@@ -143,7 +146,11 @@ class LabWorld:
     def prepare(self, effects: Sequence[Effect]) -> None:
         client.prepare(self.place, effects)
 
-    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str]) -> None:
+    def lead_s(self, effects: Sequence[Effect]) -> float:
+        impaired = sum(isinstance(each.change, Impaired) for each in effects)
+        return min(LEAD_S, ASKED_S + CHANGED_S * len(effects) + BUILT_S * impaired)
+
+    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str], at: float) -> None:
         began = {each.fault: frozenset(effect.on for effect in each.effects) for each in begin}
         touched = [self._touched.pop(fault, frozenset()) for fault in (*end, *began)]
         self._touched |= began
@@ -156,6 +163,7 @@ class LabWorld:
             begin=[client.wanted(self._lease(each.fault), each.effects, each.lease_s) for each in begin],
             end=[self._lease(fault) for fault in end],
             owner={"pid": me.pid, "start_ticks": me.start_ticks},
+            at=at,
         )
 
     def answers(self, until: float) -> Sequence[Changed | Looked]:

@@ -213,6 +213,11 @@ def _acts(lines: Iterable[Mapping[str, Any]], zero: float, names: Mapping[str, s
     return [_act(each, zero, names) for each in every]
 
 
+def _from(line: Mapping[str, Any]) -> float:
+    """Since when what a line asks for is wanted: it is asked for a little before its time, or too late."""
+    return float(max(line["t"], line["due"]))
+
+
 def _begin(
     latest: dict[tuple[str, str], _Open],
     every: list[_Open],
@@ -224,7 +229,7 @@ def _begin(
     act = latest.get(key)
     if act is None or act.closing:
         if act is not None:
-            act.again_at = line["t"]
+            act.again_at = _from(line)
         act = latest[key] = _Open(entry, line["due"])
         every.append(act)
     act.spans.add(entry["span"])
@@ -240,7 +245,7 @@ def _end(
         return
     act.spans.discard(entry["span"])
     if not act.spans:
-        act.ended, act.closing, act.closed_at = line["due"], request, line["t"]
+        act.ended, act.closing, act.closed_at = line["due"], request, _from(line)
 
 
 def _made(act: _Open, readings: Iterable[Mapping[str, Any]], request: int) -> None:

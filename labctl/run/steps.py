@@ -2,7 +2,8 @@
 
 Each walk is a generator that yields the time at which it wants to go on and is given no other way to wait, so a sequence
 inside a parallel inside a repetition is an ordinary call, all times are absolute (nothing drifts), and one thread serves
-them all.
+them all. A step that only lets time pass is over a little early: what begins then is known before it is due. What has to see
+the world at its own time waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from labctl.model.scenario import (
 )
 from labctl.run.acting import NEVER, Acting
 from labctl.run.watching import POLL_S, Watching
-from labctl.run.world import Clock
+from labctl.run.world import LEAD_S, Clock
 
 Steps: TypeAlias = Generator[float, None, float]
 
@@ -36,10 +37,10 @@ class Walker:
         match step:
             case PlannedFault():
                 end = self._acting.schedule(step, start)
-                yield end
+                yield end - LEAD_S
             case WaitStep(until=""):
                 end = start + (step.for_s or 0.0)
-                yield end
+                yield end - LEAD_S
             case WaitStep():
                 end = yield from self._until_settled(step, start)
             case CheckStep():

@@ -16,6 +16,9 @@ from labctl.model.measure import Track, Window
 from labctl.model.routes import AdjacencyChange, Convergence, RouteChange
 from labctl.model.scenario import ProbeSpec
 
+#: The engine knows so long before what is due.
+LEAD_S = 0.05
+
 
 class Clock(Protocol):
     """Seconds that only go forward."""
@@ -83,8 +86,16 @@ class World(Protocol):
         """These will be asked for: do beforehand what takes time and touches nothing."""
         ...
 
-    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str]) -> None:
-        """Have all of this made so, at once, after everything that was asked for before. Waits for nothing."""
+    def lead_s(self, effects: Sequence[Effect]) -> float:
+        """How long before its time a change of these is to be asked for, so that it is made when its time has come; at most
+        `LEAD_S`.
+        """
+        ...
+
+    def change(self, request: int, begin: Sequence[Wanted], end: Collection[str], at: float) -> None:
+        """Have all of this made so, at one instant (`at`, or now if that is over), after everything that was asked for
+        before. Waits for nothing.
+        """
         ...
 
     def answers(self, until: float) -> Sequence[Changed | Looked]:

@@ -461,3 +461,19 @@ def test_leases_that_begin_and_end_together_are_one_request(tmp_path):
         assert all(r["taken"] for r in reply["readings"])
         assert carriers(running) == expected(spec, up, {"cut1": second})
         assert [lease["id"] for lease in client.leases(running.place)] == ["cut1"]
+
+
+def test_a_change_that_is_asked_for_ahead_is_made_at_its_time_and_not_before(pair):
+    with client.Connection(pair.place) as agent:
+        due = time.monotonic() + 0.2
+        reply = agent.ask(
+            "effects.change", begin=[client.wanted("cut", cut(PAIR), 60.0)], end=[], owner=None, at=due
+        )
+        touched = [each for each in reply["readings"] if each["changed"]]
+        assert len(touched) == 2
+        assert min(each["asked"]["monotonic"] for each in touched) >= due
+        assert carriers(pair) == {R1: False, R2: False}
+        with pytest.raises(LabctlError) as caught:
+            agent.ask("effects.change", begin=[], end=["cut"], owner=None, at=time.monotonic() + 60.0)
+        assert (caught.value.code, "too far ahead" in caught.value.message) == ("bad-request", True)
+        assert carriers(pair) == {R1: False, R2: False}

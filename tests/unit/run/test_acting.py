@@ -141,3 +141,21 @@ def test_a_journal_without_numbers_is_read_as_it_was_written(tmp_path):
     lines = [{k: v for k, v in line.items() if k != "request"} for line in journal.read(story.path)]
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert story.report == before
+
+
+def test_what_is_asked_for_ahead_of_its_time_is_made_at_it(tmp_path):
+    """Flaps are shorter than the lead, so that one is asked for before the last is made."""
+    spans = [(0.1 * i, 0.1 * i + 0.02) for i in range(5)]
+    both = beside(cut("flap", FIRST, 0.5, spans=spans), 1.0, cut("cut", SECOND, 1.0))
+    story = Story(tmp_path, plan(both), lead=0.04)
+    asked = story.lines("asked")
+    assert [round(line["due"] - line["t"], 3) for line in asked[2:]] == [0.04] * (len(asked) - 2)
+    zero = asked[0]["due"]
+    due = [round(line["due"] - zero, 3) for line in asked]
+    assert due == [*sorted(round(t, 3) for span in spans for t in span), 1.0, 2.0]
+    acts = [act for act in story.report.acts if act.id == "flap"]
+    assert len(acts) == len(spans)
+    for act in story.report.acts:
+        assert act.start.applied - act.start.requested == pytest.approx(REQUEST_S, abs=1e-3)
+        assert act.end.applied - act.end.requested == pytest.approx(REQUEST_S, abs=1e-3)
+    assert story.report.verdict is Verdict.PASS

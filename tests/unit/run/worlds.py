@@ -69,7 +69,9 @@ class World:
         deaf=0,
         slow=None,
         glance_s=0.0,
+        lead=0.0,
     ):
+        self.lead = lead
         self.slow, self.glance_s = slow or {}, glance_s
         self.under_way = []  # (when it is done, order, request, what it is then)
         self.order = itertools.count()
@@ -95,13 +97,16 @@ class World:
     def prepare(self, effects):
         self.prepared = [e.id for e in effects]
 
-    def change(self, request, begin, end):
+    def lead_s(self, effects):
+        return self.lead
+
+    def change(self, request, begin, end, at):
         now = self.clock.now()
         self.requests.append((now, tuple(w.fault for w in begin), tuple(end)))
         for wanted in begin:
             self.leases[wanted.fault] = wanted.lease_s
-        done = now + max([REQUEST_S, *(self.slow.get(fault, 0.0) for fault in end)])
-        heapq.heappush(self.under_way, (done, next(self.order), request, begin, end, now))
+        done = max(now, at) + max([REQUEST_S, *(self.slow.get(fault, 0.0) for fault in end)])
+        heapq.heappush(self.under_way, (done, next(self.order), request, begin, end, max(now, at)))
 
     def answers(self, until):
         found = []
