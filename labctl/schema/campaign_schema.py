@@ -7,7 +7,8 @@ from labctl.model.campaign import How, Measured
 from labctl.model.scenario import Fault
 from labctl.schema import faults
 from labctl.schema.campaign import COOLDOWN_KEYS, COVERAGE
-from labctl.schema.scenario_schema import COUNT, TEXT, Schema, judged, object_, parts, ref, setting, written
+from labctl.schema.json_parts import COUNT, TEXT, Schema
+from labctl.schema.scenario_schema import judged, object_, parts, ref, setting, written
 
 _WEIGHT: Schema = {"type": "number", "minimum": 0}
 _SOME: Schema = COUNT | {"minimum": 1}

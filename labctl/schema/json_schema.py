@@ -1,6 +1,7 @@
 """JSON Schemas of what labctl reads and prints, for editors and for programs that parse its output, by name.
 
-Files of the model come from their dataclasses, lab files from the table in `clab_keys`, output_schemas are written down (`output_schemas`).
+Files of the model come from their dataclasses, lab files from the table in `clab_keys`, outputs are written down
+(`output_schemas`).
 """
 
 from __future__ import annotations

@@ -5,19 +5,15 @@ measure. For editors, which then complete `fault: link.` and underline a percent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
 
 from labctl import units
 from labctl.faults.base import FAULTS
 from labctl.model.measures import MEASURES, PROBE_KINDS, Measure, Unit
 from labctl.model.scenario import Fault, Kind
 from labctl.schema import faults
+from labctl.schema.json_parts import COUNT, TEXT, Schema
 from labctl.schema.scenario_expect import LIMIT_OPERATORS
 
-Schema: TypeAlias = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER = r"[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
 
 
