@@ -55,6 +55,10 @@ class Span:
 CODES: dict[str, tuple[Exit, str]] = {
     "address-twice": (Exit.BAD_INPUT, "Two nodes have the same management address."),
     "agent-unreachable": (Exit.DIRTY, "The lab's agent does not answer and could not be restarted."),
+    "attached-lab": (
+        Exit.USAGE,
+        "containerlab deployed this lab: labctl looks into it, and changes or removes nothing of it.",
+    ),
     "bad-address": (Exit.BAD_INPUT, "An IP address, prefix or MAC address does not parse."),
     "bad-config": (Exit.BAD_INPUT, "A device configuration contradicts itself or lacks what it refers to."),
     "bad-journal": (

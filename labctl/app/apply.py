@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from labctl.app import deploy, images, kinds
+from labctl.app import attached, deploy, images, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
@@ -129,6 +129,7 @@ def _place(instance: Instance, wanted: LabSpec, request: Request) -> LabDir:
                 text = f"the lab that was deployed from this file is {place.name!r}, and the file now calls it {wanted.name!r}"
                 raise _other(request, text, place.name)
         if not any(gone.name == wanted.name for gone in instance.elsewhere()):
+            attached.refuse(instance, wanted.name)
             there = [place.name for place in instance.labs()]
             raise LabctlError(
                 "no-lab",

@@ -1,4 +1,6 @@
-"""Labs beside labctl's own: those that containerlab deployed. `inspect` and `exec` take them, `destroy` never does."""
+"""Labs beside labctl's own: those that containerlab deployed. `inspect`, `graph`, `exec`, `capture` and `logs` take them;
+what would change one is refused (`own`), and nothing removes one.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,31 @@ def every(instance: Instance) -> list[LabDir | Attached]:
     return [*own, *(lab for name, lab in docker_attached.labs().items() if name not in names)]
 
 
-def refuse(name: str | None) -> None:
-    """`no-lab`, with who may, if this is one of containerlab's: labctl does not remove what it did not make."""
-    if name is not None and "/" not in name and name in docker_attached.labs():
+def own(instance: Instance, name: str | None) -> LabDir:
+    """labctl's own lab of that name; `attached-lab` if it is one of containerlab's. Other errors are `Instance.find`'s."""
+    try:
+        return instance.find(name)
+    except LabctlError as error:
+        if error.code == "no-lab":
+            refuse(instance, name)
+        raise
+
+
+def refuse(instance: Instance, name: str | None) -> None:
+    """`attached-lab` if this is one of containerlab's (None: the only lab there is). Says nothing where no engine can tell."""
+    if name is None and instance.labs():
+        return
+    try:
+        others = docker_attached.labs()
+    except LabctlError:
+        return
+    lab = others.get(name) if name is not None else next(iter(others.values())) if len(others) == 1 else None
+    if lab is not None:
         raise LabctlError(
-            "no-lab",
-            f"lab {name!r} was deployed by containerlab, and labctl does not remove it",
-            hint=f"`containerlab destroy --name {name}` does",
+            "attached-lab",
+            f"lab {lab.name!r} was deployed by containerlab: labctl looks into it and changes nothing of it",
+            hint="`labctl inspect`, `graph`, `exec`, `capture` and `logs` take it; `labctl deploy` makes one of its file that "
+            f"can be broken; `containerlab destroy --name {lab.name}` removes it",
         )
 
 

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 
 from labctl.analyze import campaign as judging
 from labctl.analyze.played import AGAIN
-from labctl.app import kinds
+from labctl.app import attached, kinds
 from labctl.app import run as runs
 from labctl.app.kinds import Kind
 from labctl.app.validate import lab_of
@@ -163,7 +163,7 @@ def run(request: Request, instance: Instance, emit: Emit = ignore) -> Result:
     campaign = load(request.file)
     whole.check_directory(request.out)
     heal.implicit(instance, emit)
-    place = instance.find(request.lab)
+    place = attached.own(instance, request.lab)
     drawn = draw(request, campaign, place.need().lab)
     if request.coverage:
         whole.check(request.coverage)
@@ -274,7 +274,7 @@ def _remember(path: str, drawn: Drawn, turns: dict[str, int]) -> None:
 
 def _lab(name: str | None, instance: Instance) -> LabSpec:
     """A running lab's, or that of a lab file."""
-    return instance.find(None).need().lab if name is None else lab_of(name, lenient=False)
+    return attached.own(instance, None).need().lab if name is None else lab_of(name, lenient=False)
 
 
 # ---- afterwards

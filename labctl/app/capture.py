@@ -20,8 +20,9 @@ from labctl.linux.pcap import Filter
 from labctl.model.lab import LabSpec
 from labctl.names import CableId, PortId
 from labctl.run import heal
-from labctl.runtime import mgmt
-from labctl.runtime.capture import Capture, Count, Frame
+from labctl.runtime import attached_wiring, mgmt
+from labctl.runtime.capture import Capture, Count, Frame, Spot, Standing
+from labctl.runtime.docker_attached import Attached
 from labctl.runtime.panel import mgmt_key
 from labctl.runtime.store import LabDir, Record
 from labctl.schema import pcapng
@@ -56,18 +57,16 @@ class Captured:
 
 
 def capture(
-    place: LabDir, request: Request, file: BinaryIO, began: Callable[[Sequence[PortId]], None]
+    place: LabDir | Attached, request: Request, file: BinaryIO, began: Callable[[Sequence[PortId]], None]
 ) -> Captured:
     """Write frames to `file` until the request is fulfilled, the lab goes, the reader leaves, or Ctrl-C.
 
     `began` is called with the ports once nothing more is missed. The file is complete in every case.
     """
-    heal.implicit(place.instance)
-    record = place.need()
-    ports = _ports(record, request.target)
+    ports, over = _where(place, request.target)
     with contextlib.ExitStack() as held:
         wanted = held.enter_context(Filter(request.expression)) if request.expression else None
-        taps = held.enter_context(Capture(place, ports, request.directions))
+        taps = held.enter_context(Capture(ports, request.directions, over))
         writer = _Writer(file, tuple(ports), request, wanted)
         stop = held.enter_context(_asked_to_stop())
         began(tuple(ports))
@@ -138,14 +137,14 @@ def _until_over(taps: Capture, writer: _Writer, request: Request, stop: Callable
     deadline = None if request.for_s is None else time.monotonic() + request.for_s
     while True:
         left = 1.0 if deadline is None else deadline - time.monotonic()
-        there = taps.wait(left)
+        over = taps.wait(left)
         writer.write(taps.read())
         if writer.full:
             return f"{request.count} frames"
         if stop():
             return "interrupted"
-        if not there:
-            return "the lab was destroyed"
+        if over:
+            return over
         if left <= 0:
             return "its time is over"
 
@@ -211,11 +210,19 @@ class _Writer:
         self._file.flush()
 
 
-def _ports(record: Record, target: str) -> dict[PortId, str]:
-    """The ports that are meant, with the names of their panel sides."""
+def _where(place: LabDir | Attached, target: str) -> tuple[Mapping[PortId, Spot], Callable[[], str]]:
+    """The ports that are meant, with where they are seen, and what asks whether the lab is over."""
+    if isinstance(place, Attached):
+        return attached_wiring.spots(place, target)
+    heal.implicit(place.instance)
+    record = place.need()
+    return _ports(place, record, target), Standing(place)
+
+
+def _ports(place: LabDir, record: Record, target: str) -> dict[PortId, Spot]:
     lab = record.lab
     found = _of_cable(lab, target) if "--" in target else _port(lab, target)
-    return {port: record.devices[key] for port, key in found.items()}
+    return {port: Spot(netns=place.panel_ns, device=record.devices[key]) for port, key in found.items()}
 
 
 def _of_cable(lab: LabSpec, text: str) -> dict[PortId, str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from labctl.analyze import routes
 from labctl.analyze.words import plural, share
-from labctl.app import discover, kinds, recorded
+from labctl.app import attached, discover, kinds, recorded
 from labctl.app.graph import looks_like_a_file
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
@@ -59,7 +59,7 @@ def load(source: str | None, instance: Instance) -> RouteTables:
     if source is not None and looks_like_a_file(source):
         kinds.need(source, "compare", Kind.ROUTES)
         return read(source)
-    return observe.tables(instance.find(source))
+    return observe.tables(attached.own(instance, source))
 
 
 def read(path: str) -> RouteTables:

@@ -29,7 +29,7 @@ def targets(instance: Instance, name_or_file: str | None, *, everything: bool) -
             return [_of_file(instance, name_or_file)]
         if "/" in name_or_file or name_or_file.endswith((".yml", ".yaml")):
             raise LabctlError("file-not-found", f"{name_or_file} does not exist")
-        attached.refuse(name_or_file)
+        attached.refuse(instance, name_or_file)
     return [instance.find(name_or_file)]
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from labctl import names
-from labctl.app import fidelity, kinds
+from labctl.app import attached, fidelity, kinds
 from labctl.app.discovered import Discovered, FileCount
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span
@@ -143,7 +143,7 @@ def namespace(node: str) -> str:
             where=Span("--from"),
             hint="write it like `--from LAB:NODE`",
         )
-    lab = Instance.here().find(lab_name)
+    lab = attached.own(Instance.here(), lab_name)
     known = [each.name for each in lab.need().lab.nodes]
     if node_name not in known:
         raise LabctlError(

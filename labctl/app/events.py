@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from labctl.app import attached
 from labctl.run import heal
 from labctl.runtime.eventlog import Follower
 from labctl.runtime.store import Instance, LabDir
@@ -22,7 +23,7 @@ def events(
     one lab ends when it is destroyed. Of several labs' histories the older event comes first.
     """
     heal.implicit(instance)
-    one = instance.find(lab) if lab is not None else None
+    one = attached.own(instance, lab) if lab is not None else None
     past = since_s is not None or not follow
     followers = {each.name: Follower(each, past=past) for each in ([one] if one else instance.labs())}
     try:

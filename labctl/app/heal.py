@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labctl.app import attached
 from labctl.errors import LabctlError, LabctlErrors
 from labctl.model.event import Emit, ignore
 from labctl.run import heal as healing
@@ -17,7 +18,7 @@ def heal(instance: Instance, name: str | None, *, everything: bool, emit: Emit =
     elif name in {each.lab for each in before} and not instance.lab(name).exists():
         places = []  # it was left unfinished and is removed
     else:
-        places = [instance.find(name)]
+        places = [attached.own(instance, name)]
     after = [healing.heal(place, emit) for place in places]
     return _merged([*before, *after])
 

@@ -40,7 +40,7 @@ def inspect(places: Iterable[LabDir | Attached]) -> list[Inspected]:
 
 
 def _attached(lab: Attached) -> Inspected:
-    note = f"containerlab deployed it: labctl runs commands in it and never removes it (engine {lab.url})"
+    note = f"containerlab deployed it: labctl looks into it, changes nothing of it and never removes it (engine {lab.url})"
     return Inspected(lab=lab.name, containers=attached.rows(lab), notes=(note,))
 
 

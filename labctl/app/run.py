@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 
-from labctl.app import kinds
+from labctl.app import attached, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.faults import plan as planning
@@ -80,13 +80,13 @@ def prepare(request: Request, instance: Instance) -> tuple[LabDir, Plan]:
     if request.plan is not None:
         kinds.need(request.plan, "run --plan", Kind.PLAN)
         plan = plan_file.load(request.plan)
-        place = instance.find(request.lab or plan.lab)
+        place = attached.own(instance, request.lab or plan.lab)
         fits(plan, apply.need_whole(place).lab, request.plan)
         return place, plan
     assert request.scenario is not None
     kinds.need(request.scenario, "run", Kind.SCENARIO)
     scenario = scenarios.load(request.scenario)
-    place = instance.find(request.lab)
+    place = attached.own(instance, request.lab)
     seed = request.seed if request.seed is not None else scenario.seed
     seed = secrets.randbelow(MOST_SEED) if seed is None else seed
     return place, planning.plan(scenario, apply.need_whole(place).lab, seed)

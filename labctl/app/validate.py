@@ -134,9 +134,10 @@ def lab_of(name_or_file: str, lenient: bool) -> LabSpec:
     if os.path.exists(name_or_file) or name_or_file.endswith((".yml", ".yaml")):
         kinds.need(name_or_file, "validate --lab", Kind.LAB)
         return clab.load(name_or_file, lenient=lenient, notify=lambda _: None)
+    from labctl.app import attached
     from labctl.runtime.store import Instance
 
-    return Instance.here().find(name_or_file).need().lab
+    return attached.own(Instance.here(), name_or_file).need().lab
 
 
 def _scenario(path: str, on: Callable[[], LabSpec] | None) -> str:

@@ -58,8 +58,12 @@ def capture(
     twice, at its sender and at its receiver, and one that got lost once; `--direction out` has each frame once.
     A frame that the sender leaves to hardware to cut (TSO) is recorded uncut, as it crosses the cable, with a comment.
 
+    In a lab that containerlab deployed there is nothing between two ports: frames are recorded at the ports themselves,
+    and it ends when one of their nodes does.
+
     Ends by itself when the lab is destroyed; after Ctrl-C the file is complete. What the kernel had to drop is said.
     """
+    from labctl.app import attached
     from labctl.app import capture as app
     from labctl.runtime.store import Instance
     from labctl.schema.pcapng import Direction
@@ -87,7 +91,7 @@ def capture(
         snaplen=snaplen,
         expression=expression,
     )
-    place = Instance.here().find(lab)
+    place = attached.find(Instance.here(), lab)
     with contextlib.ExitStack() as held:
         # A descriptor of our own: after the reader has left, nobody finds something unwritten in it.
         stream = app.create(file) if file != "-" else _stdout()

@@ -52,6 +52,7 @@ def add(
 
     Exit 4 if it did not take: then it was withdrawn, and the reason is printed.
     """
+    from labctl.app import attached
     from labctl.app import fault as app
     from labctl.runtime.store import Instance
 
@@ -63,7 +64,7 @@ def add(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         id=fault_id,
     )
-    added = app.add(Instance.here().find(lab), request)
+    added = app.add(attached.own(Instance.here(), lab), request)
     if output is out.Format.JSON:
         out.print_json(
             {
@@ -84,10 +85,11 @@ def add(
 
 def list_(lab: str | None = out.LAB, output: out.Format = out.FORMAT) -> None:
     """List the faults that are active, also those of a running scenario."""
+    from labctl.app import attached
     from labctl.app import fault as app
     from labctl.runtime.store import Instance
 
-    place = Instance.here().find(lab)
+    place = attached.own(Instance.here(), lab)
     found = app.active(place)
     if output is out.Format.JSON:
         faults = [
@@ -120,12 +122,13 @@ def clear(
     output: out.Format = out.FORMAT,
 ) -> None:
     """End a fault before its time; exit 7 if something could not be put back."""
+    from labctl.app import attached
     from labctl.app import fault as app
     from labctl.runtime.store import Instance
 
     if (fault_id is None) is not everything:
         raise typer.BadParameter("give the ID of a fault, or --all")
-    cleared = app.clear(Instance.here().find(lab), fault_id)
+    cleared = app.clear(attached.own(Instance.here(), lab), fault_id)
     if output is out.Format.JSON:
         touched = [_touched(each) for each in cleared.put_back]
         out.print_json({"version": 1, "cleared": list(cleared.ids), "put_back": touched})

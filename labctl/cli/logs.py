@@ -28,11 +28,12 @@ def logs(
     The last 4 to 8 MiB are kept. When something was printed is known to about a second, and not at all while the lab's
     agent was dead: --since rather prints too much than too little. Ctrl-C is the end and no error.
     """
+    from labctl.app import attached
     from labctl.app import logs as app
     from labctl.runtime.store import Instance
 
     since_s = out.since(since)
-    place = Instance.here().find(lab)
+    place = attached.find(Instance.here(), lab)
     with contextlib.suppress(KeyboardInterrupt):
         for data in app.logs(place, node, since_s=since_s, tail=tail, follow=follow):
             sys.stdout.buffer.write(data)

@@ -55,6 +55,8 @@ from labctl.linux.rtnl import (
     IFLA_VXLAN_LINK,
     IFLA_VXLAN_PORT,
     IFLA_VXLAN_PORT_RANGE,
+    NETNSA_FD,
+    NETNSA_NSID,
     NLM_F_CREATE,
     NLM_F_EXCL,
     NLM_F_REPLACE,
@@ -66,6 +68,7 @@ from labctl.linux.rtnl import (
     RTM_DELLINK,
     RTM_GETADDR,
     RTM_GETLINK,
+    RTM_GETNSID,
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWROUTE,
@@ -156,6 +159,13 @@ class Netlink(Socket):
                 return None
             raise
         return link_of(found[0][1])
+
+    def nsid(self, netns_fd: int) -> int | None:
+        """The number by which this namespace knows that one (`Link.peer_nsid`); None if it knows none."""
+        body = bytes(4) + attr(NETNSA_FD, u32(netns_fd))
+        ((_, data),) = self.dump(RTM_GETNSID, body, flags=0, what="ask for a namespace")
+        number = _number(dict(attrs(data[4:])).get(NETNSA_NSID))
+        return number if number is not None and number >= 0 else None
 
     def those(self, indexes: Sequence[int]) -> dict[int, Link]:
         """Of these devices those that are there, by ifindex, asked for in one go."""

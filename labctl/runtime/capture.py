@@ -1,7 +1,7 @@
 """Frames as they cross the panel, copied where nobody in the lab can see it.
 
 A *tap* is two packet sockets at one panel side: what arrives there was sent by the port's node, what leaves there is
-given to it. The kernel copies arriving frames before any filter of the panel treats them and leaving ones after
+given to it. In a lab that labctl did not wire there is no panel, and a tap is at the port itself. The kernel copies arriving frames before any filter of the panel treats them and leaving ones after
 all of them, so on an impaired cable the sender's tap has what was sent and the receiver's what came out. Nothing is
 set at a device: a panel side sees every frame of its cable anyway.
 
@@ -20,7 +20,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from labctl.linux import netns
@@ -65,20 +65,50 @@ class Count:
     dropped: int = 0
 
 
-class Capture(Closing):
-    """Taps at some panel sides of a lab. Close it, or use it as a context manager."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """Where a port's frames are seen: a device in the namespace at `netns`. `inside`: it is the port itself, so what
+    goes out there was sent by the node; else the other end of its wire.
+    """
 
-    def __init__(self, place: LabDir, ports: Mapping[PortId, str], directions: Collection[Direction]) -> None:
-        """`ports`: with the names of their panel sides."""
-        self.counts: dict[PortId, Count] = {each: Count() for each in ports}
+    netns: str
+    device: str
+    inside: bool = False
+
+
+class Standing:
+    """Why the lab of this directory is over; empty while it is there. Called every few milliseconds."""
+
+    def __init__(self, place: LabDir) -> None:
         self._place = place
         self._record = _identity(place)
+
+    def __call__(self) -> str:
+        if _identity(self._place) == self._record:
+            return ""
+        with contextlib.suppress(Exception):
+            record = self._place.read()
+            self._record = _identity(self._place)
+            if record is not None and record.phase is not Phase.DESTROYING:
+                return ""
+        return "the lab was destroyed"
+
+
+class Capture(Closing):
+    """Taps at some spots of a lab. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, spots: Mapping[PortId, Spot], directions: Collection[Direction], over: Callable[[], str]
+    ) -> None:
+        """`over`: why there is nothing more to come; empty as long as there may be."""
+        self.counts: dict[PortId, Count] = {each: Count() for each in spots}
+        self._over = over
         self._poll = select.epoll()
         self._taps: dict[int, _Tap] = {}
         self._later: list[Frame] = []
-        for each, device in ports.items():
+        for each, spot in spots.items():
             for direction in directions:
-                tap = _Tap(place.panel_ns, each, device, direction)
+                tap = _Tap(spot, each, direction)
                 self._taps[tap.fileno()] = tap
                 self._poll.register(tap.fileno(), select.EPOLLIN)
 
@@ -88,17 +118,11 @@ class Capture(Closing):
         self._taps.clear()
         self._poll.close()
 
-    def wait(self, timeout_s: float) -> bool:
-        """Sleep until frames come, at most a moment; False once the lab is being destroyed."""
+    def wait(self, timeout_s: float) -> str:
+        """Sleep until frames come, at most a moment; why it is over, if it is."""
         if not self._later and timeout_s > 0:
             self._poll.poll(min(timeout_s, _NAP_S))
-        if _identity(self._place) != self._record:
-            with contextlib.suppress(Exception):
-                record = self._place.read()
-                self._record = _identity(self._place)
-                return record is not None and record.phase is not Phase.DESTROYING
-            return False
-        return True
+        return self._over()
 
     def read(self) -> list[Frame]:
         """What has come, in order of time. What another socket may still have something older than is kept back."""
@@ -132,21 +156,21 @@ class Capture(Closing):
 
 
 class _Tap:
-    """One direction of one panel side."""
+    """One direction of one spot."""
 
-    def __init__(self, panel: str, port: PortId, device: str, direction: Direction) -> None:
+    def __init__(self, spot: Spot, port: PortId, direction: Direction) -> None:
         self.port = port
-        self._device = device
+        self._device = spot.device
         self._direction = direction
-        self._socket = netns.socket_in(panel, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._socket = netns.socket_in(spot.netns, socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setblocking(False)
         # What arrives at the panel's side is what the port's node sends out.
-        _only(self._socket, outgoing=direction is Direction.IN)
+        _only(self._socket, outgoing=(direction is Direction.OUT) is spot.inside)
         for option in (_VNET_HDR, _AUXDATA):
             self._socket.setsockopt(_SOL_PACKET, option, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER_BYTES)
-        self._socket.bind((device, _ETH_P_ALL))
+        self._socket.bind((spot.device, _ETH_P_ALL))
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -1,4 +1,4 @@
-"""Labs that containerlab deployed on an engine of this machine, found by its labels. labctl looks and runs commands.
+"""Labs that containerlab deployed on an engine of this machine, found by its labels. labctl looks, listens and runs commands.
 
 Nothing of such a lab is labctl's: no record, no panel, no agent; nothing is started, changed or removed. Containers that a
 labctl made have containerlab's labels too, and are never taken for one of these.
@@ -7,7 +7,7 @@ labctl made have containerlab's labels too, and are never taken for one of these
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,10 @@ _NOBODY_LISTENS = (FileNotFoundError, ConnectionRefusedError, PermissionError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A container of such a lab. `state` and `status` in the engine's words; addresses with prefix length, or empty."""
+    """A container of such a lab. `state` and `status` in the engine's words; addresses with prefix length, or empty.
+
+    `guest`: it is in another container's network.
+    """
 
     name: str
     container: str
@@ -34,6 +37,7 @@ class Node:
     status: str
     ipv4: str
     ipv6: str
+    guest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +70,7 @@ def labs() -> dict[str, Attached]:
 
 def attach(lab: Attached, wanted: str, argv: Sequence[str]) -> int:
     """Run a command in a node, named as in the lab file or as its container, on the caller's terminal; its exit status."""
-    node = next((n for n in lab.nodes if wanted in (n.name, n.container)), None)
-    if node is None:
-        raise LabctlError(
-            "unknown-node",
-            f"lab {lab.name!r} has no node {wanted!r} to run commands in",
-            hint=did_you_mean(wanted, [each.name for each in lab.nodes]),
-        )
+    node = find_node(lab, wanted)
     try:
         return enter.attach(_room(lab, node), argv)
     except OSError as error:
@@ -83,19 +81,52 @@ def attach(lab: Attached, wanted: str, argv: Sequence[str]) -> int:
         raise _not_running(node, "exited") from None
 
 
-def _room(lab: Attached, node: Node) -> enter.Room:
+def find_node(lab: Attached, wanted: str) -> Node:
+    """The node of that name, or of that container name."""
+    for node in lab.nodes:
+        if wanted in (node.name, node.container):
+            return node
+    raise LabctlError(
+        "unknown-node",
+        f"lab {lab.name!r} has no node {wanted!r} to run commands in",
+        hint=did_you_mean(wanted, [each.name for each in lab.nodes]),
+    )
+
+
+def output(
+    lab: Attached, wanted: str, *, since_s: float | None, tail: int | None, follow: bool
+) -> Iterator[bytes]:
+    """What a node printed since then, of that the last `tail` lines; with follow until it ends."""
+    node = find_node(lab, wanted)
+    with Engine(lab.url, timeout_s=None if follow else docker_engine.PATIENCE_S) as engine:
+        yield from engine.output(node.container_id, since_s=since_s, tail=tail, follow=follow)
+
+
+def process(lab: Attached, node: Node) -> proc.Identity:
+    """The node's first process, as this kernel knows it; `node-not-running`, `engine-unfit` if it does not."""
     with Engine(lab.url) as engine:
-        said = engine.inspect(node.container_id)
+        return _process(engine.inspect(node.container_id), node)
+
+
+def _process(said: Mapping[str, Any] | None, node: Node) -> proc.Identity:
     if said is None or said["State"]["Status"] != "running":
         raise _not_running(node, said["State"]["Status"] if said else "absent")
-    pid, config = said["State"]["Pid"], said["Config"]
-    who = proc.identity(pid)
-    if who is None or not _is_of(pid, said["Id"]):
+    who = proc.identity(said["State"]["Pid"])
+    if who is None or not _is_of(who.pid, said["Id"]):
         raise LabctlError(
             "engine-unfit",
             f"container {node.container!r} does not run on the kernel that labctl runs on",
             hint=f"`docker exec {node.container}` asks the engine to run the command",
         )
+    return who
+
+
+def _room(lab: Attached, node: Node) -> enter.Room:
+    with Engine(lab.url) as engine:
+        said = engine.inspect(node.container_id)
+    who = _process(said, node)
+    assert said is not None
+    pid, config = who.pid, said["Config"]
     user = bundle.user(config.get("User") or "", f"/proc/{pid}/root")
     env = dict(entry.partition("=")[::2] for entry in config.get("Env") or ())
     env.setdefault("HOME", "/" if user.uid else "/root")
@@ -146,6 +177,7 @@ def _node(said: Mapping[str, Any]) -> Node:
         status=said["Status"],
         ipv4=_address(networks, "IPAddress", "IPPrefixLen"),
         ipv6=_address(networks, "GlobalIPv6Address", "GlobalIPv6PrefixLen"),
+        guest=str((said.get("HostConfig") or {}).get("NetworkMode", "")).startswith("container:"),
     )
 
 

@@ -137,11 +137,12 @@ class _Tree:
         parts: Sequence[_Side],
         links: list[Cut],
     ) -> None:
-        """A block of two nodes with one edge is a bridge."""
+        """A block of two nodes with one edge is a bridge, if that edge is a wire."""
         if len(self._blocks[block]) != 2:
             return
         u, v = sorted(self._blocks[block])
-        if self._g.number_of_edges(u, v) != 1:
+        ((key, edge),) = self._g[u][v].items() if self._g.number_of_edges(u, v) == 1 else ((None, {}),)
+        if key is None or edge.get("inner"):
             return
         if above is None:
             lost = min(parts, key=lambda side: side.size)
@@ -149,7 +150,7 @@ class _Tree:
             lost = parts[0]
             if 2 * lost.count == self._total:
                 lost = min(lost, self._rest(block, above), key=lambda side: side.size)
-        links.append(Cut(what=next(iter(self._g[u][v])), cuts_off=lost.names, count=lost.count))
+        links.append(Cut(what=key, cuts_off=lost.names, count=lost.count))
 
     def _rest(self, block: int, above: str | int) -> _Side:
         """What lies on the other side of a block; asked only where both sides are equal."""

@@ -13,8 +13,7 @@ from rig import until
 
 from labctl.app import deploy
 from labctl.errors import LabctlError, render
-from labctl.linux import cgroup, netns
-from labctl.linux.netlink import Netlink, VethEnd
+from labctl.linux import cgroup
 from labctl.model.lab import Bind, LabSpec, Limits
 from labctl.run import destroy, limits
 from labctl.run.restart import restart
@@ -320,69 +319,6 @@ def test_an_engine_that_hangs_is_told_from_one_that_is_not_there(here, dockerd):
         assert caught.value.code == "engine-unreachable"
     finally:
         os.kill(dockerd.process.pid, signal.SIGCONT)
-
-
-# -- a lab of containerlab's ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def foreign(here, dockerd):
-    """A lab as containerlab deploys it: containers with its labels (privileged, where this machine lets them), and a veth between them."""
-    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
-        pass
-    pids = {}
-    try:
-        for name in ("a", "b"):
-            labels = {
-                "containerlab": "theirs", "clab-node-name": name, "clab-node-longname": f"clab-theirs-{name}",
-                "clab-node-kind": "linux", "clab-topo-file": "/srv/theirs.clab.yml", "clab-owner": "somebody",
-            }  # fmt: skip
-            given = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
-            dockerd.docker(
-                "run", "-d", "--cap-add", "NET_ADMIN", "--network", "none", "--name", f"clab-theirs-{name}",
-                "--hostname", name, "--env", f"WHO={name}", *given, IMAGE,
-            )  # fmt: skip
-            pids[name] = int(dockerd.docker("inspect", "-f", "{{.State.Pid}}", f"clab-theirs-{name}"))
-        with (
-            netns.opened(f"/proc/{pids['a']}/ns/net") as a,
-            netns.opened(f"/proc/{pids['b']}/ns/net") as b,
-            Netlink(f"/proc/{pids['a']}/ns/net") as inside,
-        ):
-            inside.create_veth(
-                VethEnd(name="eth1", netns_fd=a, mtu=9500), VethEnd(name="eth1", netns_fd=b, mtu=9500)
-            )
-        for name, address in (("a", "10.9.0.1/30"), ("b", "10.9.0.2/30")):
-            with Netlink(f"/proc/{pids[name]}/ns/net") as inside:
-                inside.set_link("eth1", up=True)
-                inside.add_address(inside.index("eth1"), address)
-        yield pids
-    finally:
-        dockerd.docker("rm", "-f", "clab-theirs-a", "clab-theirs-b", check=False)
-
-
-def test_a_lab_of_containerlabs_is_looked_at_and_never_touched(here, dockerd, foreign, file):
-    before = dockerd.docker("inspect", "clab-theirs-a", "clab-theirs-b")
-    shown = labctl("inspect", "-l", "theirs", "-f", "json")
-    (a, b) = json.loads(shown.stdout)["theirs"]
-    assert (a["name"], a["state"], a["kind"], a["owner"]) == ("clab-theirs-a", "running", "linux", "somebody")
-    assert (b["absLabPath"], b["ipv4_address"]) == ("/srv/theirs.clab.yml", "N/A")
-    assert "never removes it" in shown.stderr
-    assert labctl("exec", "-l", "theirs", "a", "--", "sh", "-c", "echo $WHO; hostname").stdout == "a\na\n"
-    assert labctl("exec", "clab-theirs-b", "--", "ping", "-c1", "-W5", "10.9.0.1").returncode == 0, (
-        "the only lab"
-    )
-    assert labctl("exec", "a", "--", "sh", "-c", "exit 5", check=False).returncode == 5
-
-    labctl("deploy", file)
-    listed = json.loads(labctl("inspect", "--all", "-f", "json").stdout)
-    assert {lab: len(nodes) for lab, nodes in listed.items()} == {"two": 3, "theirs": 2}
-    labctl("destroy", "--all", "--yes")
-    labctl("heal", "--all")
-    refused = labctl("destroy", "theirs", "--yes", check=False)
-    assert (refused.returncode, "labctl does not remove it" in refused.stderr) == (2, True)
-    assert dockerd.docker("inspect", "clab-theirs-a", "clab-theirs-b") == before
-    assert dockerd.containers() == ["clab-theirs-a", "clab-theirs-b"]
-    nothing_left(here)
 
 
 def test_the_engine_of_a_lab_is_the_one_it_was_deployed_on(here, dockerd, monkeypatch):

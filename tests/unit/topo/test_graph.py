@@ -1,6 +1,7 @@
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.model.topology import Device, Link, Role, Segment, Topology
 from labctl.names import CableId, PortId
+from labctl.topo.cuts import cuts
 from labctl.topo.graph import graph, of_lab
 
 
@@ -62,3 +63,27 @@ def test_a_lab_becomes_a_topology_with_its_bridges_as_segments():
     assert [str(each.id) for each in topology.links] == ["r1:eth1--r2:eth1"]
     assert topology.segments[0].name == "br"
     assert topology.segments[0].ports == (PortId("r1", "eth2"), PortId("r2", "eth2"))
+
+
+def test_guests_and_bridges_in_nodes_are_joined_to_the_node_whose_network_they_are_in():
+    lab = LabSpec(
+        name="lab",
+        nodes=(
+            NodeSpec(name="br0|r1", kind=NodeKind.BRIDGE, network_mode="container:r1"),
+            NodeSpec(name="c1", image="base"),
+            NodeSpec(name="g1", image="base", network_mode="container:r1"),
+            NodeSpec(name="g2", image="base", network_mode="container:g1"),
+            NodeSpec(name="r1", image="frr"),
+        ),
+        cables=(CableSpec(a=end("c1:eth1"), z=end("br0|r1:p1")),),
+    )
+    topology = of_lab(lab)
+    assert {s.name: list(map(str, s.ports)) for s in topology.segments} == {
+        "br0|r1": ["c1:eth1", "r1:br0"],
+        "network of r1": ["g1:lo", "g2:lo", "r1:lo"],
+    }
+    assert topology.links == ()
+    found = cuts(graph(topology))
+    assert found.parts == (("c1", "g1", "g2", "r1"),), "nobody stands alone"
+    assert [(each.what, each.cuts_off) for each in found.devices] == [("r1", ("c1",))]
+    assert [each.what for each in found.links] == ["br0|r1 c1:eth1"], "the only one that is a cable"
