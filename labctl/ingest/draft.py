@@ -54,6 +54,8 @@ class InterfaceDraft:
     md5_keys: dict[int, int] = field(default_factory=dict)
     isis: Overrides = field(default_factory=dict)
     virtual: dict[tuple[Election, int], Overrides] = field(default_factory=dict)
+    trunk: bool = False
+    vlans: dict[str, int] = field(default_factory=dict)  # untagged, as `access` and as `native` of a trunk
 
     def virtual_router(self, group: int, election: Election = Election.VRRP) -> Overrides:
         return self.virtual.setdefault((election, group), {})

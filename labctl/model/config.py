@@ -50,6 +50,7 @@ class InterfaceConfig:
     ospf is set on every interface of a device that runs OSPF (defaults filled in) and None elsewhere; isis only on
     those that take part.
     vrf: the routing table it belongs to, if that is not the device's own. switched: a port of a switch, without routing.
+    duplex (full, half, empty: not stated) and untagged_vlan are for comparing the two ends of a cable; no lab has them.
     filter_in, filter_out: names of packet filters. nat: inside, outside, or no part of address translation.
     """
 
@@ -70,6 +71,8 @@ class InterfaceConfig:
     lag: str = ""
     vrf: str = ""
     switched: bool = False
+    duplex: str = ""
+    untagged_vlan: int | None = None
     filter_in: str = ""
     filter_out: str = ""
     nat: str = ""

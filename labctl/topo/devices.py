@@ -128,6 +128,6 @@ def _interface(
         description=(meant.description if meant else "") or (row.alias if row else ""),
         role=ports.roles.get(name, Role.DATA),
         kind=ports.kinds.get(name, ""),
-        vlan=row.vlan if row else None,
-        duplex=row.duplex if row else "",
+        vlan=(row.vlan if row else None) or (meant.untagged_vlan if meant else None),
+        duplex=(row.duplex if row else "") or (meant.duplex if meant else ""),
     )

@@ -240,6 +240,30 @@ def _no_switchport(draft: Draft, _match: re.Match[str]) -> None:
     here(draft).set["switched"] = False
 
 
+@INTERFACE.on(r"switchport (?P<kind>access|trunk native) vlan (?P<vlan>\d+)")
+def _untagged(draft: Draft, match: re.Match[str]) -> None:
+    """No lab has it, but the two ends of a cable should agree."""
+    here(draft).vlans["access" if match["kind"] == "access" else "native"] = int(match["vlan"])
+    _put_untagged(here(draft))
+    raise Unsupported("switching")
+
+
+@INTERFACE.on(r"switchport mode (?P<mode>\S.*)")
+def _mode(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).trunk = match["mode"] == "trunk"
+    _put_untagged(here(draft))
+    raise Unsupported("switching")
+
+
+def _put_untagged(found: InterfaceDraft) -> None:
+    """What is stated for another mode is left over."""
+    found.set["untagged_vlan"] = found.vlans.get("native" if found.trunk else "access")
+
+
+def _duplex(draft: Draft, match: re.Match[str]) -> None:
+    here(draft).set["duplex"] = match["duplex"]
+
+
 @INTERFACE.on(r"ip unnumbered (?P<name>\S+)")
 def _unnumbered(_draft: Draft, _match: re.Match[str]) -> None:
     raise Unsupported("unnumbered")
@@ -249,15 +273,14 @@ INTERFACE.defaulted(
     "interface-default",
     r"no ip(v6)? address",
     r"negotiation auto",
-    r"(duplex|speed) (auto|full)",
+    r"(duplex|speed) auto",
     r"no switchport (mode|access|trunk).*",
     r"ip (redirects|unreachables|proxy-arp|split-horizon)",
     r"arp timeout 14400",
     r"no (ip )?(mroute-cache|route-cache.*)",
 )
-INTERFACE.irrelevant(
-    "cabling", r"media-type \S+", r"duplex half", r"(no )?keepalive( \d+)*", r"(no )?mdix auto"
-)
+INTERFACE.irrelevant("cabling", r"duplex (?P<duplex>half|full)", act=_duplex)
+INTERFACE.irrelevant("cabling", r"media-type \S+", r"(no )?keepalive( \d+)*", r"(no )?mdix auto")
 INTERFACE.irrelevant(
     "cpu-path", r"(no )?ip route-cache( (cef|flow|same-interface|policy))?", r"(no )?mop (enabled|sysid)"
 )

@@ -166,3 +166,112 @@ def test_the_example_network_has_exactly_its_cables():
         "as2dept1:GigabitEthernet3/0",
         "as3core1:GigabitEthernet2/0",
     }
+
+
+# --- more than a cable: VLANs above it, segments, IS-IS ---
+
+A = """interface GigabitEthernet0/0
+ ip address 10.0.0.1 255.255.255.252
+ ip ospf 1 area 0
+ ip router isis
+interface GigabitEthernet0/1
+ no ip address
+interface GigabitEthernet0/1.10
+ encapsulation dot1Q 10
+ ip address 10.1.0.1 255.255.255.252
+ ip ospf 1 area 0
+interface GigabitEthernet0/2
+ ip address 10.2.0.1 255.255.255.0
+ ip ospf 1 area 0
+interface GigabitEthernet0/3
+ switchport access vlan 10
+ duplex full
+router ospf 1
+ area 0 authentication message-digest
+router isis
+ net 49.0001.0000.0000.0001.00
+router bgp 65001
+ neighbor 10.0.0.2 remote-as 65001
+"""
+B = A.replace("10.0.0.2 ", "10.0.0.1 ").replace("0.1 255", "0.2 255").replace("0001.00\n", "0002.00\n")
+
+
+def among(here, **texts):
+    cable = "a,GigabitEthernet0/3,b,GigabitEthernet0/3"
+    (here / "cables.csv").write_text(f"a_device,a_port,b_device,b_port\n{cable}\n")
+    for name, text in texts.items():
+        (here / f"{name}.cfg").write_text(f"version 15.2\nhostname {name}\n{text}")
+    return [
+        (c.kind, c.subject, [s.said for s in c.said]) for c in discover(["."], write=False, lint=True).lint
+    ]
+
+
+def third(number=3, extra=""):
+    return f"interface GigabitEthernet0/2\n ip address 10.2.0.{number} 255.255.255.0\n ip ospf 1 area 0\n{extra}router ospf 1\n area 0 authentication message-digest\n"
+
+
+def test_vlans_segments_and_isis_that_fit(here):
+    assert among(here, a=A, b=B, c=third()) == []
+
+
+GI0, GI3 = "a:GigabitEthernet0/0--b:GigabitEthernet0/0", "a:GigabitEthernet0/3--b:GigabitEthernet0/3"
+SUB = "a:GigabitEthernet0/1.10--b:GigabitEthernet0/1.10"
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "subject", "said"),
+    [
+        (("dot1Q 10", "dot1Q 20"), "vlan-mismatch", SUB, "b:GigabitEthernet0/1.10: VLAN 20"),
+        (("access vlan 10", "access vlan 20"), "vlan-mismatch", GI3, "untagged VLAN 20"),
+        (("duplex full", "duplex half"), "duplex-mismatch", GI3, "half duplex"),
+        (
+            ("10.1.0.2 255.255.255.252\n", "10.1.0.2 255.255.255.252\n ip ospf dead-interval 9\n"),
+            "timer-mismatch",
+            SUB,
+            "b:GigabitEthernet0/1.10: hello 10 s, dead 9 s",
+        ),
+        (
+            (" net 49.0001.", " is-type level-1\n net 49.0009."),
+            "area-mismatch",
+            GI0,
+            "b:GigabitEthernet0/0: level 1 in area 49.0009",
+        ),
+        (
+            (" ip router isis\n", " ip router isis\n isis network point-to-point\n"),
+            "network-type-mismatch",
+            GI0,
+            "b:GigabitEthernet0/0: point-to-point",
+        ),
+        (("0000.0002.00", "0000.0001.00"), "router-id-shared", "IS-IS system 0000.0000.0001", "b has it"),
+    ],
+)
+def test_vlans_and_isis_that_do_not(here, changed, kind, subject, said):
+    ((found, about, sides),) = among(here, a=A, b=B.replace(*changed), c=third())
+    assert (found, about) == (kind, subject)
+    assert said in sides
+
+
+def test_areas_of_two_kinds(here):
+    one, other = (text.replace("area 0", "area 1") for text in (A, B))
+    other = other.replace("router ospf 1\n", "router ospf 1\n area 1 stub\n")
+    found = among(here, a=one, b=other)
+    assert {kind for kind, _, _ in found} == {"area-mismatch"}
+    assert found[0][2] == ["a:GigabitEthernet0/0: area 0.0.0.1", "b:GigabitEthernet0/0: area 0.0.0.1 (stub)"]
+
+
+def test_authentication_of_the_area_or_of_the_interface_is_the_same(here):
+    other = B.replace(" area 0 authentication message-digest\n", "").replace(
+        " ip ospf 1 area 0\n", " ip ospf 1 area 0\n ip ospf authentication message-digest\n"
+    )
+    assert among(here, a=A, b=other) == []
+
+
+def test_one_router_of_a_segment_that_differs_is_found_with_all_its_ports(here):
+    extra = " mtu 1600\n ip ospf hello-interval 5\n"
+    found = among(here, a=A, b=B, c=third(extra=extra), d=third(4))
+    assert [(kind, subject) for kind, subject, _ in found] == [
+        ("mtu-mismatch", "segment-10.2.0.0/24"),
+        ("timer-mismatch", "segment-10.2.0.0/24"),
+    ]
+    assert [len(said) for _, _, said in found] == [4, 4]
+    assert "c:GigabitEthernet0/2: MTU 1600" in found[0][2]
