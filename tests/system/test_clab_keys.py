@@ -1,4 +1,4 @@
-"""Keys of a lab file whose effect is inside a node: where it runs, its memory file systems, its environment."""
+"""Keys of a lab file whose effect is inside a node: where it runs, its memory file systems, its environment. On every runtime."""
 
 import pytest
 from labs import IMAGE, instance
@@ -6,7 +6,7 @@ from labs import IMAGE, instance
 from labctl.app import deploy
 from labctl.errors import LabctlError
 from labctl.run import destroy, restart
-from labctl.runtime.runc import RuncRuntime
+from labctl.runtime.base import RUNTIMES
 
 pytestmark = pytest.mark.root
 
@@ -26,15 +26,17 @@ topology:
 """
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
+@pytest.fixture(scope="module", params=["runc", pytest.param("docker", marks=pytest.mark.docker)])
+def place(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        here = instance(tmp_path_factory.mktemp("state"), patch)
+        if request.param == "docker":
+            patch.setenv("DOCKER_HOST", request.getfixturevalue("dockerd").url)
+        here = instance(tmp_path_factory.mktemp("state"), patch, request.param)
         files = tmp_path_factory.mktemp("files")
         (files / "keys.clab.yml").write_text(FILE)
         (files / "keys.clab_vars.yml").write_text("cpu: '0'\n")
         (files / "env").write_text("A=file\nB=file\n")
-        plan = deploy.deploy(deploy.Request(file=str(files / "keys.clab.yml")), here)
+        plan = deploy.deploy(deploy.Request(file=str(files / "keys.clab.yml"), runtime=request.param), here)
         try:
             yield here.lab(plan.lab.name)
         finally:
@@ -42,7 +44,8 @@ def place(tmp_path_factory):
 
 
 def said(place, *argv):
-    return RuncRuntime(place.instance).exec(place.need().lab, "a", argv).stdout
+    record = place.need()
+    return RUNTIMES[record.runtime](place.instance).exec(record.lab, "a", argv).stdout
 
 
 def of_first_process(place, key):
@@ -90,6 +93,8 @@ def test_a_processor_that_is_not_there(place, tmp_path):
         f"name: x\ntopology: {{nodes: {{a: {{kind: linux, image: {IMAGE}, cpu-set: 0-4095}}}}}}\n"
     )
     with pytest.raises(LabctlError) as caught:
-        deploy.deploy(deploy.Request(file=str(path), dry_run=True), place.instance)
+        deploy.deploy(
+            deploy.Request(file=str(path), runtime=place.need().runtime, dry_run=True), place.instance
+        )
     assert caught.value.code == "bad-value"
     assert "this machine has no processor" in caught.value.message
