@@ -172,6 +172,10 @@ CODES: dict[str, tuple[Exit, str]] = {
         Exit.CANNOT,
         "An interface of the machine that a lab is to make is there already, or one that it builds on is not.",
     ),
+    "machine-port": (
+        Exit.CANNOT,
+        "A port of the machine that a lab is to publish is somebody else's, or its address is not the machine's.",
+    ),
     "missing-key": (Exit.BAD_INPUT, "A key that must be there is not."),
     "missing-secret": (
         Exit.BAD_INPUT,

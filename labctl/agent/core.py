@@ -22,6 +22,7 @@ from labctl.agent.codec import Lease, Owner
 from labctl.agent.guarded import Guarded
 from labctl.agent.lanes import Job
 from labctl.agent.nodes import Nodes
+from labctl.agent.publishing import Publishing
 from labctl.agent.reading import Reading
 from labctl.errors import LabctlError
 from labctl.model.effects import (
@@ -83,6 +84,7 @@ class Agent:
         self.off_base: dict[Resource, str] = {}  # what could not be brought to its setting, and why
         self.guarded = Guarded(place)
         self.checks = Checks(place)
+        self.publishing = Publishing(place)
         self._ticked = self.since.boot  # when `tick` last looked at windows
         self._retry_at = self.since.boot  # what is off its setting
         self._hold_at = self.since.boot  # daemons that are to be dead
@@ -91,6 +93,7 @@ class Agent:
 
     def close(self) -> None:
         self.checks.close()
+        self.publishing.close()
         self.nodes.close()
         self.cables.close()
         self.guarded.close()
@@ -109,6 +112,7 @@ class Agent:
         self.cables.load(self.record)
         self.nodes.load(self.record)
         self.guarded.watch(lab, only)
+        self.publishing.watch(lab)
         if any(node.healthcheck for node in lab.nodes) or self.checks.active:
             self.checks.watch(lab, self.nodes.runtime)
 
@@ -176,6 +180,7 @@ class Agent:
             again += self.off_base
         self._begin(again)
         self.cables.impairs.reap()
+        self.publishing.tick()
 
     def _end(self, ids: Collection[str], because: str) -> None:
         """End leases that nobody asks about."""
@@ -204,8 +209,8 @@ class Agent:
         times += [self._hold_at] if settlers.held(self.settings) else []
         wakes = [max(0.0, at - now) for at in times]
         wakes += [RETRY_S] if self.guarded.wrong else []
-        if self.cables.impairs.next_wake_s is not None:
-            wakes.append(self.cables.impairs.next_wake_s)
+        beside = (self.cables.impairs.next_wake_s, self.publishing.next_wake_s())
+        wakes += [each for each in beside if each is not None]
         return min(wakes, default=None)
 
     def wire_died(self) -> None:

@@ -47,7 +47,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._clients: dict[socket.socket, _Client] = {}
         self._owners: dict[str, int] = {}  # lease id -> pidfd
-        self._wire: tuple[int, int] | None = None  # pid and pidfd of the wire's process
+        #: Pid and pidfd of the processes beside the agent: that of the wire, that of published ports.
+        self._beside: dict[str, tuple[int, int] | None] = {}
         self._generation = -1
         self._stopping = False
         self._listener = _listen(agent.place.agent_dir)
@@ -72,7 +73,8 @@ class Server:
             self._teller.look()
             self._register()
             self._watch_owners()
-            self._watch_wire()
+            self._watch_beside("wire", self._agent.cables.impairs.worker)
+            self._watch_beside("publisher", self._agent.publishing.worker)
             self._ends.refresh()  # what this agent has started itself
             ready = [key.data for key, _ in self._selector.select(self._timeout())]
             self._ends.refresh()  # what others have, who ask us next
@@ -104,6 +106,8 @@ class Server:
                 self._read(client)
         if ("wire", "") in ready:
             self._agent.wire_died()
+        if ("publisher", "") in ready:
+            self._agent.publishing.died()
 
     # -- what to wait for --------------------------------------------------------------------------------------
 
@@ -142,17 +146,17 @@ class Server:
                     self._owners[lease.id] = fd
                     self._selector.register(fd, selectors.EVENT_READ, ("owner", lease.id))
 
-    def _watch_wire(self) -> None:
-        """The wire closes when it dies, so that its lines are dead until somebody starts it again."""
-        wanted = self._agent.cables.impairs.worker
-        if wanted == self._wire:
+    def _watch_beside(self, name: str, wanted: tuple[int, int] | None) -> None:
+        """What they serve is dead when they are, until somebody starts them again."""
+        there = self._beside.get(name)
+        if wanted == there:
             return
-        if self._wire is not None:
+        if there is not None:
             with contextlib.suppress(KeyError, ValueError, OSError):
-                self._selector.unregister(self._wire[1])
+                self._selector.unregister(there[1])
         if wanted is not None:
-            self._selector.register(wanted[1], selectors.EVENT_READ, ("wire", ""))
-        self._wire = wanted
+            self._selector.register(wanted[1], selectors.EVENT_READ, (name, ""))
+        self._beside[name] = wanted
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -285,6 +289,7 @@ def _status(agent: Agent, _: Mapping[str, Any]) -> dict[str, Any]:
         "watched": len(agent.cables.light.watches),
         "corrections": agent.cables.light.corrections,
         "off_base": agent.wrong(),
+        "unpublished": agent.publishing.wrong,
     }
 
 

@@ -15,7 +15,7 @@ from labctl.render import change
 from labctl.render.change import Do, Step
 from labctl.run import apply as changing
 from labctl.run import heal
-from labctl.runtime import mgmt
+from labctl.runtime import mgmt, published
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, LabDir, Phase, Record
@@ -98,6 +98,8 @@ def apply_lab(
     if not plan.steps and not plan.interrupted:
         tell(plan)
         raise LabctlError("nothing-to-apply", f"lab {plan.lab!r} is what {request.file or 'this'} says")
+    had = set(map(str, published.of(record.lab)))
+    published.check(each for each in published.of(target) if str(each) not in had)
     if starting := _starting(plan, target):
         runtime = RUNTIMES[record.runtime](instance)
         deploy.ready(runtime, starting, ImageStore(instance), emit, dry_run=request.dry_run)

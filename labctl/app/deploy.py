@@ -13,7 +13,7 @@ from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
-from labctl.runtime import mgmt
+from labctl.runtime import mgmt, published
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, Phase
@@ -85,6 +85,7 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
 
         raise making.already(there)
     outputs.check(lab, request.outputs)
+    published.check(published.of(lab))
     there_by_then = _without_binds(lab, outputs.coming(lab, request.outputs))
     ready(RUNTIMES[runtime](instance), there_by_then, ImageStore(instance), emit, dry_run=request.dry_run)
     return Plan(lab=lab, runtime=runtime, why=why)

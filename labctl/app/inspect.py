@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -17,6 +18,7 @@ from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec
 from labctl.model.stages import Health
 from labctl.run import apply
+from labctl.runtime import published
 from labctl.runtime.base import RUNTIMES, NodeState, NodeStatus
 from labctl.runtime.docker_attached import Attached
 from labctl.runtime.store import LabDir, Phase, Record
@@ -92,6 +94,10 @@ def _notes(place: LabDir, record: Record) -> Iterator[str]:
         yield f"it is {record.phase.value}; if no labctl is at work on it, `labctl destroy {place.name}` removes the rest"
     elif not client.alive(place):
         yield "its agent is dead: ports do not follow each other, faults end only with their lease; `labctl heal` restarts it"
+    elif any(published.of(record.lab)):
+        with contextlib.suppress(LabctlError):
+            wrong = client.ask(place, "status")["unpublished"]
+            yield from (f"port {name} is not published: {why}" for name, why in wrong.items())
 
 
 def _ends(statuses: Iterable[NodeStatus]) -> Iterator[str]:

@@ -84,6 +84,21 @@ class Dns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A port of the machine that leads to one of a node. host: an address of the machine; protocol: `tcp` or `udp`."""
+
+    host: str
+    outside: int
+    inside: int
+    protocol: str = "tcp"
+    where: Span | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.outside}:{self.inside}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
     """One node. `cmd` and `entrypoint` None keep the image's; `exec` runs inside after the start, in order."""
 
@@ -109,6 +124,7 @@ class NodeSpec:
     dns: Dns | None = None  # None: no resolver
     cpus: str | None = None  # the processors it may run on, as the kernel lists them: `0-3,6`; None: any
     shm_bytes: int | None = None  # size of /dev/shm; None: 64 MiB
+    ports: tuple[Published, ...] = ()
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options
     limits: Limits = field(default_factory=Limits)
     healthcheck: Healthcheck | None = None

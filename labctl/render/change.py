@@ -33,6 +33,7 @@ from labctl.model.lab import (
     MgmtSpec,
     NodeKind,
     NodeSpec,
+    Published,
     Vxlan,
 )
 from labctl.names import CableId, PortId
@@ -105,6 +106,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "dns": Row(Cost.RECREATE, "programs read their resolver's file when they start"),
         "cpus": Row(Cost.RECREATE, "its processors are chosen when it starts"),
         "shm_bytes": Row(Cost.RECREATE, "it is mounted before its first process starts"),
+        "ports": Row(Cost.LIVE, "the agent holds them; connections that are open end"),
         "tmpfs": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "limits": _PARTS,
         "healthcheck": Row(Cost.RECREATE, "it is counted from the node's start"),
@@ -119,6 +121,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "pids": Row(Cost.LIVE, "its control group is told"),
         **dict.fromkeys(RATES, Row(Cost.LIVE, "its control group is told")),
     },
+    Published: dict.fromkeys(("host", "outside", "inside", "protocol"), UNKNOWN) | {"where": _PLACE},
     Dns: {"servers": UNKNOWN, "search": UNKNOWN, "options": UNKNOWN},
     Bind: {
         "source": UNKNOWN,
@@ -418,6 +421,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, Bind):
         return ":".join([value.source, value.target, *([",".join(value.options)] if value.options else [])])
+    if isinstance(value, Published):
+        return str(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_text, value)) + "]"
     if isinstance(value, float):

@@ -188,7 +188,13 @@ NODE: Mapping[str, Key] = {
     "enforce-startup-config": _no_effect("see startup-config", Shape.BOOL),
     "suppress-startup-config": _no_effect("see startup-config", Shape.BOOL),
     "license": _no_effect("the kinds that labctl emulates need no licence", Shape.TEXT),
-    "ports": _no_effect("no port of the machine is published; reach the node with `labctl exec`"),
+    "ports": Key(
+        _YES,
+        Shape.TEXTS,
+        note="`8080:80`, `127.0.0.1:8080:80/udp`; the whole list of the most specific level. On the machine's loopback unless "
+        "an address is written (containerlab: on all). No leg of the machine in the lab: a process of labctl's passes on what "
+        "is said, and the node cannot begin anything",
+    ),
     "certificate": _no_effect("labctl issues no certificates", Shape.MAP, CERTIFICATE),
     "credentials": _no_effect(
         "labctl logs in to no node, and writes no password down", Shape.MAP, CREDENTIALS

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
-from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec
-from labctl.schema import clab_stages, dotenv, fields
+from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published
+from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
@@ -117,6 +117,7 @@ class NodeReader:
         found = [self._node(name, *self._all.nodes[name]) for name in sorted(self._all.nodes)]
         self._unique_addresses()
         clab_stages.check(self._reading, {node.name: node for node in found if node})
+        clab_ports.check_once(((node.name, node.ports) for node in found if node), self._problems)
         self._check_sharing({node.name: node for node in found if node})
         return tuple(node for node in found if node)
 
@@ -166,6 +167,7 @@ class NodeReader:
             dns=self._dns(levels, name),
             cpus=self._cpus(levels),
             shm_bytes=self._size(levels, "shm-size"),
+            ports=self._ports(levels) if kind == NodeKind.LINUX else (),
             tmpfs=self._tmpfs(levels),
             limits=limits,
             healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
@@ -567,6 +569,14 @@ class NodeReader:
             )
             return None
         return found.text.replace(" ", "")
+
+    def _ports(self, levels: _Levels) -> tuple[Published, ...]:
+        """The most specific list that says something; they are not joined."""
+        for level in reversed(levels.levels):
+            found = list(_Levels((level,)).items("ports"))
+            if found:
+                return tuple(each for item in found for each in clab_ports.read(item, self._problems))
+        return ()
 
     def _tmpfs(self, levels: _Levels) -> dict[str, str]:
         """Directories in the node with their mount options."""

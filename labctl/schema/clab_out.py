@@ -75,6 +75,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("dns", _dns(node.dns)),
         ("cpu", limits.cpu),
         ("cpu-set", node.cpus),
+        ("ports", [str(port) for port in node.ports]),
         ("shm-size", f"{node.shm_bytes}b" if node.shm_bytes else None),
         ("tmpfs", dict(node.tmpfs)),
         ("memory", f"{limits.memory_bytes}b" if limits.memory_bytes else None),

@@ -18,13 +18,14 @@ from labctl.model.lab import (
     MgmtSpec,
     NodeKind,
     NodeSpec,
+    Published,
     Vxlan,
 )
 from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
 
-SPECS = (LabSpec, NodeSpec, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
+SPECS = (LabSpec, NodeSpec, Published, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
 
 
 @pytest.mark.parametrize("spec", SPECS)

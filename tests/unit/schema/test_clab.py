@@ -235,6 +235,19 @@ def test_memory_counts_like_containerlab(memory, count):
     )
 
 
+def test_ports_are_those_of_the_most_specific_level_and_on_the_loopback():
+    lab = nodes(
+        "defaults: {ports: ['1:1']}\n"
+        "nodes: {n: {kind: linux, image: i, ports: [8000-8001:80-81, '0.0.0.0:53:53/udp', '[::1]:5:6/TCP']},"
+        " m: {kind: linux, image: i}, sw: {kind: bridge}}"
+    )
+    assert list(map(str, lab.node("n").ports)) == [
+        "127.0.0.1:8000:80/tcp", "127.0.0.1:8001:81/tcp", "0.0.0.0:53:53/udp", "[::1]:5:6/tcp",
+    ]  # fmt: skip
+    assert list(map(str, lab.node("m").ports)) == ["127.0.0.1:1:1/tcp"]
+    assert lab.node("sw").ports == ()
+
+
 def test_rates_are_labels_that_no_node_sees():
     lab = nodes(
         "defaults: {labels: {labctl-read-bps: 10MiB, labctl-write-iops: 5}}\n"
@@ -258,7 +271,7 @@ def test_management_addresses_are_of_the_node_alone():
 def test_keys_without_effect_are_told():
     lab, notices = read("name: t\ntopology: {nodes: {a: {kind: linux, image: i, ports: [1:1], type: x}}}")
     assert lab.node("a").image == "i"
-    assert [n.split("`")[1] for n in notices] == ["ports", "type"]
+    assert [n.split("`")[1] for n in notices] == ["type"]
 
 
 def test_without_a_listener_notices_go_to_the_log(caplog):
