@@ -211,8 +211,11 @@ NODE: Mapping[str, Key] = {
     ),
     "restart-policy": _no_effect("a node whose process ends stays down, as a finding"),
     "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
-    "privileged": _no_effect("nodes have all capabilities inside their namespaces"),
-    "cap-add": _no_effect("nodes have all capabilities inside their namespaces"),
+    "privileged": _no_effect(
+        "every node has the same capabilities: all but those that reach the machine (`SYS_MODULE`, `SYS_RAWIO`, `SYS_TIME`, "
+        "`SYS_BOOT`, …); `false` takes none of them away yet"
+    ),
+    "cap-add": _no_effect("as privileged: what a node may have it has, and the rest no node gets"),
     "security-opts": _no_effect("no security profile is applied", Shape.TEXTS),
     "cgroup-parent": _no_effect("nodes are in the lab's own cgroups", Shape.TEXT),
     "cgroupns-mode": _no_effect("nodes have their own cgroup namespace", Shape.TEXT),
