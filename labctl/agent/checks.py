@@ -27,7 +27,7 @@ class Checks:
 
     def __init__(self, place: LabDir) -> None:
         self._place = place
-        self._nodes: dict[str, threading.Event] = {}
+        self._nodes: dict[str, tuple[NodeSpec, threading.Event]] = {}
 
     @property
     def active(self) -> bool:
@@ -36,18 +36,21 @@ class Checks:
     def watch(self, lab: LabSpec, runtime: Runtime) -> None:
         """Check what the lab says now; what it does not say any more is checked no longer."""
         wanted = {node.name: node for node in lab.nodes if node.healthcheck is not None}
-        for name in self._nodes.keys() - wanted.keys():
-            self._nodes.pop(name).set()
+        for name, (node, stop) in list(self._nodes.items()):
+            if wanted.get(name) != node:
+                del self._nodes[name]
+                stop.set()
         for name, node in wanted.items():
             if name not in self._nodes:
-                self._nodes[name] = stop = threading.Event()
+                stop = threading.Event()
+                self._nodes[name] = node, stop
                 arguments = (lab, node, runtime, stop)
                 threading.Thread(
                     target=self._check, args=arguments, name=f"health {name}", daemon=True
                 ).start()
 
     def close(self) -> None:
-        for stop in self._nodes.values():
+        for _, stop in self._nodes.values():
             stop.set()
         self._nodes.clear()
 
@@ -63,9 +66,11 @@ class Checks:
             if who != checked:  # it was started since: the first check is one interval after that
                 checked = who
                 continue
-            self._ask(lab, node, runtime, who)
+            self._ask(lab, node, runtime, who, stop)
 
-    def _ask(self, lab: LabSpec, node: NodeSpec, runtime: Runtime, who: proc.Identity) -> None:
+    def _ask(
+        self, lab: LabSpec, node: NodeSpec, runtime: Runtime, who: proc.Identity, stop: threading.Event
+    ) -> None:
         check = node.healthcheck
         assert check is not None
         before = health.read(self._place, node.name)
@@ -79,6 +84,8 @@ class Checks:
             ok, said = False, str(error)
         except OSError as error:
             ok, said = False, str(error)
+        if stop.is_set():  # the lab asks something else by now
+            return
         with contextlib.suppress(OSError):
             now, failing = judge(check, before.health, before.failing, ok=ok, age_s=age_s)
             health.write(self._place, node.name, who, health.Checked(health=now, failing=failing, said=said))

@@ -82,6 +82,10 @@ class Inner(ABC):
     def _room(self, lab: LabSpec, name: str, *, terminal: bool = False) -> enter.Room:
         """How to enter the node; `node-not-running` if it cannot be."""
 
+    def _log(self, place: LabDir, node: str, first: proc.Identity) -> str:  # noqa: ARG002  (for who overrides it)
+        """Where what the node prints goes. first: its first process."""
+        return os.path.join(place.node_dir(node), "log")
+
     @abstractmethod
     def _start_again(self, lab: LabSpec, node: str) -> None:
         """Start a node with the files that it had; one that never ran has none."""
@@ -134,7 +138,8 @@ class Inner(ABC):
         """Start a command in a node and leave it; its output goes to the node's log."""
         place = self.instance.lab(lab.name)
         try:
-            who = enter.spawn(self._room(lab, node), argv, log=os.path.join(place.node_dir(node), "log"))
+            room = self._room(lab, node)
+            who = enter.spawn(room, argv, log=self._log(place, node, room.process))
         except OSError as error:
             raise LabctlError(
                 "command-not-run", f"node {node!r}: {shlex.join(argv)}: {error.strerror}"

@@ -229,7 +229,14 @@ LOOKS = {
 ALWAYS = ("link.admin-down", "node.config", "node.daemon-kill", "node.power")
 SEED = int(os.environ.get("LABCTL_TEST_SEED", "20261120"))
 SAMPLE = {*ALWAYS, *random.Random(SEED).sample(sorted(set(CASES) - set(ALWAYS)), 2)}
-SAMPLED = [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.soak) for name in sorted(CASES)]
+#: Of these also on Docker: what a node is, not the kernel's cables, is what differs there.
+ON_BOTH = ("node.daemon-kill", "node.power")
+SAMPLED = [
+    pytest.param(
+        name, marks=pytest.mark.both if name in ON_BOTH else () if name in SAMPLE else pytest.mark.soak
+    )
+    for name in sorted(CASES)
+]
 
 
 def test_every_fault_has_a_case():

@@ -1,6 +1,5 @@
 """`labctl logs` of real nodes: what they printed, over a restart, followed to the end of the lab."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +9,8 @@ import pytest
 from labs import deployed, instance, line, node
 from rig import until
 
-from labctl.run import destroy, restart
+from labctl.run import destroy, observe, restart
 from labctl.runtime import console
-from labctl.runtime.runc import RuncRuntime
 
 pytestmark = pytest.mark.root
 
@@ -20,8 +18,8 @@ TALKS = ("sh", "-c", "echo good morning; while read -r word; do echo heard $word
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    here = instance(tmp_path / "state", monkeypatch)
+def place(tmp_path, monkeypatch, kind):
+    here = instance(tmp_path / "state", monkeypatch, kind)
     with deployed(here, line(node("r1", entrypoint=(), cmd=TALKS), node("r2"), name="talking")) as running:
         yield running
 
@@ -35,11 +33,15 @@ def logs(*words):
 
 
 def tell(place, word):
-    with open(os.path.join(place.node_dir("r1"), "stdin"), "w") as file:
+    (status,) = [each for each in observe.runtime(place).status(place.need().lab) if each.node == "r1"]
+    with open(f"/proc/{status.pid}/fd/0", "w") as file:
         file.write(word + "\n")
 
 
 def times(place):
+    """Of how many lines it is known when they were printed."""
+    if place.need().runtime == "docker":
+        return len(logs("r1").splitlines())
     try:
         with open(console.log(place, "r1") + ".times") as file:
             return len(file.readlines())
@@ -59,7 +61,7 @@ def test_a_node_from_its_first_word_to_the_labs_end(place):
         assert logs("r1", "--since", later) == "heard one\n"
         assert logs("r1", "--tail", "1", "--since", "1h") == "heard one\n"
         restart.restart(place, ["r1"])
-        RuncRuntime(place.instance).spawn(place.need().lab, "r1", ["echo", "also mine"])
+        observe.runtime(place).spawn(place.need().lab, "r1", ["echo", "also mine"])
         until(lambda: logs("r1").endswith("also mine\n"), "the third line")
         assert logs("r1") == "good morning\nheard one\ngood morning\nalso mine\n"
         destroy.destroy(place)

@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from labs import deployed, instance, line, node, nothing_left, request
 from rig import until
 
-from labctl.app import deploy, inspect
+from labctl.app import apply, deploy, inspect
 from labctl.errors import LabctlError
 from labctl.linux.netlink import Netlink
 from labctl.model.lab import Bind
@@ -154,4 +155,12 @@ def test_health_is_followed_over_the_life_of_a_node(tmp_path, monkeypatch, kind)
         until(lambda: status_of(place)["r1"].endswith("(unhealthy)"), "checked anew after the restart")
         with open(f"{place.node_dir('r1')}/health.json") as file:
             assert json.load(file)["failing"] >= 2
+        other = replace(
+            spec, nodes=(replace(spec.nodes[0], healthcheck=check("test -e /fit")), spec.nodes[1])
+        )
+        apply.apply_lab(other, apply.Request(file=""), here)
+        runtime.exec(lab, "r1", ["touch", "/fit"])
+        until(lambda: status_of(place)["r1"].endswith("(healthy)"), "the new check is asked")
+        runtime.exec(lab, "r1", ["rm", "/fit"])
+        until(lambda: status_of(place)["r1"].endswith("(unhealthy)"), "again and again")
     nothing_left(here, (spec,))
