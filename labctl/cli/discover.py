@@ -146,9 +146,9 @@ def _first(evidence: Sequence[Evidence]) -> str:
 def _print_findings(findings: Sequence[Conflict]) -> None:
     out.print_table(("FINDING", "SUBJECT", "MEANING"), [(f.kind, f.subject, f.resolution) for f in findings])
     for finding in findings:
-        typer.echo(f"\n{finding.kind}: {finding.subject}")
+        out.tell(f"\n{finding.kind}: {finding.subject}")
         for each in finding.said:
-            typer.echo(f"  {each.where}  {each.said}")
+            out.tell(f"  {each.where}  {each.said}")
 
 
 def _print_explanation(found: Explanation) -> None:
@@ -158,20 +158,20 @@ def _print_explanation(found: Explanation) -> None:
         "lost": "are not joined: better evidence joins one of them to another port",
         "nothing": "are not joined: nothing says that they are",
     }[found.verdict]
-    typer.echo(f"{found.a} and {found.b} {said}")
+    out.tell(f"{found.a} and {found.b} {said}")
     for candidate in (*([found.asked] if found.asked else []), *found.competing):
         weights = ", ".join(f"{kind} {weight:.2f}" for kind, weight in candidate.weights)
         state = "chosen" if candidate.chosen else "not chosen"
-        typer.echo(f"\n{candidate.cable}  confidence {candidate.confidence:.2f} ({weights}), {state}")
+        out.tell(f"\n{candidate.cable}  confidence {candidate.confidence:.2f} ({weights}), {state}")
         for each in candidate.evidence:
             rule = f"  [{each.rule}]" if each.rule else ""
-            typer.echo(f"  {each.source}  {each.where}  {each.said}{rule}")
+            out.tell(f"  {each.source}  {each.where}  {each.said}{rule}")
     if found.notes:
         typer.echo("")
     for note in found.notes:
-        typer.echo(note)
+        out.tell(note)
     for conflict in found.conflicts:
-        typer.echo(f"conflict {conflict.kind}: {conflict.subject}: {conflict.resolution}")
+        out.tell(f"conflict {conflict.kind}: {conflict.subject}: {conflict.resolution}")
 
 
 def _summary(result: Discovered) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import typer
 
@@ -104,7 +104,10 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A plain aligned table: readable in a terminal, in a log file and without colour."""
-    cells = [[str(c) for c in columns], *[["" if c is None else str(c) for c in row] for row in rows]]
+    cells = [
+        [str(c) for c in columns],
+        *[["" if c is None else visible(str(c)) for c in row] for row in rows],
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     for row in cells:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -112,7 +115,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def say(text: str) -> None:
     """A line for the person at the keyboard."""
-    typer.echo(text, err=True)
+    typer.echo(_lines(text), err=True)
+
+
+def tell(text: str) -> None:
+    """Lines for people on stdout that quote what was read."""
+    typer.echo(_lines(text))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
+
+
+#: What would act on a terminal instead of being seen: names come from files and devices that anybody may have written.
+_ACTING: Final = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160)), "�")
+
+
+def visible(text: str) -> str:
+    """One line of text without control characters but tabs."""
+    return text.translate(_ACTING)
 
 
 def tell_left(left: Iterable[str]) -> None:

@@ -180,11 +180,24 @@ def _api(access: Access) -> Any:
 
 
 def _all(endpoint: Any, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Records as plain maps, page by page; asking them for attributes would ask NetBox again."""
+    """Records as plain maps, page by page; asking them for attributes would ask NetBox again.
+
+    A record may come twice, when one before it was made while we were turning pages. More of those than of others are
+    pages that lead back to each other, which would never end.
+    """
+    seen: set[int] = set()
+    again = 0
     for record in endpoint.filter(**filters) if filters else endpoint.all():
         found = dict(record)
-        if not isinstance(found.get("id"), int):
+        number = found.get("id")
+        if not isinstance(number, int):
             raise ValueError("no record of NetBox")  # noqa: TRY004  (of what was sent, not of the program)
+        if number in seen:
+            again += 1
+            if again > len(seen):
+                raise ValueError("pages that lead back to each other")
+            continue
+        seen.add(number)
         yield found
 
 

@@ -162,3 +162,13 @@ def test_a_lab_that_cannot_be_written_is_no_bug(tmp_path, capsys):
         main.run(["render", "dc1.yml", "-o", "/proc/labctl-test"])
     assert stop.value.code == 6
     assert "error: cannot-write" in capsys.readouterr().err
+
+
+def test_what_a_device_calls_itself_does_not_act_on_the_terminal(here, capsys):
+    (here / "n.csv").write_text(
+        'device,port,neighbour,neighbour_port\n"\x1b[31mred",e1,"b\x1b]0;title\x07",e1\n', encoding="utf-8"
+    )
+    for more in ((), ("--lint",), ("--explain", "\x1b[31mred:e1", "b\x1b]0;title\x07:e1")):
+        _, out, err = run(capsys, "n.csv", "--dry-run", *more)
+        assert not set(out + err) & {"\x1b", "\x07"}
+    assert "\N{REPLACEMENT CHARACTER}[31mred" in out

@@ -174,6 +174,8 @@ class Netbox(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         if self.headers.get("Authorization", "").split()[-1:] != [TOKEN]:
             return self.answer(403, {"detail": "Invalid token"})
+        if self.server.status is not None:
+            return self.answer(self.server.status, b"<html>oops")
         if self.server.answer is not None:
             return self.answer(200, self.server.answer)
         if name not in LISTS:
@@ -201,7 +203,7 @@ class Netbox(BaseHTTPRequestHandler):
 @pytest.fixture
 def netbox(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Netbox)
-    server.asked, server.answer = [], None
+    server.asked, server.answer, server.status = [], None, None
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     monkeypatch.setenv("NETBOX_TOKEN", TOKEN)
@@ -251,6 +253,19 @@ def test_the_wrong_token(netbox, monkeypatch):
 def test_something_that_is_no_netbox(netbox, answer):
     netbox.answer = answer
     assert refused(netbox.file).startswith(f"error: device-unreachable\n  {netbox.file}:2:3  NetBox at ")
+
+
+def test_pages_that_lead_back_end(netbox):
+    first = LISTS["dcim/devices"][0]
+    netbox.answer = {"count": 1000, "next": f"{netbox.url}/api/dcim/devices/?limit=1", "results": [first]}
+    assert "answered oddly" in refused(netbox.file)
+    assert len(netbox.asked) < 10
+
+
+@pytest.mark.parametrize("status", [500, 502, 429])
+def test_a_netbox_that_fails(netbox, status):
+    netbox.status = status
+    assert f"did not answer as NetBox does ({status})" in refused(netbox.file)
 
 
 def test_a_netbox_without_devices(netbox):
