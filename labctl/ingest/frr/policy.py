@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from labctl.ingest.commands import Commands, Unsupported
 from labctl.ingest.draft import Draft, everything, host, length_of, masked, prefix
+from labctl.model.account import LineClass
 from labctl.model.policy import (
     AccessEntry,
     Action,
@@ -171,7 +172,13 @@ def _community(draft: Draft, match: re.Match[str]) -> None:
     _add_set(draft, SetAction(kind=kind, values=() if values == ["none"] else tuple(values)))
 
 
-ROUTE_MAP.unsupported("route-map-clause", r"(match|set|no (match|set)|on-match|continue) .+")
+def condition_lost(draft: Draft, _match: re.Match[str]) -> None:
+    """Without one of its conditions an entry takes more than it should: that is not what its first line says."""
+    draft.verdicts[_entry(draft).where] = (LineClass.APPROXIMATED, "condition-lost")
+
+
+ROUTE_MAP.unsupported("route-map-clause", r"match .+", act=condition_lost)
+ROUTE_MAP.unsupported("route-map-clause", r"(set|no (match|set)|on-match|continue) .+")
 
 
 # --- lists: entries without a number get the next multiple of five ---

@@ -70,8 +70,10 @@ def _community(draft: Draft, match: re.Match[str]) -> None:
 
 
 @ROUTE_MAP.on(r"(match tag list .+|set extcommunity rt .+ additive|set ip next-hop self)")
-def _not_held(_draft: Draft, _match: re.Match[str]) -> None:
+def _not_held(draft: Draft, match: re.Match[str]) -> None:
     """Words that would be taken for values."""
+    if match[0].startswith("match"):
+        frr.condition_lost(draft, match)
     raise Unsupported("route-map-clause")
 
 

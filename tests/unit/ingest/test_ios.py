@@ -676,3 +676,14 @@ def test_words_of_a_route_map_are_no_values(line):
 def test_graceful_shutdown_is_called_otherwise_in_a_lab():
     entry = config("route-map A permit 10\n set community 65000:1 gshut\n").route_maps[0].entries[0]
     assert entry.sets[0].values == ("65000:1", "graceful-shutdown")
+
+
+@pytest.mark.parametrize("line", ["match route-type external", "match tag list X", "match nonsense 7"])
+def test_an_entry_that_lost_a_condition_is_not_what_it_was(line):
+    found = classes(f"route-map A deny 10\n match tag 5\n {line}\nroute-map A permit 20\n")
+    assert [each[1:] for each in found] == [
+        ("approximated", "condition-lost"),
+        ("modelled", ""),
+        ("unsupported", "route-map-clause"),
+        ("modelled", ""),
+    ]
