@@ -114,7 +114,7 @@ def body(
             "ReadonlyPaths": [*bundle.READ_ONLY, *bundle.machine_devices()],
             "Ulimits": [{"Name": "nofile", "Soft": nofile, "Hard": nofile}],
             "RestartPolicy": {"Name": "no"},
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "5m", "max-file": "2"}},
             "Devices": [{"PathOnHost": _TUN, "PathInContainer": _TUN, "CgroupPermissions": "rwm"}]
             if tun
             else [],

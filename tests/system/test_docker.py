@@ -90,6 +90,28 @@ def test_every_verb_on_docker(here, file, dockerd, monkeypatch):
     assert labctl("exec", "r1", "--", "ping", "-c1", "-W5", "10.2.0.2").returncode == 0
     assert labctl("exec", "r1", "--", "sh", "-c", "exit 9", check=False).returncode == 9
     assert labctl("exec", "clab-two-r1", "--", "cat", "/root/order").stdout == "one\n"
+    recorded = file.parent / "icmp.pcapng"
+    with subprocess.Popen(
+        [sys.executable, "-m", "labctl", "capture", "r1:eth1--r2:eth1", "-c", "4", "--filter", "icmp", "-w", recorded],
+        stderr=subprocess.DEVNULL,
+    ) as capturing:  # fmt: skip
+        while capturing.poll() is None:
+            labctl("exec", "r1", "--", "ping", "-c1", "-W5", "10.2.0.2")
+    assert recorded.stat().st_size > 4 * 98
+    ids = {name: each["container_id"] for name, each in shown.items()}
+    file.write_text(FILE.replace("mgmt-ipv4: 172.20.20.77", "mgmt-ipv4: 172.20.20.77, memory: 200MB, cpu: 0.5")
+                    .replace("h1: {", "h1: {env: {A: B}, "))  # fmt: skip
+    assert labctl("apply", file).returncode == 0
+    host = json.loads(dockerd.docker("inspect", "clab-two-r2"))[0]["HostConfig"]
+    assert (host["Memory"], host["CpuQuota"]) == (200_000_000, 50_000)
+    changed = {
+        each["name"]: each["container_id"]
+        for each in json.loads(labctl("inspect", "-f", "json").stdout)["two"]
+    }
+    assert {name for name in ids if ids[name] != changed[name]} == {"clab-two-h1"}
+    told = labctl("events", "--no-follow", "--since", "1h").stdout
+    assert " lab deploy two " in told
+    assert " lab apply two " in told
     labctl("fault", "add", "node.hang", "r1", "--for", "120s")
     assert "paused" in labctl("inspect").stdout
     labctl("fault", "add", "node.power", "r2", "--for", "120s")
