@@ -195,6 +195,11 @@ class Impairs:
     def _half(self, record: Record, half: HalfCable) -> Half:
         """The panel devices of a half-cable: where its frames come in, and where they go out."""
         cable = record.lab.cable(half.cable)
+        if cable.below:
+            raise LabctlError(
+                "effect-not-taken",
+                f"{half.cable} has no cable of its own: its frames cross that of {cable.below}",
+            )
         if cable.z is None and cable.outside is None:
             raise LabctlError("effect-not-taken", f"{half.cable} is a stub: nobody receives at its end")
         one, other = half.cable.a, half.cable.z
@@ -212,4 +217,8 @@ class Impairs:
             device_out=record.devices[str(receiver)],
             sender=sends,
             frame_bytes=cable.mtu + 18,
+            above=tuple(
+                (record.devices[str(port)], (self._place.node_ns(port.node), port.interface))
+                for port in (each.a.port for each in record.lab.above(sender))
+            ),
         )

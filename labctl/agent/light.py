@@ -61,12 +61,13 @@ class Light:
         """The lab as its record says it is now."""
         self.sides = mirror.sides(record.lab)
         by_port = {side.port: side for side in self.sides}
-        self._by_far: dict[str, list[Side]] = {}
+        self._by_asked: dict[str, list[Side]] = {}
         self._by_half: dict[Resource, list[Side]] = {}
         for side in self.sides:
-            if side.far is not None:
-                self._by_far.setdefault(side.far.node, []).append(side)
-            self._by_half.setdefault(side.half, []).append(side)
+            for node in {port.node for port in side.asks}:
+                self._by_asked.setdefault(node, []).append(side)
+            for half in side.halves:
+                self._by_half.setdefault(half, []).append(side)
         stands = record.lab.stands()
         self._segments = {name for name, where in stands.items() if where is Stands.SEGMENT}
         self._device = {port: record.devices.get(str(port), "") for port in by_port}
@@ -90,7 +91,7 @@ class Light:
         changed = [node for node in nodes if self.watches[node].refresh()]
         self.changed.update(changed)
         for node in changed:
-            among.update((side.port, side) for side in self._by_far.get(node, ()))
+            among.update((side.port, side) for side in self._by_asked.get(node, ()))
         if panel and self.panel is not None:
             found = (self._by_device.get(device) for device in self.panel.refresh())
             among.update((side.port, side) for side in found if side is not None)
@@ -100,8 +101,8 @@ class Light:
         """Bring these panel sides to the level rule; the ports whose carrier was given or taken."""
         if self.panel is None or not among:
             return []
-        far = {side.far.node for side in among if side.far is not None}
-        admin = {node: self.watches[node].admin() for node in far if node in self.watches}
+        asked = {port.node for side in among for port in side.asks}
+        admin = {node: self.watches[node].admin() for node in asked if node in self.watches}
         wrong: dict[PortId, tuple[int, bool]] = {}
         for port, up in mirror.wanted(among, admin, settings).items():
             link = self.panel.links.get(self._device[port])
@@ -138,9 +139,8 @@ class Light:
         link = self.panel.links.get(self._device[side.port])
         if link is None:
             return ""  # no panel side: no carrier and no traffic until it is plugged again
-        admin = {
-            node: watch.admin() for node, watch in self.watches.items() if side.far and node == side.far.node
-        }
+        asked = {port.node for port in side.asks}
+        admin = {node: watch.admin() for node, watch in self.watches.items() if node in asked}
         if link.up != mirror.up(side, admin, settings):
             return f"panel side {link.name} is {'up' if link.up else 'down'}"
         if side.port.node in self._segments:
@@ -182,7 +182,7 @@ class Light:
     def _open_namespaces(self) -> None:
         """Watch the namespaces that are there now: new ones, replaced ones, and none that has gone."""
         self.panel = self._rewatch(self.panel, self.place.panel_ns)
-        wanted = {port.node for side in self.sides for port in (side.port, side.far) if port is not None}
+        wanted = {port.node for side in self.sides for port in (side.port, *side.asks)}
         for node in wanted | self.watches.keys():
             path = self.place.node_ns(node) if node in wanted else ""
             watch = self._rewatch(self.watches.pop(node, None), path)

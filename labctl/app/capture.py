@@ -222,7 +222,15 @@ def _where(place: LabDir | Attached, target: str) -> tuple[Mapping[PortId, Spot]
 def _ports(place: LabDir, record: Record, target: str) -> dict[PortId, Spot]:
     lab = record.lab
     found = _of_cable(lab, target) if "--" in target else _port(lab, target)
-    return {port: Spot(netns=place.panel_ns, device=record.devices[key]) for port, key in found.items()}
+    return {
+        port: Spot(netns=place.panel_ns, device=record.devices[key], above=_above(record, port))
+        for port, key in found.items()
+    }
+
+
+def _above(record: Record, port: PortId) -> tuple[tuple[str, int], ...]:
+    """The panel sides of the port's sub-interfaces, with their tags."""
+    return tuple((record.devices[str(c.a.port)], c.over.vlan) for c in record.lab.above(port) if c.over)
 
 
 def _of_cable(lab: LabSpec, text: str) -> dict[PortId, str]:

@@ -58,6 +58,7 @@ class Defaults:
     peer_family: Overrides
     external_peer: Overrides = field(default_factory=dict)
     isis_wide: bool = False
+    vlan_of: Callable[[str], int | None] | None = None  # where a sub-interface's name says its tag
 
 
 def assemble(draft: Draft, defaults: Defaults) -> DeviceConfig:
@@ -126,6 +127,8 @@ def _first(entries: Any) -> Span:
 def _interface(draft: Draft, defaults: Defaults, name: str, found: InterfaceDraft) -> InterfaceConfig:
     kind = defaults.kind_of(name)
     stated = _cleaned(draft, found.set)
+    if defaults.vlan_of:
+        stated.setdefault("vlan", defaults.vlan_of(name))
     ospf = ospf_interface(defaults, kind, found, draft.ospf, name) if draft.ospf else None
     return InterfaceConfig(
         name=name,

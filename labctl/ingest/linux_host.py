@@ -23,7 +23,7 @@ from typing import Any
 from labctl.errors import LabctlError, Span
 from labctl.ingest import frr
 from labctl.ingest.frr.build import FRR_UNDEFINED, unmentioned
-from labctl.ingest.frr.interface import kind_of
+from labctl.ingest.frr.interface import kind_of, vlan_of
 from labctl.ingest.parsers import Parsed
 from labctl.ingest.redact import Redactor
 from labctl.model.account import ConfigAccount
@@ -134,6 +134,7 @@ def _interface(row: Mapping[str, Any], where: Span) -> InterfaceConfig:
         ipv6=tuple(_addresses(row, "inet6", where)),
         mtu=None if loopback else row.get("mtu"),
         shutdown="UP" not in flags,
+        vlan=vlan_of(name),
         where=where,
     )
 

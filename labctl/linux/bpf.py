@@ -120,8 +120,10 @@ class Program:
         """Address of the one value of an array map."""
         self._wide(to, 2, map_fd, 0)
 
-    def exit(self, value: int) -> None:
-        self.mov(Reg.R0, value)
+    def exit(self, value: int | None = None) -> None:
+        """End with this value, or with what R0 holds."""
+        if value is not None:
+            self.mov(Reg.R0, value)
         self._add(_CLASS_JMP | 0x90, 0)
 
     def assemble(self) -> bytes:

@@ -19,10 +19,14 @@ _ONE = 1
 _SHOT, _EGRESS_MIRROR = 2, 2
 
 
-def attachment(index: int, program_fd: int, *, preference: int, name: str) -> Request:
-    """Have frames that arrive at the device meet the program. One that is there is swapped between two."""
+def attachment(
+    index: int, program_fd: int, *, preference: int, name: str, parent: int = tc.INGRESS
+) -> Request:
+    """Have frames that arrive at the device (`parent` EGRESS: that leave by it) meet the program. One that is there is
+    swapped between two.
+    """
     options = attr(_FD, u32(program_fd)) + attr(_NAME, text(name)) + attr(_FLAGS, u32(_DIRECT_ACTION))
-    body = _message(index, preference) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
+    body = _message(index, preference, parent) + attr(tc.TCA_KIND, b"bpf\0") + attr(tc.TCA_OPTIONS, options)
     return Request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE, f"attach a program to {index}")
 
 
@@ -40,6 +44,6 @@ def diversion(index: int, to: int, *, preference: int) -> Request:
     return Request(tc.RTM_NEWTFILTER, body, NLM_F_CREATE | NLM_F_EXCL, f"divert {index} to {to}")
 
 
-def _message(index: int, preference: int) -> bytes:
+def _message(index: int, preference: int, parent: int) -> bytes:
     info = preference << 16 | socket.htons(tc.ETH_P_ALL)
-    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, _ONE, tc.INGRESS, info)
+    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, _ONE, parent, info)

@@ -13,13 +13,13 @@ import struct
 from dataclasses import dataclass
 
 from labctl.linux.netlink import Netlink
-from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Request, attr, attrs, nest
+from labctl.linux.rtnl import NLM_F_CREATE, NLM_F_EXCL, NetlinkError, Request, attr, attrs, nest, string
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
 RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
 TCA_KIND, TCA_OPTIONS = 1, 2
 TCA_U32_SEL, TCA_U32_ACT = 5, 7
-TCA_BPF_ID = 11
+TCA_BPF_NAME, TCA_BPF_ID = 7, 11
 TCA_ACT_KIND, TCA_ACT_OPTIONS = 1, 2
 TCA_MIRRED_PARMS = 2
 TC_H_CLSACT = 0xFFFFFFF1
@@ -34,8 +34,8 @@ STITCH_PREFERENCE = 100  # impairments go before it, with a lower number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """A filter as read back. redirect: the ifindex it sends frames to (u32 with mirred). program: the id of its eBPF
-    program. Each None if it is another kind of filter.
+    """A filter as read back. redirect: the ifindex it sends frames to (u32 with mirred). program, name: the id of its
+    eBPF program and how it was attached. Each None if it is another kind of filter.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Filter:
     handle: int
     redirect: int | None = None
     program: int | None = None
+    name: str | None = None
 
 
 def _tcmsg(index: int, handle: int, parent: int, info: int = 0) -> bytes:
@@ -123,6 +124,7 @@ def filters(netlink: Netlink, index: int, *, parent: int = INGRESS) -> list[Filt
                 handle=handle,
                 redirect=_redirect_target(options.get(TCA_U32_ACT, b"")) if name == "u32" else None,
                 program=_program(options.get(TCA_BPF_ID, b"")) if name == "bpf" else None,
+                name=string(options.get(TCA_BPF_NAME, b"")) if name == "bpf" else None,
             )
         )
     return found
@@ -135,6 +137,12 @@ def redirects(netlink: Netlink, index: int) -> list[int]:
         for f in filters(netlink, index)
         if f.redirect is not None and f.preference == STITCH_PREFERENCE
     ]
+
+
+def programs(netlink: Netlink, index: int, *, parent: int = INGRESS) -> dict[int, str]:
+    """preference -> name of every eBPF program at one hook of a device."""
+    found = filters(netlink, index, parent=parent)
+    return {each.preference: each.name for each in found if each.name is not None}
 
 
 def _program(raw: bytes) -> int | None:
@@ -159,6 +167,7 @@ __all__ = [
     "add_clsact",
     "filters",
     "is_gone",
+    "programs",
     "redirect",
     "redirects",
     "removal",

@@ -180,11 +180,23 @@ class Vxlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """An interface of a node that has no cable of its own: its frames cross that of `port`, with the 802.1Q tag `vlan`."""
+
+    port: str  # an interface of the same node
+    vlan: int  # 1..4094
+
+    def __str__(self) -> str:
+        return f"{self.port} with tag {self.vlan}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CableSpec:
     """A cable between two ends. MTU as containerlab's default.
 
     `z` is None where the far end is in no node, bridge or network of this machine: a stub has carrier and nobody
-    behind, unless the cable leads out over one of `macvlan` and `vxlan`.
+    behind, unless the cable leads out over one of `macvlan` and `vxlan`, or is a sub-interface's (`over`): that one has
+    the carrier of the port below it, and whoever is behind that.
     """
 
     a: End
@@ -194,7 +206,13 @@ class CableSpec:
     vars: str = ""  # as an end's
     macvlan: Macvlan | None = None
     vxlan: Vxlan | None = None
+    over: Over | None = None
     where: Span | None = field(default=None, compare=False)
+
+    @property
+    def below(self) -> PortId | None:
+        """The port whose cable the frames of a sub-interface cross."""
+        return PortId(self.a.port.node, self.over.port) if self.over else None
 
     @property
     def id(self) -> CableId:
@@ -279,6 +297,10 @@ class LabSpec:
         while node in nodes and (shares := nodes[node].shares):
             node = shares
         return node
+
+    def above(self, port: PortId) -> tuple[CableSpec, ...]:
+        """The sub-interfaces whose frames cross this port's cable."""
+        return tuple(each for each in self.cables if each.below == port)
 
     def guests(self, node: str) -> tuple[NodeSpec, ...]:
         """The other nodes that are in this one's network."""

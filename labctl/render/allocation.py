@@ -125,7 +125,7 @@ def port_names(ports: Sequence[str], lo: str, known: Mapping[str, str]) -> dict[
     """Production's names -> Linux names, without those that are `known` already.
 
     A name that Linux allows stays. The others become ethN, where N counts *all* ports in configuration order, so that
-    the number does not depend on which of them are connected.
+    the number does not depend on which of them are connected. A sub-interface is called after its port: eth2.30.
     """
     found: dict[str, str] = {}
     keepers = {port for port in ports if _keeps(port) and port != lo}
@@ -140,6 +140,12 @@ def port_names(ports: Sequence[str], lo: str, known: Mapping[str, str]) -> dict[
             continue
         if port in keepers:
             found[port] = port
+            continue
+        above, _, tag = port.rpartition(".")
+        under = f"{known.get(above) or found.get(above)}.{tag}"
+        if tag.isdecimal() and (above in known or above in found) and _keeps(under) and under not in taken:
+            found[port] = under
+            taken.add(under)
             continue
         number = position
         while f"eth{number}" in taken:

@@ -33,6 +33,7 @@ from labctl.model.lab import (
     MgmtSpec,
     NodeKind,
     NodeSpec,
+    Over,
     Published,
     Vxlan,
 )
@@ -137,7 +138,12 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "vars": Row(Cost.RECORD, "nothing that runs reads them"),
         "macvlan": _OUTWARD,
         "vxlan": _OUTWARD,
+        "over": Row(Cost.LIVE, "its panel side is joined with that of another port, or tagged otherwise"),
         "where": _PLACE,
+    },
+    Over: {
+        "port": Row(Cost.LIVE, "its panel side is joined with that of another port"),
+        "vlan": Row(Cost.LIVE, "its frames are tagged otherwise"),
     },
     Macvlan: {"parent": _OUTWARD, "mode": _OUTWARD},
     Vxlan: dict.fromkeys(("remote", "vni", "dst_port", "src_port", "parent"), _OUTWARD),

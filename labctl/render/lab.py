@@ -2,6 +2,7 @@
 
     data link                 cable
     segment                   bridge node, a cable to each port
+    sub-interface             tagged frames over its port's cable
     up, addressed, alone      stub cable: carrier, nobody behind (loopbacks beside the first as well)
     loopback                  `lo`
     device with routing       labctl/frr, frr.conf and daemons bound over the image's
@@ -16,12 +17,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from labctl.errors import LabctlError, Problems
 from labctl.model.config import DeviceConfig, InterfaceConfig, InterfaceKind, StaticRoute
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeKind, NodeSpec
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeKind, NodeSpec, Over
 from labctl.model.policy import NOWHERE
 from labctl.model.snapshot import Snapshot
 from labctl.model.topology import Role
@@ -36,6 +37,7 @@ from labctl.render.words import virtual_device
 
 SPEAKER = "labctl.speaker"  # label of a node that stands in for what a scope leaves out
 BEYOND = "beyond-"  # its interfaces for what is behind it begin so
+VLANS = range(1, 4095)
 _MTU = 1500  # where no source says: every vendor's Ethernet default
 
 
@@ -104,6 +106,7 @@ class _Render:
         self._devices = {each.name: each for each in rendered_devices(snapshot, self._notes)}
         self._cabled: set[PortId] = set()
         self._cable_mtus: dict[PortId, int] = {}
+        self._tags: dict[tuple[PortId, int], str] = {}
 
     def run(self) -> RenderedLab:
         cables = [*self._links(), *self._segments(), *self._stubs()]
@@ -171,21 +174,51 @@ class _Render:
                     continue
                 if self._table.port(*_key(port)).name == "lo":
                     continue
+                labels = self._cable_labels(port, None)
+                if below := self._below_tagged(each, interface):
+                    yield self._tagged(port, below, interface.vlan or 0, labels)
+                    continue
                 self._note_stub(each, interface)
-                yield CableSpec(
-                    a=self._end(port), z=None, mtu=self._mtu(port), labels=self._cable_labels(port, None)
-                )
+                yield CableSpec(a=self._end(port), z=None, mtu=self._mtu(port), labels=labels)
+
+    def _below_tagged(self, device: Rendered, interface: InterfaceConfig) -> PortId | None:
+        """The port whose cable a sub-interface's frames cross; None if it has no cable, or the tag is not known."""
+        vlan = interface.vlan
+        if interface.kind is not InterfaceKind.SUBINTERFACE or vlan is None or vlan not in VLANS:
+            return None
+        below = PortId(device.name, _below(device, interface)[0])
+        if below not in self._cabled:
+            return None
+        first = self._tags.setdefault((below, vlan), interface.name)
+        return below if first == interface.name else None
+
+    def _tagged(self, port: PortId, below: PortId, vlan: int, labels: Mapping[str, str]) -> CableSpec:
+        """A sub-interface has its port's MAC, and its MTU where it has none of its own."""
+        under = self._table.port(*_key(below))
+        return CableSpec(
+            a=replace(self._end(port), mac=under.mac),
+            z=None,
+            mtu=self._devices[port.node].mtu(port.interface) or self._mtu(below),
+            labels=labels,
+            over=Over(port=under.name, vlan=vlan),
+        )
 
     def _note_stub(self, device: Rendered, interface: InterfaceConfig) -> None:
         made = device.name in self._options.speakers and interface.name.startswith(BEYOND)
         if interface.kind is InterfaceKind.LOOPBACK or made:
             return
         kind, said = "assumed", "nobody behind it is known"
-        if interface.kind is not InterfaceKind.ETHERNET:
+        below = _below(device, interface)
+        ports = {i.name for i in device.config.interfaces if i.kind is InterfaceKind.ETHERNET}
+        plain = interface.kind is InterfaceKind.SUBINTERFACE and ports.issuperset(below)
+        if interface.kind is not InterfaceKind.ETHERNET and not plain:
             kind, said = "approximated", f"a {interface.kind} is not emulated"
-        if below := [name for name in _below(device, interface) if PortId(device.name, name) in self._cabled]:
+        if cabled := [name for name in below if PortId(device.name, name) in self._cabled]:
             # not only unknown: there is somebody, and the address does not reach him
-            kind, said = "unsupported", f"it is not joined to its ports that have cables ({', '.join(below)})"
+            kind, said = (
+                "unsupported",
+                f"it is not joined to its ports that have cables ({', '.join(cabled)})",
+            )
         text = f"{interface.name} is a stub: {said}"
         self._notes.append(Note(kind=kind, device=device.name, text=text, where=interface.where))
 

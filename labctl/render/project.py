@@ -181,6 +181,8 @@ def _with_costs(config: DeviceConfig, speeds: Mapping[str, float]) -> DeviceConf
         ospf = interface.ospf
         stated = interface.bandwidth_bps or interface.speed_bps
         speed = stated or speeds.get(interface.name) or interface.nominal_bps
+        if not speed and interface.kind is InterfaceKind.SUBINTERFACE:
+            speed = speeds.get(interface.name.rpartition(".")[0])
         if ospf is None or ospf.cost is not None or not speed or interface.kind is InterfaceKind.LOOPBACK:
             return interface
         return replace(interface, ospf=replace(ospf, cost=ospf_cost(process, speed)))

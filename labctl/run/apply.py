@@ -237,7 +237,16 @@ class _Change:
             for cable in self.target.cables
             if cable.id in named or any(end.port.node in new for end in cable.ends)
         ]
+        # Of a port that is made, those that stand on it are joined with it again.
+        cables += [
+            c
+            for cable in cables
+            for end in cable.ends
+            for c in self.target.above(end.port)
+            if c not in cables
+        ]
         patch.ensure_cables(cables, change.stale(before, self.target))
+        patch.ensure_tags()
         patch.ensure_segments()
 
     def _start(self, runtime: Runtime, new: Sequence[str], dark: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.linux import netns
 from labctl.linux.closing import Closing
@@ -68,12 +68,13 @@ class Count:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
     """Where a port's frames are seen: a device in the namespace at `netns`. `inside`: it is the port itself, so what
-    goes out there was sent by the node; else the other end of its wire.
+    goes out there was sent by the node; else the other end of its wire. above: device and tag of each sub-interface.
     """
 
     netns: str
     device: str
     inside: bool = False
+    above: tuple[tuple[str, int], ...] = ()
 
 
 class Standing:
@@ -108,9 +109,14 @@ class Capture(Closing):
         self._later: list[Frame] = []
         for each, spot in spots.items():
             for direction in directions:
-                tap = _Tap(spot, each, direction)
-                self._taps[tap.fileno()] = tap
-                self._poll.register(tap.fileno(), select.EPOLLIN)
+                self._add(_Tap(spot, each, direction))
+                # What is given to a sub-interface has left the port's own device before a tap can see it.
+                for device, tag in spot.above if direction is Direction.IN else ():
+                    self._add(_Tap(replace(spot, device=device), each, direction, tag))
+
+    def _add(self, tap: _Tap) -> None:
+        self._taps[tap.fileno()] = tap
+        self._poll.register(tap.fileno(), select.EPOLLIN)
 
     def close(self) -> None:
         for tap in self._taps.values():
@@ -156,10 +162,11 @@ class Capture(Closing):
 
 
 class _Tap:
-    """One direction of one spot."""
+    """One direction of one spot. tag: of a sub-interface's panel side, which its frames get back."""
 
-    def __init__(self, spot: Spot, port: PortId, direction: Direction) -> None:
+    def __init__(self, spot: Spot, port: PortId, direction: Direction, tag: int | None = None) -> None:
         self.port = port
+        self._tag = tag
         self._device = spot.device
         self._direction = direction
         self._socket = netns.socket_in(spot.netns, socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -212,6 +219,8 @@ class _Tap:
                 status, tag, tag_type = struct.unpack("=I12xHH", value[:20])
                 if status & _VLAN_VALID:
                     data = packets.with_tag(data, tag, tag_type if status & _TPID_VALID else 0x8100)
+        if self._tag is not None:
+            data = packets.with_tag(data, self._tag, 0x8100)
         segments = struct.unpack_from("=H", data, 4)[0] if packets.is_super(data) else 0
         return Frame(
             port=self.port,

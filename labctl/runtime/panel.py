@@ -45,7 +45,7 @@ from labctl.model.lab import (
     Stands,
 )
 from labctl.names import PortId
-from labctl.runtime import mgmt, sysctls
+from labctl.runtime import mgmt, sysctls, tagging
 from labctl.runtime.refused import refused
 from labctl.runtime.store import LabDir
 
@@ -215,6 +215,8 @@ class Panel:
         }
         for port in ports:
             self._unplug(port)
+        # Who stands on a port that is made anew is joined with it anew.
+        lost += [cable for cable in mine if cable.below in ports and cable not in lost]
         lost_mgmt = []
         if mgmt.managed(node) and (mgmt.INTERFACE not in there or self.devices[mgmt_key(name)] not in panel):
             self._panel.delete_link(self.devices[mgmt_key(name)])
@@ -275,6 +277,10 @@ class Panel:
         names = [self.devices[str(port)] for port in cable.ports]
         if not all(name in links for name in names):
             return False
+        if cable.over and cable.below:
+            below = links.get(self.devices[str(cable.below)])
+            above = links[names[0]].index
+            return below is not None and tagging.joined(self._panel, above, below.index, cable.over.vlan)
         if len(names) == 1:
             return True
         ports = [self.devices[str(end.port)] for end in cable.ends if self._is_segment(end.port)]
@@ -496,6 +502,11 @@ class Panel:
     def _stitch(self, cable: CableSpec, links: Mapping[str, Link], *, again: bool) -> None:
         """Join the panel sides of a cable. A far node that is not plugged yet does it when it is."""
         names = [self.devices[str(port)] for port in cable.ports]
+        if cable.over and cable.below:
+            above, below = (links.get(each) for each in (names[0], self.devices[str(cable.below)]))
+            if above and below:
+                tagging.join(self._panel, above.index, below.index, cable.over.vlan)
+            return
         if len(names) == 1 or not all(name in links for name in names):
             return
         one, other = (links[name].index for name in names)

@@ -16,7 +16,7 @@ from labctl.linux import netns, tc
 from labctl.linux.netlink import Link
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec, Stands
 from labctl.names import PortId
-from labctl.runtime import mgmt
+from labctl.runtime import mgmt, tagging
 from labctl.runtime.panel import (
     MGMT_BRIDGE,
     PANEL_MTU,
@@ -114,6 +114,15 @@ class Repatch(Panel):
         for name in made:
             self.write_sysctls(self.lab.node(name))
 
+    def ensure_tags(self) -> None:
+        """Ports from which sub-interfaces went, or which got another, take no other tags apart than the lab says."""
+        links = self._panel_links()
+        for port in {cable.below for lab in (self.lab, *self._before) for cable in lab.cables if cable.below}:
+            link = links.get(self.devices.get(str(port), ""))
+            if link is not None:
+                vlans = [each.over.vlan for each in self.lab.above(port) if each.over]
+                tagging.keep(self._panel, link.index, vlans)
+
     def ensure_mgmt(self, nodes: Iterable[NodeSpec], stale: Mapping[str, Collection[str]]) -> None:
         """The management network's bridge and the legs of these nodes. stale: what their eth0 should not have."""
         bridge = self.devices.get(MGMT_BRIDGE)
@@ -205,7 +214,13 @@ class Repatch(Panel):
         return False
 
     def _ensure_stitch(self, cable: CableSpec, links: Mapping[str, Link]) -> None:
-        """Both redirects of a cable, and no other; a stub has none."""
+        """Both redirects of a cable, and no other; a stub has none, and a sub-interface is joined with its port."""
+        if cable.over:
+            if not self.stitched(cable):
+                self._stitch(cable, links, again=True)
+            return
+        for port in cable.ports:
+            tagging.part(self._panel, links[self.devices[str(port)]].index)
         indexes = [links[self.devices[str(port)]].index for port in cable.ports]
         wanted = dict(zip(indexes, reversed(indexes), strict=True)) if len(indexes) == 2 else {}
         for here in indexes:

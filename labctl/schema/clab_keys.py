@@ -325,7 +325,11 @@ LINK_TYPES: Mapping[str, Key] = {
     "brief": Key(_YES, note="the form without `type`"),
     "veth": Key(_YES, note="a cable"),
     "veth-stitch": Key(_YES, note="a cable; every cable of labctl is stitched"),
-    "dummy": Key(_YES, note="a stub: carrier, and nobody behind"),
+    "dummy": Key(
+        _YES,
+        note="a stub: carrier, and nobody behind; with the labels `labctl-over: PORT` and `labctl-vlan: TAG` a "
+        "sub-interface (802.1Q) of that port of the node",
+    ),
     "host": Key(
         _YES, note="an interface that labctl makes on the machine itself; in the brief form `host:IF`"
     ),

@@ -7,6 +7,7 @@ adding a link changes no other. Addresses on links are honoured for every kind (
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from labctl.model.lab import (
     MacvlanMode,
     NodeKind,
     NodeSpec,
+    Over,
     Vxlan,
 )
 from labctl.names import PortId
@@ -47,6 +49,9 @@ _FORMS = {
     "vxlan": VXLAN,
     "vxlan-stitch": VXLAN,
 }
+#: containerlab has no key for a sub-interface.
+OVER_LABEL, VLAN_LABEL = "labctl-over", "labctl-vlan"
+VLAN_MIN, VLAN_MAX = 1, 4094
 _VNI_MAX, _PORT_MAX = 2**24 - 1, 65535
 
 
@@ -79,7 +84,12 @@ class LinkReader:
             return ()
         found = [cable for item in links.items if (cable := self._cable(item))]
         macs = names.derived_macs(self._lab, (end.port for cable in found for end in cable.ends))
-        return tuple(_with_macs(cable, macs) for cable in found)
+        cables = tuple(_with_macs(cable, macs) for cable in found)
+        self._check_over(cables)
+        return tuple(
+            _with_mac_below(cable, cables) if cable.over and not said.a.mac else cable
+            for cable, said in zip(cables, found, strict=True)
+        )
 
     def _cable(self, item: Value) -> CableSpec | None:
         kind = self._type(item)
@@ -111,7 +121,10 @@ class LinkReader:
                 hint=f"at least {MTU_MIN_IPV6}",
             )
         a, *z = (_end_of(end) for end in ends if end)
-        labels = fields.text_map(link["labels"].value, "labels", self._problems) if "labels" in link else {}
+        labels = (
+            dict(fields.text_map(link["labels"].value, "labels", self._problems)) if "labels" in link else {}
+        )
+        over = self._over(kind, labels, place(link, "labels", item.span))
         return CableSpec(
             a=a,
             z=z[0] if z else None,
@@ -120,8 +133,75 @@ class LinkReader:
             vars=self._vars(link),
             macvlan=macvlan,
             vxlan=vxlan,
+            over=over,
             where=item.span,
         )
+
+    # -- sub-interfaces ----------------------------------------------------------------------------------------
+
+    def _over(self, kind: str, labels: dict[str, str], where: Span) -> Over | None:
+        """What the labels of a link say that its interface stands on; they are taken out."""
+        port, tag = labels.pop(OVER_LABEL, None), labels.pop(VLAN_LABEL, None)
+        if port is None and tag is None:
+            return None
+        if port is None or tag is None:
+            missing = OVER_LABEL if port is None else VLAN_LABEL
+            self._problems.add(
+                "missing-key",
+                f"a sub-interface needs the labels {OVER_LABEL} and {VLAN_LABEL}; there is no {missing}",
+                where=where,
+                hint="`labctl-over: eth1` and `labctl-vlan: 10` for tag 10 on eth1",
+            )
+        elif kind != "dummy":
+            self._problems.add(
+                "bad-value",
+                f"label {OVER_LABEL} is for links of type dummy: a sub-interface has no cable of its own",
+                where=where,
+                hint="`type: dummy` with `endpoint:` for the sub-interface, beside the link of the port below it",
+            )
+        elif not re.fullmatch(r"[0-9]{1,4}", tag) or not VLAN_MIN <= int(tag) <= VLAN_MAX:
+            self._problems.add(
+                "bad-value",
+                f"label {VLAN_LABEL} is not a VLAN: {fields.shorten(tag)!r}",
+                where=where,
+                hint=f"a number from {VLAN_MIN} to {VLAN_MAX}",
+            )
+        else:
+            return Over(port=port, vlan=int(tag))
+        return None
+
+    def _check_over(self, cables: tuple[CableSpec, ...]) -> None:
+        """What sub-interfaces stand on is there, and no two have one tag on it."""
+        cabled = {end.port: cable for cable in cables for end in cable.ends}
+        taken: dict[tuple[PortId, int], PortId] = {}
+        for cable in cables:
+            if not cable.over or not cable.below:
+                continue
+            port, under = cable.a.port, cabled.get(cable.below)
+            node = self._nodes.get(port.node)
+            first = taken.setdefault((cable.below, cable.over.vlan), port)
+            if node and node.kind is not NodeKind.LINUX:
+                self._problems.add(
+                    "bad-value",
+                    f"{port.node!r} is of kind {node.kind}, which has no sub-interfaces",
+                    where=cable.where,
+                    hint="a bridge carries frames with any tag as they are",
+                )
+            elif under is None or under.over is not None:
+                mine = [p.interface for p, c in cabled.items() if p.node == port.node and c.z]
+                self._problems.add(
+                    "bad-value",
+                    f"{port} stands on {cable.over.port!r}, which is no interface of {port.node!r} with a link of its own",
+                    where=cable.where,
+                    hint=did_you_mean(cable.over.port, mine),
+                )
+            elif first != port:
+                self._problems.add(
+                    "bad-value",
+                    f"{port} and {first} have the same tag {cable.over.vlan} on {cable.over.port}",
+                    where=cable.where,
+                    hint="frames with a tag belong to one sub-interface",
+                )
 
     def _ends(self, kind: str, link: Checked, item: Value) -> list[_Found | None]:
         if _FORMS[kind] in (BRIEF, VETH):
@@ -412,6 +492,12 @@ class LinkReader:
 
 def _end_of(found: _Found) -> End:
     return End(port=found.port, mac=found.mac or "", ipv4=found.ipv4, ipv6=found.ipv6, vars=found.vars)
+
+
+def _with_mac_below(cable: CableSpec, cables: tuple[CableSpec, ...]) -> CableSpec:
+    """A sub-interface has the MAC of the port that it stands on."""
+    below = [end.mac for each in cables for end in each.ends if end.port == cable.below]
+    return replace(cable, a=replace(cable.a, mac=below[0])) if below else cable
 
 
 def _with_macs(cable: CableSpec, macs: Mapping[PortId, str]) -> CableSpec:

@@ -17,6 +17,7 @@ from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, Dns, End, LabSp
 from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
+from labctl.schema.clab_links import OVER_LABEL, VLAN_LABEL
 from labctl.schema.clab_nodes import PIDS_LABEL, RATE_LABELS
 
 _DEFAULT_MTU = 9500
@@ -153,12 +154,15 @@ def _no_form(node: NodeSpec, what: str) -> LabctlError:
 
 def _links(lab: LabSpec) -> Iterator[dict[str, Any]]:
     macs = derived_macs(lab.name, (end.port for cable in lab.cables for end in cable.ends))
+    given = {end.port: end.mac for cable in lab.cables for end in cable.ends}
+    macs |= {c.a.port: given[c.below] for c in lab.cables if c.below and c.below in given}
     for cable in lab.cables:
         link = _link(cable, macs)
         if cable.mtu != _DEFAULT_MTU:
             link["mtu"] = cable.mtu
-        if cable.labels:
-            link["labels"] = dict(cable.labels)
+        over = {OVER_LABEL: cable.over.port, VLAN_LABEL: str(cable.over.vlan)} if cable.over else {}
+        if cable.labels or over:
+            link["labels"] = over | dict(cable.labels)
         if cable.vars:
             link["vars"] = json.loads(cable.vars)
         yield link

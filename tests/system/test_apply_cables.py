@@ -10,7 +10,7 @@ import pytest
 from rig import mac, rig, until
 
 from labctl.linux import tc
-from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
+from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec, Over
 from labctl.names import PortId
 from labctl.run import apply
 from labctl.runtime.panel import PANEL_MTU, Panel, bridge_port
@@ -36,7 +36,19 @@ def cables(rng):
         if z is None and a.port.node in SEGMENTS:
             continue
         found.append(CableSpec(a=a, z=z, mtu=rng.choice([1400, 1500, 9500])))
-    return tuple(found)
+    return tuple(found) + tuple(tagged(rng, found))
+
+
+def tagged(rng, cables):
+    """Sub-interfaces of some of the nodes' ports; `tag0` of a node may stand on another port each time."""
+    ports = [each.port for cable in cables for each in cable.ends if each.port.node not in SEGMENTS]
+    for node, number in ((node, number) for node in ("r1", "r2", "r3") for number in range(2)):
+        among = [port for port in ports if port.node == node]
+        if among and rng.random() < 0.6:
+            below, name = rng.choice(among), PortId(node, f"tag{number}")
+            over = Over(port=below.interface, vlan=rng.choice([7, 4094]) - number)
+            made = replace(end(rng, PORTS[0]), port=name)
+            yield CableSpec(a=made, z=None, mtu=rng.choice([1400, 1500]), over=over)
 
 
 def end(rng, port):
@@ -104,8 +116,20 @@ def wrong(running, record, spec):
     found += [f"{name} is no port" for name in inside & panel.keys() if panel[name].master is None]
     with Panel(running.place, spec, record.devices) as patch:
         found += [f"{cable.id} is not joined" for cable in spec.cables if not patch.stitched(cable)]
+    return found + astray(kernel, spec, {port: panel.get(record.devices[str(port)]) for port in ends})
+
+
+def astray(kernel, spec, devices):
+    """What leads somewhere and should not, or is not taken apart as it should be."""
+    found = []
     for cable in spec.cables:
-        device = panel.get(record.devices[str(cable.a.port)])
-        if cable.z is None and device is not None and tc.redirects(kernel, device.index):
-            found.append(f"{cable.id} leads somewhere")
+        device = devices[cable.a.port]
+        if cable.z is None and device is not None:
+            found += [f"{cable.id} leads somewhere"] * bool(tc.redirects(kernel, device.index))
+            tagged_as = tc.programs(kernel, device.index)
+            found += [f"{cable.id} is tagged: {tagged_as}"] * (bool(tagged_as) != bool(cable.over))
+    for port, device in devices.items():
+        tags = tc.programs(kernel, device.index, parent=tc.EGRESS) if device else {}
+        if set(tags) != {each.over.vlan for each in spec.above(port)}:
+            found.append(f"{port} takes {tags} apart")
     return found

@@ -45,7 +45,11 @@ SUITES = {
     "runc": ("runtimes limits", ("-m", "not docker"), ()),
     "docker, a sample": ("limits runtimes", ("-m", "docker", "-k", ON_GROUPS), (pytest.mark.docker,)),
     "docker": ("runtimes limits", ("-m", "docker"), (pytest.mark.docker, pytest.mark.soak)),
-    "what runs and heals": ("panel restart heal node_images", ("-m", "not docker"), (pytest.mark.soak,)),
+    "what runs and heals": (
+        "panel tagging restart heal node_images",
+        ("-m", "not docker"),
+        (pytest.mark.soak,),
+    ),
 }
 
 

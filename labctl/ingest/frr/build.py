@@ -11,7 +11,7 @@ from dataclasses import replace
 from labctl.ingest import standard
 from labctl.ingest.assemble import Defaults, assemble, network_type
 from labctl.ingest.draft import Draft, Overrides
-from labctl.ingest.frr.interface import kind_of
+from labctl.ingest.frr.interface import kind_of, vlan_of
 from labctl.model.config import DeviceConfig, InterfaceConfig
 from labctl.model.policy import Action, UndefinedPolicies
 from labctl.model.routing import OspfConfig, OspfInterface
@@ -55,6 +55,7 @@ def defaults(draft: Draft) -> Defaults:
         dialect="frr",
         undefined=FRR_UNDEFINED,
         kind_of=kind_of,
+        vlan_of=vlan_of,
         ospf_interface=standard.OSPF_INTERFACE,
         ospf_process=OSPF_PROCESS,
         area=standard.AREA,

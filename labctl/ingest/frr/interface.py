@@ -30,6 +30,13 @@ def kind_of(name: str) -> InterfaceKind:
     return kind_in(_KINDS, name)
 
 
+def vlan_of(name: str) -> int | None:
+    """The tag of a sub-interface, by the name that every tool on Linux gives it: `eth1.10`."""
+    tag = name.rpartition(".")[2]
+    wanted = kind_of(name) is InterfaceKind.SUBINTERFACE and len(tag) <= len("4094")
+    return int(tag) if wanted and 1 <= int(tag) <= 4094 else None
+
+
 def kind_in(table: Iterable[tuple[str, InterfaceKind]], name: str) -> InterfaceKind:
     """The kind of the first pattern that fits the whole name; what fits none is an Ethernet port."""
     for pattern, kind in table:

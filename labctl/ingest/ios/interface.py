@@ -98,8 +98,10 @@ def _speed(draft: Draft, match: re.Match[str]) -> None:
     here(draft).set["speed_bps"] = int(match["mbit"]) * 10**6
 
 
-@INTERFACE.on(r"encapsulation dot1[qQ] (?P<vlan>\d+)( native)?")
+@INTERFACE.on(r"encapsulation dot1[qQ] (?P<vlan>\d+)(?P<native> native)?")
 def _vlan(draft: Draft, match: re.Match[str]) -> None:
+    if match["native"]:
+        raise Unsupported("untagged-sub-interface")  # its frames are the port's own
     here(draft).set["vlan"] = int(match["vlan"])
 
 

@@ -28,7 +28,7 @@ DETOUR_PREFERENCES = (50, 51)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Half:
     """One half-cable as the panel sees it. `sender` is (namespace, interface) of what sends into it, a node's port or a
-    bridge's, whose offloads count.
+    bridge's, whose offloads count. above: panel side and sender of each interface that sends through that port too.
     """
 
     panel: str | None  # path of the panel's namespace; None: the caller's own
@@ -36,6 +36,7 @@ class Half:
     device_out: str
     sender: tuple[str | None, str] | None = None
     frame_bytes: int = 9514  # the longest that its cable carries
+    above: tuple[tuple[str, tuple[str | None, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

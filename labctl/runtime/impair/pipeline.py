@@ -328,9 +328,12 @@ class Impairer(Closing):
 
     def _set_offloads(self, half: Half, link: Link | None, *, on: bool) -> None:
         """Off while frames count one by one; back to what the node had, which the panel side (`link`) notes meanwhile."""
-        if half.sender is None or link is None:
-            return
-        path, interface = half.sender
+        above = [(self._netlink.link(device), sender) for device, sender in half.above]
+        for here, sender in ((link, half.sender), *above):
+            if here is not None and sender is not None:
+                self._set_offloads_of(here, *sender, on=on)
+
+    def _set_offloads_of(self, link: Link, path: str | None, interface: str, *, on: bool) -> None:
         noted = link.alias.removeprefix(_NOTE) if link.alias.startswith(_NOTE) else None
         if on and noted is None:
             return

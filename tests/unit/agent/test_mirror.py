@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from agent_labs import lab
 
 from labctl.agent import mirror
 from labctl.model.effects import Direction, Down, Effect, HalfCable, settle
+from labctl.model.lab import Over
 from labctl.names import PortId
 
 R1, R2 = PortId("r1", "eth1"), PortId("r2", "eth1")
@@ -74,3 +77,26 @@ def test_a_cable_between_two_bridges_only_effects_take_down():
     s1, s2, port = PortId("s1", "p1"), PortId("s2", "p1"), PortId("s1", "p2")
     assert levels(spec, {}) == {s1: True, s2: True, R1: True, port: False}
     assert levels(spec, {}, *cut(spec, Direction.A_TO_Z)) == {s1: True, s2: False, R1: True, port: False}
+
+
+def test_a_sub_interface_has_the_carrier_of_its_port_and_its_port_must_be_up():
+    spec = lab(("r1:eth1", "r2:eth1"), ("r1:eth1.10", None))
+    spec = replace(
+        spec,
+        cables=(spec.cables[0], replace(spec.cables[1], over=Over(port="eth1", vlan=10))),
+    )
+    sub = PortId("r1", "eth1.10")
+
+    def level(r1, r2, *effects, own=True):
+        admin = {"r1": {"eth1": r1, "eth1.10": own}, "r2": {"eth1": r2}}
+        found = levels(spec, admin, *effects)
+        return found[R1], found[sub]
+
+    assert level(True, True) == (True, True)
+    assert level(True, False) == (False, False)
+    assert level(False, True) == (True, False)  # the port's carrier is its cable's, whatever its own state
+    assert level(True, True, own=False) == (True, True)
+    assert level(True, True, *cut(spec, Direction.Z_TO_A)) == (False, False)
+    assert level(True, True, *cut(spec, Direction.A_TO_Z)) == (True, True)
+    own = Effect(id="own", on=HalfCable(spec.cables[1].id, Direction.Z_TO_A), change=Down())
+    assert level(True, True, own) == (True, False)

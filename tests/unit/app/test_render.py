@@ -15,6 +15,7 @@ from labctl.ingest.ios import parse as parse_ios
 from labctl.ingest.redact import Redactor
 from labctl.model.config import InterfaceConfig
 from labctl.model.filters import FilterEntry, PacketFilter
+from labctl.model.lab import Over
 from labctl.model.policy import Action
 from labctl.model.snapshot import Snapshot
 from labctl.model.topology import Device, Link, Role, Segment, Topology
@@ -245,9 +246,17 @@ interface GigabitEthernet0/5
  switchport
 interface Vlan20
  ip address 10.0.20.{own} 255.255.255.0
+interface GigabitEthernet0/7
+ no ip address
 interface GigabitEthernet0/7.30
  encapsulation dot1Q 30
  ip address 10.0.30.{own} 255.255.255.0
+interface GigabitEthernet0/7.31
+ encapsulation dot1Q 30
+ ip address 10.0.31.{own} 255.255.255.0
+interface GigabitEthernet0/7.32
+ encapsulation dot1Q 32 native
+ ip address 10.0.32.{own} 255.255.255.0
 """
 
 
@@ -259,7 +268,9 @@ interface GigabitEthernet0/7.30
             [
                 ("approximated", "Port-channel1 is a stub: a lag is not emulated"),
                 ("approximated", "Vlan20 is a stub: a svi is not emulated"),
-                ("approximated", "GigabitEthernet0/7.30 is a stub: a subinterface is not emulated"),
+                ("assumed", "GigabitEthernet0/7.30 is a stub: nobody behind it is known"),
+                ("assumed", "GigabitEthernet0/7.31 is a stub: nobody behind it is known"),
+                ("assumed", "GigabitEthernet0/7.32 is a stub: nobody behind it is known"),
             ],
         ),
         (
@@ -273,9 +284,12 @@ interface GigabitEthernet0/7.30
                     "unsupported",
                     "Vlan20 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/5)",
                 ),
-                (
-                    "unsupported",
-                    "GigabitEthernet0/7.30 is a stub: it is not joined to its ports that have cables (GigabitEthernet0/7)",
+                *(
+                    (
+                        "unsupported",
+                        f"GigabitEthernet0/7.{number} is a stub: it is not joined to its ports that have cables (GigabitEthernet0/7)",
+                    )
+                    for number in (31, 32)  # a tag that another has, and none
                 ),
             ],
         ),
@@ -297,6 +311,35 @@ def test_what_is_not_joined_to_its_ports_is_said(tmp_path, instance, cabled, sai
     request = Request(file="t.yml", out=str(tmp_path), dry_run=True)
     notes = render_snapshot(snapshot, request, instance=instance).notes
     assert [(n.kind, n.text) for n in notes if n.device == "s1"] == said
+
+
+def test_a_sub_interface_rides_on_the_cable_of_its_port(tmp_path, instance):
+    text = SWITCHED.replace("interface GigabitEthernet0/7\n", "interface GigabitEthernet0/7\n mtu 9000\n")
+    ends = [PortId(name, "GigabitEthernet0/7") for name in ("s1", "s2")]
+    snapshot = Snapshot(
+        topology=Topology(
+            name="sw",
+            devices=tuple(Device(id=p.node, name=p.node, polled=True) for p in ends),
+            links=(Link(a=ends[0], b=ends[1]),),
+        ),
+        configs={
+            p.node: parse_ios(
+                text.format(name=p.node, own=own), file=p.node, device=p.node, redactor=Redactor()
+            ).config
+            for own, p in enumerate(ends, 1)
+        },
+    )
+    lab = render_snapshot(
+        snapshot, Request(file="t.yml", out=str(tmp_path), dry_run=True), instance=instance
+    ).lab
+    cable = next(c for c in lab.cables if c.z)
+    found = [c for c in lab.cables if c.over]
+    assert [(str(c.a.port), c.over, c.mtu) for c in found] == [
+        (f"{p.node}:eth5.30", Over(port="eth5", vlan=30), 9000) for p in ends
+    ]
+    assert [c.a.mac for c in found] == [cable.a.mac, cable.z.mac]
+    assert [c.a.ipv4 for c in found] == ["10.0.30.1/24", "10.0.30.2/24"]
+    assert [c.labels["labctl.a"] for c in found] == [f"{p}.30" for p in ends]
 
 
 def test_filters_that_an_older_image_would_not_load_are_refused(tmp_path, instance, monkeypatch):

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from hypothesis import strategies as st
 
 from labctl.ingest.frr.build import FRR_UNDEFINED
-from labctl.ingest.frr.interface import kind_of
+from labctl.ingest.frr.interface import kind_of, vlan_of
 from labctl.model.config import DeviceConfig, Discard, FibPolicy, InterfaceConfig, InterfaceKind, StaticRoute
 from labctl.model.isis import IsisConfig, IsisInterface, IsisLevel
 from labctl.model.policy import (
@@ -134,6 +134,7 @@ areas = st.integers(0, 300).map(lambda n: str(IPv4Address(n)))
 def interfaces(draw, name, *, ospf, by_interface):
     kind = kind_of(name)
     return InterfaceConfig(
+        vlan=vlan_of(name),
         name=name,
         kind=kind,
         description=draw(st.just("") | texts),

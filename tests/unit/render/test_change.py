@@ -18,6 +18,7 @@ from labctl.model.lab import (
     MgmtSpec,
     NodeKind,
     NodeSpec,
+    Over,
     Published,
     Vxlan,
 )
@@ -25,7 +26,7 @@ from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
 
-SPECS = (LabSpec, NodeSpec, Published, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Vxlan)
+SPECS = (LabSpec, NodeSpec, Published, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Over, Vxlan)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -80,7 +81,9 @@ def labs(draw):
     while ends:
         one = ends.pop()
         other = ends.pop() if ends and draw(st.booleans()) else None
-        cables.append(CableSpec(a=one, z=other, mtu=draw(st.sampled_from([1500, 9000])), labels=draw(maps)))
+        over = st.none() if other else st.none() | st.builds(Over, port=text, vlan=st.integers(1, 2))
+        mtu = draw(st.sampled_from([1500, 9000]))
+        cables.append(CableSpec(a=one, z=other, mtu=mtu, labels=draw(maps), over=draw(over)))
     return LabSpec(
         name="lab",
         nodes=tuple(there[name] for name in sorted(there)),
@@ -92,7 +95,7 @@ def labs(draw):
 
 def said(lab):
     """What the lab is, whatever order its cables stand in and whichever end is named first."""
-    cables = {c.id: (frozenset((e.port, e) for e in c.ends), c.mtu, c.labels) for c in lab.cables}
+    cables = {c.id: (frozenset((e.port, e) for e in c.ends), c.mtu, c.labels, c.over) for c in lab.cables}
     return lab.name, lab.prefix, lab.nodes, cables, lab.mgmt, lab.source
 
 

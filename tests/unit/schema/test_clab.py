@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, Limits, Macvlan, MgmtSpec, NodeKind, Vxlan
+from labctl.model.lab import Bind, Limits, Macvlan, MgmtSpec, NodeKind, Over, Vxlan
 from labctl.model.stages import Healthcheck, Stage, Wait
 from labctl.names import CableId, PortId
 from labctl.schema import clab
@@ -427,6 +427,21 @@ def test_an_extended_link(kind):
 def test_a_dummy_link_is_a_stub():
     found = cable("- {type: dummy, endpoint: {node: a, interface: eth1}}")
     assert (found.z, found.a.port) == (None, PortId("a", "eth1"))
+
+
+TAGGED = """\
+    - endpoints: ["a:eth1", "b:eth1"]
+    - type: dummy
+      endpoint: {node: a, interface: eth1.10}
+      mtu: 1500
+      labels: {labctl-over: eth1, labctl-vlan: 10, mine: x}
+"""
+
+
+def test_a_dummy_link_with_a_tag_is_a_sub_interface_with_the_mac_of_its_port():
+    plain, tagged = nodes(PAIR + "links:\n" + textwrap.indent(textwrap.dedent(TAGGED), "  ")).cables
+    assert (tagged.over, tagged.below) == (Over(port="eth1", vlan=10), plain.a.port)
+    assert (tagged.z, tagged.a.mac, dict(tagged.labels)) == (None, plain.a.mac, {"mine": "x"})
 
 
 def test_links_to_the_machine_and_out_of_it():

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from labctl.model.lab import (
     MgmtSpec,
     NodeKind,
     NodeSpec,
+    Over,
     Vxlan,
 )
 from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand
@@ -190,6 +192,8 @@ def labs(draw):
                 a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS), vars=draw(VARS), **way
             )
         )
+    linux = {node.name for node in found if node.kind is NodeKind.LINUX and not node.shares}
+    cables = [draw(tagged(each, cables, linux)) for each in cables]
     addresses = [x for n in found for x in (n.mgmt_ipv4, n.mgmt_ipv6) if x]
     if len(set(addresses)) < len(addresses):
         found = []
@@ -209,6 +213,20 @@ def labs(draw):
         ),
         source="/labs/t.clab.yml",
     )
+
+
+@st.composite
+def tagged(draw, cable, cables, linux):
+    """A stub may be a sub-interface of a port of its node, with a tag that no other can have, and any MAC."""
+    node, tag = cable.a.port.node, cables.index(cable) + 1
+    ports = {
+        end.port.interface: end for each in cables if each.z for end in each.ends if end.port.node == node
+    }
+    if cable.z or cable.outside or node not in linux or not ports or draw(st.booleans()):
+        return cable
+    below = draw(st.sampled_from(sorted(ports)))
+    mac = draw(st.sampled_from([cable.a.mac, ports[below].mac]))
+    return replace(cable, a=replace(cable.a, mac=mac), over=Over(port=below, vlan=tag))
 
 
 ENV = dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "expanded")
