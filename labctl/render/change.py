@@ -37,6 +37,7 @@ from labctl.model.lab import (
     Published,
     Vxlan,
 )
+from labctl.model.stages import Healthcheck, StageCommand, Wait
 from labctl.names import CableId, PortId
 
 
@@ -427,6 +428,12 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, Bind):
         return ":".join([value.source, value.target, *([",".join(value.options)] if value.options else [])])
+    if isinstance(value, Wait):
+        return f"{value.stage.value} after {value.until.value} of {value.node}"
+    if isinstance(value, StageCommand):
+        return f"{value.phase.value} of {value.stage.value}: {value.command}"
+    if isinstance(value, Dns | Healthcheck):
+        return _settings(value)
     if isinstance(value, Published):
         return str(value)
     if isinstance(value, tuple):
@@ -434,6 +441,12 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def _settings(value: Dns | Healthcheck) -> str:
+    """The settings that say something, by their names."""
+    said = ((each.name, _text(getattr(value, each.name))) for each in dataclasses.fields(value))
+    return ", ".join(f"{name} {text}" for name, text in said if text not in ("", "[]"))
 
 
 # -- several plans in one ------------------------------------------------------------------------------------------

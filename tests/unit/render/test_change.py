@@ -22,6 +22,7 @@ from labctl.model.lab import (
     Published,
     Vxlan,
 )
+from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand, Wait
 from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
@@ -188,6 +189,13 @@ def cable(**more):
         (node(sysctls={"net.a": "1", "kernel.sem": "1"}), "recreate-node r1", "set when the node starts"),
         (node(image="j"), "recreate-node r1", "image: i → j; its files come from the image"),
         (node(binds=(Bind(source="/a", target="/b", options=("ro",)),)), "recreate-node r1", "[/a:/b:ro]"),
+        (node(waits=(Wait(stage=Stage.CREATE, node="r2", until=Stage.HEALTHY),)), "change-node r1",
+         "waits: [] → [create after healthy of r2]; they count"),
+        (node(stage_commands=(StageCommand(stage=Stage.EXIT, phase=Phase.ON_ENTER, command="ip a"),)),
+         "change-node r1", "stage_commands: [] → [on-enter of exit: ip a]; they count"),
+        (node(healthcheck=Healthcheck(test=("CMD", "true"), interval_s=2.5)), "recreate-node r1",
+         "healthcheck: - → test [CMD, true], start_period_s 0, interval_s 2.5, timeout_s 30, retries 3; it is"),
+        (node(dns=Dns(servers=("10.0.0.1",))), "recreate-node r1", "dns: - → servers [10.0.0.1]; programs"),
         (node(mgmt_ipv4="172.20.20.9"), "change-node r1", "mgmt_ipv4: - → 172.20.20.9"),
         (replace(LAB, nodes=(R1, R2, replace(SW, exec=("x",)))), "change-node sw", "nothing runs inside it"),
         (replace(LAB, nodes=(R1, R2, replace(SW, kind=NodeKind.LINUX))), "recreate-node sw", "kind: bridge → linux"),
