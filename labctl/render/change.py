@@ -424,23 +424,26 @@ def _said(field: str, old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Bind):
-        return ":".join([value.source, value.target, *([",".join(value.options)] if value.options else [])])
-    if isinstance(value, Wait):
-        return f"{value.stage.value} after {value.until.value} of {value.node}"
-    if isinstance(value, StageCommand):
-        return f"{value.phase.value} of {value.stage.value}: {value.command}"
-    if isinstance(value, Dns | Healthcheck):
-        return _settings(value)
-    if isinstance(value, Published):
-        return str(value)
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_text, value)) + "]"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value)
+    match value:
+        case None:
+            text = ""
+        case Bind():
+            text = ":".join(
+                [value.source, value.target, *([",".join(value.options)] if value.options else [])]
+            )
+        case Wait():
+            text = f"{value.stage.value} after {value.until.value} of {value.node}"
+        case StageCommand():
+            text = f"{value.phase.value} of {value.stage.value}: {value.command}"
+        case Dns() | Healthcheck():
+            text = _settings(value)
+        case tuple():
+            text = "[" + ", ".join(map(_text, value)) + "]"
+        case float():
+            text = f"{value:g}"
+        case _:
+            text = str(value)
+    return text
 
 
 def _settings(value: Dns | Healthcheck) -> str:
