@@ -26,6 +26,7 @@ from labctl.model.observation import Observation, Walk
 CONCURRENCY: Final = 64  # devices at once
 REPETITIONS: Final = 20  # rows asked for in one GETBULK; more makes some agents give up
 MAX_ROWS: Final = 200_000  # of one column: an agent that never ends is broken
+MAX_ENDLESS: Final = 2  # so many columns without an end, and nothing more is asked of it
 
 #: What tells, in pysnmp's words, that the agent is there and refuses us.
 REFUSALS: Final = frozenset(
@@ -158,6 +159,7 @@ class _Session:
             self._keep(cells)
 
     async def walk_all(self) -> None:
+        endless = 0
         for table, columns in COLUMNS.items():
             if table in SCALARS:
                 continue
@@ -172,6 +174,9 @@ class _Session:
                     self.walks.append(self._walk(table, count, problem))
                     if "timeout" in problem.lower():
                         return  # it was there a moment ago: every further column would cost another timeout
+                    endless += count > MAX_ROWS
+                    if endless == MAX_ENDLESS:
+                        return  # every further table could be another of these
                     break
                 if rows == 0 and empty == 2:  # the agent does not have this table
                     break

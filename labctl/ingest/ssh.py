@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ CONCURRENCY: Final = 16
 logging.getLogger("paramiko").addHandler(
     logging.NullHandler()
 )  # what it has to say is said as an error of ours
-MAX_BYTES: Final = 64 * 1024 * 1024  # of one answer
+MAX_BYTES: Final = 64 * 1024 * 1024  # of one answer: a device that says more never ends
+PATIENCE: Final = 60  # an answer may take so many times as long as a device may be silent
 
 #: dialect -> how `show version` of such a device is told
 _VERSIONS: Final = {"ios": "Cisco IOS", "eos": "Arista"}
@@ -111,7 +113,7 @@ def _answered(target: Target, inside: str | None, ask: Ask) -> Texts:
     try:
         with Session(lambda: _connect(target, access, inside), access.timeout_s) as session:
             texts, dialect = ask(session, target)
-    except (LabctlError, OSError, EOFError, paramiko.SSHException, _UnknownHostKey) as error:
+    except (LabctlError, OSError, EOFError, paramiko.SSHException, _UnknownHostKey, _Endless) as error:
         return Texts(target=target, texts={}, error=_explain(target, access, error))
     if texts:
         return Texts(target=target, texts=texts, dialect=dialect)
@@ -164,10 +166,25 @@ class Session:
 
     def _once(self, command: str) -> str | None:
         _, out, _err = self._client.exec_command(command, timeout=self._timeout_s)
-        data = out.read(MAX_BYTES)
-        text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-        # -1: the device sends no status
-        return text if out.channel.recv_exit_status() in (0, -1) and not _REFUSED.match(text) else None
+        text = self._read(out.channel, command).decode("utf-8", "replace").replace("\r\n", "\n")
+        # asking for a status that never comes would wait for ever; -1: the device sends none
+        told = out.channel.status_event.wait(self._timeout_s)
+        status = out.channel.recv_exit_status() if told else -1
+        return text if status in (0, -1) and not _REFUSED.match(text) else None
+
+    def _read(self, channel: paramiko.Channel, command: str) -> bytes:
+        """All of an answer. One that drips or that never ends would hold up everybody who waits for this device."""
+        said = bytearray()
+        until = time.monotonic() + PATIENCE * self._timeout_s
+        while chunk := channel.recv(1 << 16):
+            said += chunk
+            if len(said) > MAX_BYTES:
+                raise _Endless(f"its answer to `{command}` is longer than {MAX_BYTES >> 20} MB")
+            if time.monotonic() > until:
+                raise _Endless(
+                    f"its answer to `{command}` had not ended after {PATIENCE * self._timeout_s:g} s"
+                )
+        return bytes(said)
 
 
 def _explain(target: Target, access: SshAccess, error: Exception) -> LabctlError:
@@ -189,6 +206,13 @@ def _explain(target: Target, access: SshAccess, error: Exception) -> LabctlError
             f"the SSH login of {access.user} was refused",
             "check user, key_file and password; what this device reported before is kept",
         )
+    if isinstance(error, _Endless):
+        return _failure(
+            target,
+            "device-unreachable",
+            str(error),
+            "what it said is not taken; what it reported before is kept",
+        )
     said = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
     return _failure(
         target,
@@ -205,6 +229,10 @@ _HOST_KEY_HINT: Final = (
 
 def _failure(target: Target, code: str, said: str, hint: str) -> LabctlError:
     return LabctlError(code, f"{target.name} ({target.address}): {said}", where=target.where, hint=hint)
+
+
+class _Endless(Exception):  # noqa: N818  (a condition to handle)
+    pass
 
 
 class _UnknownHostKey(Exception):  # noqa: N818  (a condition to handle)

@@ -215,8 +215,10 @@ def add_lists(top: Commands) -> None:
     )
     def prefix_list(draft: Draft, match: re.Match[str]) -> None:
         afi = _afi(match["afi"])
-        entries = draft.prefix_lists.setdefault((afi, match["name"]), [])
         ge, le = match["ge"] or match["ge2"], match["le"]
+        if any(int(bound) > length_of(afi) for bound in (ge, le) if bound):
+            raise Unsupported("no-such-length")
+        entries = draft.prefix_lists.setdefault((afi, match["name"]), [])
         is_any = match["prefix"] == "any"
         entry = PrefixEntry(
             seq=_seq(match["seq"], entries),

@@ -687,3 +687,10 @@ def test_an_entry_that_lost_a_condition_is_not_what_it_was(line):
         ("unsupported", "route-map-clause"),
         ("modelled", ""),
     ]
+
+
+def test_a_prefix_list_has_no_lengths_that_there_are_not():
+    assert classes("ip prefix-list A seq 5 permit 10.0.0.0/8 le 33\n") == [
+        ("ip prefix-list A seq 5 permit 10.0.0.0/8 le 33", "unsupported", "no-such-length")
+    ]
+    assert config("ip prefix-list A seq 5 permit 10.0.0.0/8 le 33\n").prefix_lists == ()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+from dataclasses import replace
 
 import paramiko
 import pytest
@@ -142,6 +143,15 @@ EOS = {
     ),
 }
 KEY = paramiko.ECDSAKey.generate()
+NEVER_ENDS = "…"
+NO_STATUS = 999
+
+
+def babble(channel):
+    """As much as the other side takes, until it hangs up."""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        while True:
+            channel.sendall(b"!" * 32768)
 
 
 class Router(paramiko.ServerInterface):
@@ -167,7 +177,13 @@ class Router(paramiko.ServerInterface):
         granted.add_byte(paramiko.common.cMSG_CHANNEL_SUCCESS)
         granted.add_int(channel.remote_chanid)
         channel.transport._send_user_message(granted)
+        if said is NEVER_ENDS:
+            threading.Thread(target=babble, args=(channel,), daemon=True).start()
+            return True
         channel.sendall(said.replace("\n", "\r\n").encode())
+        if self.status == NO_STATUS:
+            channel.shutdown_write()  # the end of what it says, and the channel stays open
+            return True
         if self.status is not None:
             channel.send_exit_status(self.status)
         channel.close()
@@ -341,3 +357,20 @@ def test_a_dialect_that_is_none():
     text = "devices:\n  r1: {address: 192.0.2.1, ssh: {user: a, password: b, dialect: junos}}\n"
     with pytest.raises(Exception, match="dialect 'junos' is not known"):
         parse(text, file="inventory.yml", env={})
+
+
+def test_an_answer_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr(ssh, "MAX_BYTES", 1 << 20)
+    with router(IOS | {"show running-config": NEVER_ENDS}, status=0) as (port, _):
+        (found,) = ssh.collect([target(port)])
+    assert found.texts == {}
+    assert found.error.code == "device-unreachable"
+    assert "its answer to `show running-config` is longer than 1 MB" in found.error.message
+
+
+def test_a_device_that_never_says_how_a_command_ended_is_believed():
+    with router(EOS, status=NO_STATUS) as (port, _):
+        device = target(port, dialect="eos")
+        device = replace(device, ssh=replace(device.ssh, timeout_s=0.5))
+        (found,) = ssh.collect([device])
+    assert found.texts == {"running-config": EOS_CONFIG}
