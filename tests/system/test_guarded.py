@@ -24,7 +24,7 @@ from rig import until
 from labctl.agent import client, guarded
 from labctl.linux import cgroup, netns, nft
 from labctl.model.lab import Bind, CableSpec, LabSpec
-from labctl.runtime.runc import RuncRuntime
+from labctl.run import observe
 
 pytestmark = pytest.mark.root
 
@@ -90,8 +90,8 @@ def away(tmp_path):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    found = instance(tmp_path / "state", monkeypatch)
+def here(tmp_path, monkeypatch, kind):
+    found = instance(tmp_path / "state", monkeypatch, kind)
     yield found
     nothing_left(found)
 
@@ -120,7 +120,7 @@ PROVOKE = """
 
 
 def provoke(place, family, network, far):
-    runtime, spec = RuncRuntime(place.instance), place.need().lab
+    runtime, spec = observe.runtime(place), place.need().lab
     where, target = str(far), str(far[5])
     argv = ("bash", "-c", PROVOKE, "-", family, where, str(network[7]), target, str(network[8]))
     done = runtime.exec(spec, "r1", argv, timeout_s=20)
@@ -171,7 +171,7 @@ def test_without_nftables_deploy_says_so_and_the_leak_is_there(here, away, tmp_p
 
 def test_nothing_gets_out_and_the_table_says_that_it_would_have(here, away):
     with deployed(here, lab(away)) as place:
-        RuncRuntime(here).exec(
+        observe.runtime(here.lab("guarded")).exec(
             place.need().lab, "r1", ("ip", "address", "add", f"{away.ipv6[1]}/64", "dev", "eth1")
         )
         until(lambda: str(away.ipv6[1]) in members(place), "the new address is in the set")
@@ -207,7 +207,7 @@ def passes(version, kind, code, address):
 
 def test_it_drops_this_error_to_the_labs_addresses_and_nothing_else(here, away):
     with deployed(here, lab(away)) as place:
-        RuncRuntime(here).exec(
+        observe.runtime(here.lab("guarded")).exec(
             place.need().lab, "r1", ("ip", "address", "add", f"{away.ipv6[1]}/64", "dev", "eth1")
         )
         until(lambda: str(away.ipv6[1]) in members(place), "the new address is in the set")
@@ -245,7 +245,7 @@ def test_addresses_of_the_files_are_there_before_the_nodes(here, away, tmp_path)
 
 def test_the_set_follows_the_nodes_and_forgets_nothing(here, away):
     with deployed(here, lab(away)) as place:
-        spec, runtime, added = place.need().lab, RuncRuntime(here), str(away.ipv4[6])
+        spec, runtime, added = place.need().lab, observe.runtime(here.lab("guarded")), str(away.ipv4[6])
         runtime.exec(spec, "r2", ("ip", "address", "add", f"{added}/32", "dev", "lo"))
         until(lambda: added in members(place), "the new address is in the set")
         runtime.exec(spec, "r2", ("ip", "address", "del", f"{added}/32", "dev", "lo"))
