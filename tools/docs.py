@@ -390,7 +390,7 @@ steps.
 
 ## What it does not do
 
-* The first process of a node that runs on keeps the variables it was started with: `CLAB_INTFS` and `CLAB_LABEL_…` are new for commands and after a restart.
+* The first process of a node that runs on keeps the variables it was started with: `CLAB_INTFS`, `CLAB_LABEL_…` and `NO_PROXY` are new for commands and after a restart.
 * An MTU or MAC that a node has set on its port itself stays until the file changes that of the port.
 * Commands of `exec` that are about a port are not run again when only the cable at that port is new.
 """

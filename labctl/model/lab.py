@@ -119,6 +119,7 @@ class NodeSpec:
     network_mode: str | None = None  # "none": no management interface; "container:NODE": NODE's network
     mgmt_ipv4: str | None = None  # address without prefix length, from `MgmtSpec.ipv4_subnet`
     mgmt_ipv6: str | None = None
+    mgmt_assigned: tuple[str, ...] = field(default=(), compare=False)  # those of them that labctl chose
     startup_delay_s: float = 0.0
     aliases: tuple[str, ...] = ()  # other names of its management addresses, in every node
     dns: Dns | None = None  # None: no resolver

@@ -103,6 +103,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "network_mode": Row(Cost.RECREATE, "it says whether the node has a management interface"),
         "mgmt_ipv4": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
         "mgmt_ipv6": Row(Cost.LIVE, "an address of its eth0, and a line of every /etc/hosts"),
+        "mgmt_assigned": _PLACE,
         "startup_delay_s": Row(Cost.RECORD, "it counts at the next deploy"),
         "aliases": Row(Cost.LIVE, "lines of every /etc/hosts"),
         "dns": Row(Cost.RECREATE, "programs read their resolver's file when they start"),

@@ -9,6 +9,7 @@ CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ LAST_CAPABILITY = 40
 DROPPED: tuple[int, ...] = tuple(sorted(set(range(LAST_CAPABILITY + 1)) - set(CAPABILITIES.values())))
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: What needs no proxy in any lab.
+_LOCAL = ("localhost", "127.0.0.1", "::1", "*.local")
 
 MASKED = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware")
 #: /proc/sys/net and /sys/devices/virtual/net stay writable: they are the node's own.
@@ -114,7 +118,42 @@ def told(lab: LabSpec, node: NodeSpec) -> dict[str, str]:
         "CLAB_INTFS": str(ports),
         **{f"CLAB_LABEL_{_variable(key)}": value for key, value in node.labels.items()},
         **node.env,
+        **dict.fromkeys(("no_proxy", "NO_PROXY"), _no_proxy(lab, node)),
     }
+
+
+def _no_proxy(lab: LabSpec, node: NodeSpec) -> str:
+    """What is not asked for through a proxy, as containerlab 0.79 writes it: what the node says, or the machine's own names;
+    then the lab's nodes, the addresses that the file names and the management subnets, sorted.
+    """
+    said = next((node.env[name] for name in ("no_proxy", "NO_PROXY") if name in node.env), None)
+    first = [said] if said else []
+    first += [each for each in _LOCAL if each not in (said or "")]  # as a part of an entry as well
+    return ",".join([*first, _names(_Same(lab))])
+
+
+class _Same:
+    """A lab that is equal to itself alone: a lab's hash would be that of all that is in it."""
+
+    __slots__ = ("lab",)
+
+    def __init__(self, lab: LabSpec) -> None:
+        self.lab = lab
+
+    def __hash__(self) -> int:
+        return id(self.lab)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.lab is other.lab
+
+
+@functools.lru_cache(maxsize=4)
+def _names(of: _Same) -> str:
+    """Nodes, addresses and subnets of the lab. Found out once for all its nodes: each of a thousand names a thousand."""
+    lab = of.lab
+    found = [name for each in lab.nodes for name in (each.name, *mgmt.named(each))]
+    found += [subnet for subnet in (lab.mgmt.ipv4_subnet, lab.mgmt.ipv6_subnet) if subnet]
+    return ",".join(sorted(found))
 
 
 def user(wanted: str, rootfs: str) -> User:

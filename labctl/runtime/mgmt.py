@@ -39,10 +39,10 @@ def assign(lab: LabSpec) -> LabSpec:
     def with_addresses(node: NodeSpec) -> NodeSpec:
         if not managed(node):
             return node
-        return replace(
+        return _chosen(
             node,
-            mgmt_ipv4=node.mgmt_ipv4 or _next(ipv4, mgmt.ipv4_range or mgmt.ipv4_subnet),
-            mgmt_ipv6=node.mgmt_ipv6 or _next(ipv6, mgmt.ipv6_range or mgmt.ipv6_subnet),
+            node.mgmt_ipv4 or _next(ipv4, mgmt.ipv4_range or mgmt.ipv4_subnet),
+            node.mgmt_ipv6 or _next(ipv6, mgmt.ipv6_range or mgmt.ipv6_subnet),
         )
 
     return replace(lab, nodes=tuple(with_addresses(node) for node in lab.nodes))
@@ -59,13 +59,25 @@ def keep(lab: LabSpec, before: LabSpec) -> LabSpec:
         was = old.get(node.name)
         if was is None or not managed(node):
             return node
-        return replace(
+        return _chosen(
             node,
-            mgmt_ipv4=node.mgmt_ipv4 or _still(was.mgmt_ipv4, ipv4, taken),
-            mgmt_ipv6=node.mgmt_ipv6 or _still(was.mgmt_ipv6, ipv6, taken),
+            node.mgmt_ipv4 or _still(was.mgmt_ipv4, ipv4, taken),
+            node.mgmt_ipv6 or _still(was.mgmt_ipv6, ipv6, taken),
         )
 
     return replace(lab, nodes=tuple(map(kept, lab.nodes)))
+
+
+def _chosen(node: NodeSpec, ipv4: str | None, ipv6: str | None) -> NodeSpec:
+    """The node with these addresses; those that it did not name are noted as ours."""
+    ours = [each for each in (ipv4, ipv6) if each and each not in (node.mgmt_ipv4, node.mgmt_ipv6)]
+    assigned = (*node.mgmt_assigned, *ours)
+    return replace(node, mgmt_ipv4=ipv4, mgmt_ipv6=ipv6, mgmt_assigned=assigned)
+
+
+def named(node: NodeSpec) -> tuple[str, ...]:
+    """The management addresses that the lab file gives the node."""
+    return tuple(a for a in (node.mgmt_ipv4, node.mgmt_ipv6) if a and a not in node.mgmt_assigned)
 
 
 def _still(

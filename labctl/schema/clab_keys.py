@@ -137,7 +137,8 @@ NODE: Mapping[str, Key] = {
         _YES,
         Shape.TEXT_MAP,
         Merge.KEYS,
-        '`__IMPORT_ENVS: "true"` adds the whole environment of labctl at its level',
+        '`__IMPORT_ENVS: "true"` adds the whole environment of labctl at its level; `NO_PROXY` and `no_proxy` get the '
+        "lab's nodes, the addresses that the file names and the management subnets",
     ),
     "env-files": Key(
         _YES,

@@ -81,6 +81,8 @@ def test_variables_of_files_and_of_the_node(place):
         line.split("=", 1) for line in said(place, "cat", "/proc/1/environ").split("\0") if "=" in line
     )
     assert (found["A"], found["B"]) == ("file", "node")
+    no_proxy = "localhost,127.0.0.1,::1,*.local,172.20.20.0/24,3fff:172:20:20::/64,a,b"
+    assert found["NO_PROXY"] == found["no_proxy"] == no_proxy
 
 
 def test_addresses_come_from_the_range_and_not_the_gateway(place):

@@ -41,9 +41,39 @@ def test_environment_of_image_containerlab_and_node():
         CableSpec(a=End(port=PortId("r2", "eth1"), mac=""), z=None),
     )
     env = bundle.environment(LabSpec(name="x", nodes=(node,), cables=cables), node, IMAGE)
+    no_proxy = "localhost,127.0.0.1,::1,*.local,172.20.20.0/24,3fff:172:20:20::/64,r1"
     assert env == {
         "PATH": "/opt/bin", "HOSTNAME": "r1", "CLAB_INTFS": "2", "CLAB_LABEL_MY_LABEL_X": "1", "A": "node",
+        "NO_PROXY": no_proxy, "no_proxy": no_proxy,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("env", "first"),
+    [
+        ({}, "localhost,127.0.0.1,::1,*.local"),
+        ({"NO_PROXY": "x.example"}, "x.example,localhost,127.0.0.1,::1,*.local"),
+        ({"NO_PROXY": "x.example", "no_proxy": "y"}, "y,localhost,127.0.0.1,::1,*.local"),
+        ({"no_proxy": "::1,my-localhost"}, "::1,my-localhost,127.0.0.1,*.local"),
+        ({"no_proxy": ""}, "localhost,127.0.0.1,::1,*.local"),
+    ],
+)
+def test_what_needs_no_proxy_is_as_containerlab_says(env, first):
+    spec = LabSpec(
+        name="x",
+        nodes=(
+            NodeSpec(name="a", env=env),
+            NodeSpec(name="b", mgmt_ipv6="3fff:172:20:20::9"),
+            NodeSpec(name="c", mgmt_ipv4="172.20.20.9"),
+            NodeSpec(name="s", kind=NodeKind.BRIDGE),
+        ),
+    )
+    rest = "172.20.20.0/24,172.20.20.9,3fff:172:20:20::/64,3fff:172:20:20::9,a,b,c,s"
+    for lab in (spec, mgmt.assign(spec), mgmt.assign(mgmt.keep(spec, mgmt.assign(spec)))):
+        told = bundle.told(lab, lab.node("a"))
+        assert told["no_proxy"] == told["NO_PROXY"] == f"{first},{rest}", (
+            "addresses that labctl chose are not named"
+        )
 
 
 @pytest.fixture
