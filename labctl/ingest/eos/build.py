@@ -3,7 +3,8 @@
 Where they come from. *Recorded*, in the state of real switches (EOS 4.23) that the corpus holds: an undefined route-map
 permits everything; an OSPF interface costs 10; routes from BGP enter OSPF with metric 1; BGP's administrative distance
 is 200 for all routes; peers may announce 12,000 routes and several paths. *Documented*, and not contradicted by what
-was recorded: that OSPF's costs follow a reference bandwidth once one is set, and the other numbers here and in IOS's
+was recorded: that OSPF's costs follow a reference bandwidth once one is set, that BGP's equal paths need the same length
+and not the same AS numbers (multipath-relax; without effect while one path is the most), and the other numbers here and in IOS's
 tables. *Assumed*, and in no recording here: an undefined list lets all through at a peer, and a condition with an
 undefined list does not hold.
 """
@@ -54,7 +55,7 @@ def defaults(draft: Draft) -> Defaults:
             "rfc1583": False,
         },
         area=standard.AREA,
-        best_path=standard.BEST_PATH,
+        best_path=standard.BEST_PATH | {"multipath_relax": True},
         bgp_process=BGP_PROCESS | {"graceful_restart": "helper"},
         bgp_family=BGP_FAMILY | {"distance_ebgp": 200},
         peer=PEER,

@@ -18,6 +18,7 @@ TOP = Commands("top")
 PREFIX_LIST = Commands("prefix-list")
 FILTER = Commands("access-list", base=policy.EXTENDED)
 STANDARD = Commands("access-list-standard", base=policy.STANDARD)
+ROUTE_MAP = Commands("route-map", base=policy.ROUTE_MAP)
 
 
 @TOP.on(r"hostname (?P<name>\S+)")
@@ -131,7 +132,30 @@ _with_lengths(STANDARD)
 
 @TOP.on(r"route-map (?P<name>\S+)( (?P<action>permit|deny))?( (?P<seq>\d+))?")
 def _route_map(draft: Draft, match: re.Match[str]) -> Commands:
-    return policy.open_route_map(draft, match["name"], match["action"] or "permit", int(match["seq"] or 10))
+    policy.open_route_map(draft, match["name"], match["action"] or "permit", int(match["seq"] or 10))
+    return ROUTE_MAP
+
+
+@ROUTE_MAP.on(r"match ip (?P<what>address|next-hop) access-list (?P<name>\S+)")
+def _match_list(draft: Draft, match: re.Match[str]) -> None:
+    _reworded(draft, f"match ip {match['what']} {match['name']}", ROUTE_MAP.base)
+
+
+@ROUTE_MAP.on(r"sub-route-map .+")
+def _called(draft: Draft, match: re.Match[str]) -> None:
+    frr_policy.condition_lost(draft, match)
+    raise Unsupported("route-map-clause")
+
+
+@ROUTE_MAP.on(r"set community (community-list .+|.+ delete)")
+def _other_communities(_draft: Draft, _match: re.Match[str]) -> None:
+    """Words that would be taken for values."""
+    raise Unsupported("route-map-clause")
+
+
+@ROUTE_MAP.on(r"set community(?P<values>( \S+)*? GSHUT( \S+)*)")
+def _graceful_shutdown(draft: Draft, match: re.Match[str]) -> None:
+    _reworded(draft, f"set community{match['values'].replace(' GSHUT', ' gshut')}", ROUTE_MAP.base)
 
 
 @TOP.on(r"ip community-list regexp (?P<name>\S+) (?P<rest>(permit|deny) .+)")
@@ -142,6 +166,11 @@ def _community_regexp(draft: Draft, match: re.Match[str]) -> None:
 @TOP.on(r"ip as-path access-list (?P<name>\S+) (?P<action>permit|deny) (?P<regex>\S+) any")
 def _as_path(draft: Draft, match: re.Match[str]) -> None:
     _reworded(draft, f"ip as-path access-list {match['name']} {match['action']} {match['regex']}")
+
+
+@TOP.on(r"ip as-path access-list \S+ (permit|deny) \S+ (egp|igp|incomplete)")
+def _as_path_of_origin(_draft: Draft, _match: re.Match[str]) -> None:
+    raise Unsupported("list-form")
 
 
 frr_policy.add_lists(TOP)

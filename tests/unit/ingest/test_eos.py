@@ -330,3 +330,45 @@ def test_an_obfuscated_key_is_read_where_it_is_known_what_it_belongs_to():
     ]
     assert passwords[0] == passwords[1]
     assert len(set(passwords)) == 3
+
+
+def entry_of(line):
+    parsed = parse(
+        f"hostname r\nroute-map A permit 10\n   {line}\n", file="r", device="r", redactor=Redactor()
+    )
+    entry = parsed.config.route_maps[0].entries[0]
+    said = [(str(m.kind), m.values) for m in (*entry.matches, *entry.sets)]
+    return said, str(parsed.account.lines[-1].cls)
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "cls"),
+    [
+        ("match ip address access-list FOO", [("access-list-v4", ("FOO",))], "modelled"),
+        ("set community 65000:1 GSHUT", [("community", ("65000:1", "graceful-shutdown"))], "modelled"),
+        ("set community community-list FOO additive", [], "unsupported"),
+        ("set community 65000:1 delete", [], "unsupported"),
+        ("sub-route-map OTHER", [], "unsupported"),
+    ],
+)
+def test_words_of_a_route_map_are_no_values(line, said, cls):
+    assert entry_of(line) == (said, cls)
+
+
+def test_an_as_path_with_an_origin_is_no_regular_expression():
+    parsed = parse(
+        "hostname r\nip as-path access-list A permit 65000 egp\n", file="r", device="r", redactor=Redactor()
+    )
+    assert parsed.config.as_path_lists == ()
+    assert parsed.account.lines[-1].cls is LineClass.UNSUPPORTED
+
+
+def test_equal_paths_need_not_have_the_same_as_numbers():
+    text = "hostname r\nrouter bgp 1\n{}"
+    relaxed = [
+        parse(
+            text.format(line), file="r", device="r", redactor=Redactor()
+        ).config.bgp.bestpath.multipath_relax
+        for line in ("", "   no bgp bestpath as-path multipath-relax\n")
+    ]
+    assert relaxed == [True, False]
