@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.app.discover import discover
 from labctl.errors import LabctlError
 from labctl.ingest.redact import Redactor
 from labctl.ingest.sources import SOURCES, Context, recognise
@@ -78,3 +79,16 @@ def test_the_recorded_networks_have_exactly_their_cables(network, cables):
     confirmed = [link for link in topology.links if link.two_sided and link.role is Role.DATA]
     assert len(confirmed) == cables
     assert all(link.evidence for link in topology.links)
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at {CORPUS} (LABCTL_CORPUS)")
+@pytest.mark.parametrize(
+    ("network", "cables", "configured"),
+    [("dual-bgp", 22, 0), ("eos", 18, 8), ("mixed", 12, 4), ("nxos", 18, 0), ("ospf-single", 14, 0)],
+)
+def test_a_directory_with_the_configurations_beside_is_read_as_it_is(network, cables, configured):
+    """What a user points at: tables and configurations, none of which may stop the others."""
+    found = discover([str(CORPUS / network)], write=False)
+    data = [each for each in found.snapshot.topology.links if each.role is Role.DATA and each.two_sided]
+    assert (len(data), len(found.snapshot.configs)) == (cables, configured)
