@@ -28,6 +28,7 @@ def pytest_configure(config):
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # started with `&`: children would inherit deaf ears
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # labs and engines go also then
     if SOAK:
         config.pluginmanager.register(soaking.Resume(SEED), "soak-resume")
 

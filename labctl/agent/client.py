@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0
 #: An agent that says nothing for so long is taken for dead.
 ALIVE_S = 5.0
+#: An agent that does not answer by then may have a reason: it is looked for one.
+_PROMPT_S = 3.0
 
 
 class Connection:
@@ -214,7 +216,10 @@ def me() -> Owner:
 
 
 def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
-    """Start the lab's agent unless it runs, and wait until it answers. The caller holds the lab's lock."""
+    """Start the lab's agent unless it runs, and wait until it answers. The caller holds the lab's lock.
+
+    On a full disk, where it cannot start, OSError says so soon.
+    """
     if alive(place):
         return
     from labctl.agent import ledger
@@ -224,7 +229,8 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
     os.makedirs(place.agent_dir, mode=0o700, exist_ok=True)
     cgroup.create(place.agent_cgroup)
     log = os.path.join(place.agent_dir, "log")
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
+    deadline = began + timeout_s
     pause = 0.005
     _launch(place, log)
     while not alive(place):
@@ -236,8 +242,24 @@ def start(place: LabDir, *, timeout_s: float = 20.0) -> None:
             )
         time.sleep(pause)
         pause = min(pause * 2, 0.1)
+        if time.monotonic() - began > _PROMPT_S:
+            _need_room(place)
         if not cgroup.pids(place.agent_cgroup):  # killed before there was a guard
             _launch(place, log)
+
+
+def _need_room(place: LabDir) -> None:
+    """OSError if the disk takes no file any more: the agent would try for ever, and not even its log would say why."""
+    path = os.path.join(place.agent_dir, "room")
+    try:
+        with open(path, "wb", buffering=0) as file:
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _launch(place: LabDir, log: str) -> None:

@@ -374,16 +374,28 @@ class _Maker:
             kept = self._create(node)
         home = self.place.node_dir(node.name)
         _dress(home, self.place.node_ns(node.name))
-        try:
-            self.engine.start(kept.id)
-        except LabctlError as error:
-            if error.code != "engine-refused":
-                raise
-            raise self._not_started(node, error.message.partition(": ")[2]) from error
+        kept = self._begin(node, kept)
         self._pass_the_gate(node, kept)
         throttle(self.runtime._group(self.place, node.name), self._disks, node.limits)  # noqa: SLF001
         ended.touch(self.place)
         tell_started(self.place, self.lab, node.name)
+
+    def _begin(self, node: NodeSpec, kept: Kept) -> Kept:
+        """Have the engine start the container, or another one if it holds this one's name for one that is gone."""
+        for again in (True, False):
+            try:
+                self.engine.start(kept.id)
+                break
+            except LabctlError as error:
+                if error.code != "engine-refused":
+                    raise
+                why = error.message.partition(": ")[2]
+                if not again or "already exists in network none" not in why:
+                    raise self._not_started(node, why) from error
+            remove_all(self.engine, self.runtime._marks(self.lab.name, node.name))  # noqa: SLF001
+            self.engine.free_name(self.lab.container(node.name))
+            kept = self._create(node)
+        return kept
 
     def _create(self, node: NodeSpec) -> Kept:
         instance, name = self.runtime.instance, self.lab.container(node.name)

@@ -168,6 +168,14 @@ class Engine:
         with self._told(f"remove container {container}"), _absent(), _conflict():
             self._client.remove_container(container, v=True, force=True)
 
+    def free_name(self, container: str) -> None:
+        """Have it forget the place in its network `none` of a container of this name that is gone; nothing to do if it has.
+
+        An engine whose disk is full removes a container and keeps that, and then starts no other of the name.
+        """
+        with self._told(f"forget container {container}"), _absent(), _conflict():
+            self._client.disconnect_container_from_network(container, "none", force=True)
+
     def last_line(self, container: str) -> str:
         """The last line that the container printed."""
         raw = b""

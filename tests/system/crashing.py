@@ -224,36 +224,42 @@ class Bench:
 
         (whether somebody was struck, its exit status, what it said)
         """
-        struck = os.path.join(self.directory, "steps.struck")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(struck)
         with open(os.path.join(self.directory, "said"), "w+") as said:
             process = subprocess.Popen(
                 self._stepped(f"{step}+{AGAIN}", *argv),
                 env=self.env, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
             )  # fmt: skip
-            hit = False
-            watchdog = threading.Timer(PATIENCE_S, process.send_signal, [signal.SIGABRT])
-            watchdog.start()
-            try:
-                while True:
-                    _, status = os.waitpid(process.pid, os.WUNTRACED)
-                    if not os.WIFSTOPPED(status):
-                        break
-                    if strike(process.pid):
-                        hit = True
-                        with open(struck, "w"):
-                            pass
-                    os.kill(process.pid, signal.SIGCONT)
-            finally:
-                watchdog.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
+            hit = struck(process, os.path.join(self.directory, "steps"), strike)
             said.seek(0)
             return hit, process.returncode, said.read()
 
     def _stepped(self, step, *argv):
         report = os.path.join(self.directory, "steps")
         return self.argv(os.path.join(HERE, "stepkill.py"), step, report, "--", *argv)
+
+
+def struck(process, report, strike):
+    """Strike somebody each time that this process of `stepkill` stops, until that was somebody; wait for its end."""
+    done = report + ".struck"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(done)
+    hit = False
+    watchdog = threading.Timer(PATIENCE_S, process.send_signal, [signal.SIGABRT])
+    watchdog.start()
+    try:
+        while True:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                break
+            if strike(process.pid):
+                hit = True
+                with open(done, "w"):
+                    pass
+            os.kill(process.pid, signal.SIGCONT)
+    finally:
+        watchdog.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return hit
 
 
 def need_image():

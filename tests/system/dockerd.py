@@ -1,17 +1,19 @@
 """A Docker engine of the tests' own: everything it has lies in one directory, and nothing of it stays.
 
 Never the machine's: its own socket, data, control group and pid file; no bridge, and no hand on the machine's packet filter.
-One for each process that runs tests, started by the first test that asks for it, and ended with the session (or, however
-that ends, by the kernel).
+One for each process that runs tests, started by the first test that asks for it, and ended with the session. However that
+ends, also by `kill -9`: a sweeper waits beside it (`python dockerd.py DIRECTORY PID START_TICKS`) and removes what is left.
 """
 
 import contextlib
 import functools
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -36,7 +38,8 @@ def missing():
 class Dockerd:
     """An engine; a context manager."""
 
-    def __init__(self):
+    def __init__(self, *, data_bytes=None):
+        """data_bytes: the size of the disk of its own that its data is on."""
         # Not pytest's directory: the path of a socket has 107 bytes.
         self.directory = tempfile.mkdtemp(prefix="labctl-dockerd-", dir="/var/tmp")
         self.cgroup = os.path.basename(self.directory)
@@ -44,6 +47,18 @@ class Dockerd:
         self.log = os.path.join(self.directory, "log")
         self.keeper_file = os.path.join(self.directory, "exec/containerd/containerd.pid")
         self.process = None
+        self.data = os.path.join(self.directory, "data")
+        os.makedirs(self.data)
+        if data_bytes:
+            mounts.mount("tmpfs", self.data, "tmpfs", data=f"size={data_bytes}")
+        me = proc.identity(os.getpid())
+        argv = [sys.executable, os.path.abspath(__file__), self.directory, str(me.pid), str(me.start_ticks)]
+        self.sweeper = subprocess.Popen(
+            argv,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
 
     def start(self, *, live_restore=False):
         """live_restore: containers that a dead engine left live on; else it ends them."""
@@ -53,7 +68,7 @@ class Dockerd:
         argv = [
             "setpriv", "--pdeathsig", "TERM", "dockerd",
             "--host", self.url, "--config-file", f"{at}/daemon.json", "--pidfile", f"{at}/pid",
-            "--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--cgroup-parent", f"/{self.cgroup}",
+            "--data-root", self.data, "--exec-root", f"{at}/exec", "--cgroup-parent", f"/{self.cgroup}",
             "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
             "--userland-proxy=false", "--shutdown-timeout=1", "--log-level=warn",
         ]  # fmt: skip
@@ -102,14 +117,9 @@ class Dockerd:
             proc.kill(who, signal.SIGTERM)
             proc.wait_gone(who, 10)
             proc.kill(who)
-        cgroup.destroy(self.cgroup)
-        mounts.unmount_below(self.directory)
-        for _ in range(5):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self.directory)
-                return
-            time.sleep(0.2)
-        shutil.rmtree(self.directory)
+        sweep(self.directory)
+        self.sweeper.kill()
+        self.sweeper.wait()
 
     def docker(self, *argv, check=True):
         """The engine's own command line, as a user would type it."""
@@ -134,3 +144,47 @@ class Dockerd:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def sweep(directory):
+    """Remove what is left of an engine: its processes, its containers', its mounts and its files."""
+    for who in _programs(directory):
+        proc.kill(who)
+        proc.wait_gone(who, 10)
+    cgroup.destroy(os.path.basename(directory))
+    mounts.unmount_below(directory)
+    for _ in range(5):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(directory)
+            return
+        time.sleep(0.2)
+    shutil.rmtree(directory)
+
+
+def _programs(directory):
+    """The engine in this directory, its containerd and shims."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", errors="replace") as file:
+            command = file.read()
+            program = os.path.basename(command.partition("\0")[0])
+            if directory in command and program.startswith(("dockerd", "containerd")):
+                found.append(proc.identity(int(pid)))
+    return [who for who in found if who is not None]
+
+
+def main(directory, pid, start_ticks):
+    """Wait for the end of the tests, then for that of the engine, which hears of it from the kernel."""
+    who = proc.Identity(int(pid), int(start_ticks))
+    with contextlib.suppress(ProcessLookupError):
+        tests = os.pidfd_open(who.pid)
+        if proc.alive(who):
+            select.select([tests], [], [])
+    with contextlib.suppress(AssertionError):
+        until(lambda: not _programs(directory), "the engine has ended", 20)
+    if os.path.isdir(directory):
+        sweep(directory)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

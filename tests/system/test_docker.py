@@ -3,23 +3,30 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
+import time
 
+import leftovers
 import pytest
+from crashing import struck
+from dockerd import Dockerd
 from labs import deployed, instance, line, node, nothing_left
 from rig import until
 
 from labctl.app import deploy
-from labctl.errors import LabctlError, render
-from labctl.linux import cgroup
+from labctl.errors import CODES, LabctlError, render
+from labctl.linux import cgroup, mounts
 from labctl.model.lab import Bind, LabSpec, Limits
+from labctl.run import deploy as making
 from labctl.run import destroy, limits
 from labctl.run.restart import restart
 from labctl.runtime import docker_engine
 from labctl.runtime.base import NodeState
 from labctl.runtime.docker import DockerRuntime
+from labctl.runtime.store import Instance
 
 ERRORS = pathlib.Path(__file__).parents[1] / "errors"
 IMAGE = "labctl/base:latest"
@@ -72,6 +79,20 @@ def labctl(*argv, check=True):
     if check and done.returncode:
         raise AssertionError(f"labctl {argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def told(stem, done, **places):
+    """The command ended with this error, its golden text, and nothing else; what differs from run to run has a name there."""
+    text = done.stderr[done.stderr.index("error: ") :]
+    for name, value in places.items():
+        text = text.replace(str(value), f"${name}")
+    text = re.sub(r"(?m)write /\S+: no space", "write FILE: no space", text.replace("write $DATA", "write "))
+    golden = ERRORS / f"{stem}.txt"
+    if os.environ.get("LABCTL_UPDATE_GOLDENS") == "1":
+        golden.write_text(text)
+    assert text == golden.read_text()
+    code = text.partition("\n")[0].removeprefix("error: ")
+    assert done.returncode == CODES[code][0]
 
 
 def state(runtime, lab, name):
@@ -207,12 +228,19 @@ def test_an_image_that_only_the_engine_has(here, dockerd):
         dockerd.docker("rmi", "example/web:1")
 
 
-def test_an_image_that_nobody_has(here, file):
-    file.write_text(FILE.replace("labctl/base", "example/none:7"))
-    said = labctl("deploy", file, "--dry-run", check=False)
-    assert said.returncode == 3
-    assert "neither in the Docker engine at unix://" in said.stderr
+def test_an_image_that_nobody_has(here, dockerd, tmp_path):
+    """Only looked for: a deploy would ask a registry for it."""
+    file = copied("image-not-found-docker", tmp_path)
+    told("image-not-found-docker", labctl("deploy", file.name, "--dry-run", check=False), ENGINE=dockerd.url)
     assert here.labs() == []
+    assert dockerd.containers() == []
+    nothing_left(here)
+
+
+def copied(stem, tmp_path):
+    file = tmp_path / "dc1.clab.yml"
+    file.write_text((ERRORS / f"{stem}.lab").read_text())
+    return file
 
 
 @pytest.mark.parametrize(
@@ -314,23 +342,179 @@ def test_an_engine_that_is_killed_leaves_a_lab_that_works_and_goes_when_it_is_ba
     nothing_left(here, [spec])
 
 
-def test_an_engine_that_dies_half_way_through_a_deploy(here, dockerd, tmp_path):
-    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):
+#: What is typed, and from which of its functions on there is no engine.
+HALF_WAY = {
+    "deploy": (["dc1.clab.yml"], "_pass_the_gate"),
+    "destroy": (["dc1", "--yes"], "remove_all"),
+    "apply": (["dc1.clab.yml"], "_create"),
+}
+
+
+@pytest.mark.parametrize("doing", HALF_WAY)
+def test_an_engine_that_dies_half_way(here, dockerd, tmp_path, doing):
+    """The text says what is to be done, and when that is done nothing is left; `apply` goes on where it was."""
+    file = copied("engine-unreachable-half-way", tmp_path)
+    if doing != "deploy":
+        labctl("deploy", file.name)
+    with deployed(here, LabSpec(name="seed", nodes=(node("r1"),))):  # the engine has the image
         pass
+    if doing == "apply":
+        file.write_text(file.read_text().replace("r1: {}", "r1: {env: {A: b}}, r9: {}"))
+    what, at = HALF_WAY[doing]
+    argv = [
+        sys.executable, os.path.join(os.path.dirname(__file__), "stepkill.py"), "1+1", "steps",
+        f"runtime/docker.py:{at}", "--", doing, *what,
+    ]  # fmt: skip
     with subprocess.Popen(
-        [sys.executable, "-m", "labctl", "deploy", str(big(tmp_path))],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            until(lambda: len(dockerd.containers()) >= 2, "it has begun")
-            dockerd.kill()
-            said = process.communicate(timeout=200)[1]
-        finally:
-            dockerd.start()
-    assert (process.returncode, "error: engine-unreachable" in said) == (6, True), said
-    labctl("heal")
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as done:
+        assert struck(done, "steps", lambda _: dockerd.kill() or True)
+        said = done.stderr.read()
+    done = subprocess.CompletedProcess(argv, done.returncode, stderr=said)
+    stem = "engine-unreachable-half-way" if doing != "apply" else "half-applied-docker"
+    try:
+        told(stem, done, ENGINE=dockerd.url, LAB=here.lab("dc1").path)
+    finally:
+        dockerd.start(live_restore=True)
+    if doing == "apply":
+        labctl("apply", file.name)
+        assert labctl("exec", "r9", "--", "true").returncode == 0
+        labctl("destroy", "dc1", "--yes")
+    else:
+        labctl("destroy", "dc1", "--yes")
     assert dockerd.containers() == []
     nothing_left(here)
+
+
+@pytest.mark.parametrize("pause", [0, 0.2, 0.8])
+def test_two_deploys_of_one_lab_at_once(here, dockerd, tmp_path, pause):
+    """One wins; the other is told so, and has touched nothing of it."""
+    file = big(tmp_path)
+    both = [started("deploy", file)]
+    time.sleep(pause)
+    both.append(started("deploy", file))
+    said = [each.communicate(timeout=200)[1] for each in both]
+    winner, loser = sorted(range(2), key=lambda i: both[i].returncode)
+    try:
+        assert both[winner].returncode == 0, said
+        place = here.lab("big")
+        texts = {render(each): each.exit for each in (place.busy(), making.already(place.need()))}
+        text = said[loser][said[loser].index("error: ") :].rstrip("\n")
+        assert text in texts, said
+        assert both[loser].returncode == texts[text]
+        assert len(dockerd.containers()) == 6
+        assert labctl("exec", "r1", "--", "ping", "-c1", "-W5", "r4").returncode == 0
+    finally:
+        labctl("destroy", "--all", "--yes")
+    assert dockerd.containers() == []
+    nothing_left(here)
+
+
+def started(*argv):
+    return subprocess.Popen(
+        [sys.executable, "-m", "labctl", *map(str, argv)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_an_engine_whose_disk_is_full(here, dockerd, tmp_path, monkeypatch):
+    """While it takes the image in, and while it makes containers; a lab goes from it, and with room all is well."""
+    file = copied("engine-refused-full", tmp_path)
+    with Dockerd(data_bytes=512 << 20) as small:
+        monkeypatch.setenv("DOCKER_HOST", small.url)
+        fill(small.data, keep=20 << 20)
+        told(
+            "engine-refused-full-image",
+            labctl("deploy", file.name, check=False),
+            ENGINE=small.url,
+            DATA=small.data,
+        )
+        assert small.docker("images", "--quiet") == ""
+        nothing_left(here)
+        make_room(small.data)
+        labctl("deploy", file.name)
+        fill(small.data)
+        labctl("destroy", "dc1", "--yes")
+        fill(small.data)
+        told(
+            "engine-refused-full", labctl("deploy", file.name, check=False), ENGINE=small.url, DATA=small.data
+        )
+        assert small.containers() == []
+        nothing_left(here)
+        make_room(small.data)
+        labctl("deploy", file.name)
+        labctl("destroy", "dc1", "--yes")
+        assert small.containers() == []
+    nothing_left(here)
+
+
+def fill(disk, keep=0):
+    """All but `keep` bytes of it."""
+    free = os.statvfs(disk)
+    with open(os.path.join(disk, f"ballast-{time.monotonic_ns()}"), "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - keep)
+
+
+def make_room(disk):
+    for each in pathlib.Path(disk).glob("ballast-*"):
+        each.unlink()
+
+
+def test_a_full_disk_under_the_state_of_labs(here, dockerd, tmp_path, monkeypatch):
+    """At every amount of room that is too little, the same: nothing stays, also in the engine."""
+    file = copied("engine-refused-full", tmp_path)
+    labctl("deploy", file.name)  # the engine has the image
+    labctl("destroy", "dc1", "--yes")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounts.mount("tmpfs", str(disk), "tmpfs", data="size=1m")
+    monkeypatch.setenv("LABCTL_STATE", str(disk / "state"))
+    try:
+        small = Instance.here()
+        os.makedirs(small.labs_dir)
+        refused = 0
+        for room in (0, 8 << 10, 16 << 10, 32 << 10):
+            fill(disk, keep=room)
+            done = labctl("deploy", file.name, check=False)
+            make_room(disk)
+            if done.returncode == 0:
+                labctl("destroy", "dc1", "--yes")
+            else:
+                refused += 1
+                assert "error: cannot-write\n" in done.stderr, done.stderr
+                assert done.stderr.endswith(
+                    ": no space left on device\nhint: make room on that file system, then repeat\n"
+                )
+                assert done.returncode == CODES["cannot-write"][0]
+            assert dockerd.containers() == []
+            nothing_left(small)
+        assert refused >= 2
+        labctl("deploy", file.name)
+        fill(disk)
+        labctl("destroy", "dc1", "--yes")
+        assert dockerd.containers() == []
+        nothing_left(small)
+    finally:
+        for place in Instance.here().labs():
+            cgroup.destroy(place.cgroup)
+        mounts.unmount_below(str(disk))
+
+
+def test_the_engine_of_tests_that_are_killed_goes(tmp_path):
+    """Also by SIGKILL: there is a sweeper."""
+    script = "import dockerd, time; d = dockerd.Dockerd(); d.start(); print(d.directory, flush=True); time.sleep(600)"
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as tests:
+        directory = tests.stdout.readline().strip()
+        assert os.path.isdir(directory)
+        tests.kill()
+    until(lambda: not os.path.exists(directory), "its directory is gone", 90)
+    assert [line for _, line in leftovers.all_mounts() if directory in line] == []
 
 
 def test_an_engine_that_hangs_is_told_from_one_that_is_not_there(here, dockerd):
