@@ -178,6 +178,7 @@ class Agent:
         if self.off_base and self._ticked >= self._retry_at:
             self._retry_at = self._ticked + RETRY_S
             again += self.off_base
+        again += [NodeRef(node) for node in self.nodes.again.due()]
         self._begin(again)
         self.cables.impairs.reap()
         self.publishing.tick()
@@ -209,7 +210,11 @@ class Agent:
         times += [self._hold_at] if settlers.held(self.settings) else []
         wakes = [max(0.0, at - now) for at in times]
         wakes += [RETRY_S] if self.guarded.wrong else []
-        beside = (self.cables.impairs.next_wake_s, self.publishing.next_wake_s())
+        beside = (
+            self.cables.impairs.next_wake_s,
+            self.publishing.next_wake_s(),
+            self.nodes.again.next_wake_s(),
+        )
         wakes += [each for each in beside if each is not None]
         return min(wakes, default=None)
 

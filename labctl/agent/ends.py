@@ -1,6 +1,6 @@
 """Seeing nodes end: the agent listens for the exit of each node's first process and writes down how it was.
 
-Nothing is done about it. A command that ended is a fact about the lab that `inspect` tells, as is one that was killed
+Nothing is done about it here (`labctl.agent.again` looks for itself). A command that ended is a fact about the lab that `inspect` tells, as is one that was killed
 by a fault; what a node should be follows from the lab and the active effects alone.
 """
 

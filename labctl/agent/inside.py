@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from labctl.agent.again import Again
 from labctl.agent.saved import Saved
 from labctl.errors import LabctlError
 from labctl.model.effects import NodeRef
@@ -30,6 +31,7 @@ class Inside:
     lab: LabSpec
     runtime: Runtime
     saved: Saved
+    again: Again
 
     def need_awake(self, node: str) -> None:
         """Raise if the node's processes cannot act."""

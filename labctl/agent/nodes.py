@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from labctl.agent import clock, settlers
+from labctl.agent.again import Again
 from labctl.agent.inside import Inside
 from labctl.agent.lanes import Job, Lanes
 from labctl.agent.reading import Reading
@@ -28,6 +29,7 @@ class Nodes:
         self._runtime: Runtime | None = None
         self._lanes: Lanes[Resource, Reading] = Lanes(self._settle, settlers.rank)
         self.saved = Saved(place.saved_dir)
+        self.again = Again(place)
 
     def close(self) -> None:
         self._lanes.close()
@@ -38,6 +40,7 @@ class Nodes:
 
     def load(self, record: Record) -> None:
         self._record = record
+        self.again.watch(record.lab)
 
     def prepare(self, nodes: Collection[str]) -> None:
         """Have ready what is needed inside these nodes."""
@@ -71,7 +74,9 @@ class Nodes:
         return self._runtime
 
     def _inside(self) -> Inside:
-        return Inside(place=self._place, lab=self._record.lab, runtime=self.runtime, saved=self.saved)
+        return Inside(
+            place=self._place, lab=self._record.lab, runtime=self.runtime, saved=self.saved, again=self.again
+        )
 
     def _settle(self, on: Resource) -> tuple[Reading, list[Resource]]:
         """Bring it to what it should be now; what else has to be looked at because of that."""

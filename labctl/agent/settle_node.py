@@ -1,7 +1,7 @@
 """A node as a whole: power, freezer, CPU quota. What it should be is in the lab's record, so nothing is saved...
 
 ...but one bit: that the power was taken by a fault. A node whose command has ended by itself does not run either, and
-healing must not start what nobody had stopped.
+healing must not start what nobody had stopped, unless the node's policy is to start it again (`labctl.agent.again`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 from labctl.agent.inside import Inside
 from labctl.errors import LabctlError, render
-from labctl.model.effects import NodeRef, Setting
+from labctl.model.effects import NodeRef, ProcessRef, Setting
 
 
 def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
@@ -24,7 +24,7 @@ def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
             raise LabctlError("node-not-running", f"node {ref.node!r} does not run: it has no power to lose")
         inside.saved.write(ref, {"power": True})
     if before.off and not wanted.off and not taken:
-        return False  # it ended by itself
+        return _again(inside, ref, wanted)  # it ended by itself
     back = taken and not wanted.off
     changed = back or _differs(before, wanted, inside.lab.node(ref.node).limits.cpu)
     if changed:
@@ -35,6 +35,23 @@ def ensure(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
         _run_execs(inside, ref.node)
         inside.saved.remove(ref)
     return changed
+
+
+def _again(inside: Inside, ref: NodeRef, wanted: Setting) -> bool:
+    """Start a node whose command has ended, if its policy says so and no fault holds a process of it."""
+    held = any(isinstance(on, ProcessRef) and on.node == ref.node for on in inside.saved.resources())
+    if held or not inside.again.is_due(ref.node):
+        return False
+    with inside.again.turn(ref.node) as mine:
+        if not mine or not inside.runtime.read(inside.lab, ref).off:
+            return False
+        inside.saved.write(ref, {"power": True})  # whoever finds a start that was broken off finishes it
+        try:
+            inside.runtime.ensure(inside.lab, ref, wanted)
+            _run_execs(inside, ref.node)
+        finally:
+            inside.saved.remove(ref)
+    return True
 
 
 def _run_execs(inside: Inside, node: str) -> None:

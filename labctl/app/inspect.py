@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.agent import client
+from labctl.agent import again, client
 from labctl.app import attached
 from labctl.errors import LabctlError
 from labctl.model.lab import LabSpec
@@ -83,7 +83,12 @@ def _inspect(place: LabDir) -> Inspected:
     return Inspected(
         lab=place.name,
         containers=tuple(_container(record, status) for status in statuses),
-        notes=(*_notes(place, record), *_ends(statuses), *_memory(record.lab, statuses)),
+        notes=(
+            *_notes(place, record),
+            *_ends(record.lab, statuses),
+            *_again(place, record.lab, statuses),
+            *_memory(record.lab, statuses),
+        ),
     )
 
 
@@ -100,12 +105,24 @@ def _notes(place: LabDir, record: Record) -> Iterator[str]:
             yield from (f"port {name} is not published: {why}" for name, why in wrong.items())
 
 
-def _ends(statuses: Iterable[NodeStatus]) -> Iterator[str]:
-    """Nodes whose command ended: nothing starts them again, and whoever waits for them waits in vain."""
+def _ends(lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
+    """Nodes whose command ended: unless their policy says so nothing starts them again, and who waits for them waits in vain."""
     for status in statuses:
         if status.state is NodeState.EXITED:
             printed = f"; its last line: {status.last_line}" if status.last_line else "; it printed nothing"
-            yield f"node {status.node} has ended: {_how(status)}{printed}"
+            policy = lab.node(status.node).restart
+            back = "; its restart-policy starts it again" if policy.after(status.exit_code) else ""
+            yield f"node {status.node} has ended: {_how(status)}{printed}{back}"
+
+
+def _again(place: LabDir, lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
+    """Nodes that their policy has started again."""
+    for status in statuses:
+        times = again.count(place, status.node).times
+        if times:
+            often = "once" if times == 1 else f"{times} times"
+            policy = lab.node(status.node).restart.value
+            yield f"node {status.node} has ended and was started again {often} (restart-policy {policy})"
 
 
 def _memory(lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:

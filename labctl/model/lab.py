@@ -28,6 +28,21 @@ class NodeKind(StrEnum):
     HOST = "host"  # the machine itself; only with an explicit link to it
 
 
+class Restart(StrEnum):
+    """Whether a node whose command has ended is started again. Nothing of labctl's stops a single node for good, so the
+    last two are one; a fault that takes a node's power is no end of its command.
+    """
+
+    NO = "no"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+
+    def after(self, code: int | None) -> bool:
+        """Whether after this exit status; None: nobody saw it."""
+        return self not in (Restart.NO, Restart.ON_FAILURE) or (self is Restart.ON_FAILURE and bool(code))
+
+
 class Stands(StrEnum):
     """Where the end of a cable is."""
 
@@ -128,6 +143,7 @@ class NodeSpec:
     ports: tuple[Published, ...] = ()
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options
     limits: Limits = field(default_factory=Limits)
+    restart: Restart = Restart.NO
     healthcheck: Healthcheck | None = None
     waits: tuple[Wait, ...] = ()
     stage_commands: tuple[StageCommand, ...] = ()

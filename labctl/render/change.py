@@ -112,6 +112,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "ports": Row(Cost.LIVE, "the agent holds them; connections that are open end"),
         "tmpfs": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "limits": _PARTS,
+        "restart": Row(Cost.RECORD, "it counts from the next end of its command"),
         "healthcheck": Row(Cost.RECREATE, "it is counted from the node's start"),
         "waits": Row(Cost.RECORD, "they count at the next deploy"),
         "stage_commands": Row(Cost.RECORD, "they count at the next deploy"),

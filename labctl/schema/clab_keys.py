@@ -210,7 +210,12 @@ NODE: Mapping[str, Key] = {
     "aliases": Key(
         _YES, Shape.TEXTS, Merge.NODE, "names of its management addresses, in every node's /etc/hosts"
     ),
-    "restart-policy": _no_effect("a node whose process ends stays down, as a finding"),
+    "restart-policy": Key(
+        _YES,
+        note="a node whose command has ended is started again after 1 s, then 2 s, 4 s … 60 s until it has run for 10 s; "
+        "`on-failure`: not after exit status 0 or one that nobody saw; `unless-stopped` is `always`. Default here: `no` "
+        "(containerlab: `always`), for an end is a finding. Not while a fault holds the node or a process of it",
+    ),
     "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
     "privileged": _no_effect(
         "every node has the same capabilities: all but those that reach the machine (`SYS_MODULE`, `SYS_RAWIO`, `SYS_TIME`, "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
-from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published
+from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Restart
 from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
@@ -170,6 +170,7 @@ class NodeReader:
             ports=self._ports(levels) if kind == NodeKind.LINUX else (),
             tmpfs=self._tmpfs(levels),
             limits=limits,
+            restart=self._restart(levels),
             healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
             waits=waits,
             stage_commands=stage_commands,
@@ -569,6 +570,18 @@ class NodeReader:
             )
             return None
         return found.text.replace(" ", "")
+
+    def _restart(self, levels: _Levels) -> Restart:
+        found = levels.first("restart-policy")
+        if found is None or found.text in set(Restart):
+            return Restart(found.text) if found else Restart.NO
+        self._problems.add(
+            "bad-value",
+            f"restart-policy cannot be {fields.shorten(found.text)!r}",
+            where=found.span,
+            hint=did_you_mean(found.text, list(Restart)) or f"one of {', '.join(Restart)}",
+        )
+        return Restart.NO
 
     def _ports(self, levels: _Levels) -> tuple[Published, ...]:
         """The most specific list that says something; they are not joined."""

@@ -13,7 +13,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.model.lab import MACHINE, MGMT_NET, Bind, CableSpec, Dns, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.model.lab import (
+    MACHINE,
+    MGMT_NET,
+    Bind,
+    CableSpec,
+    Dns,
+    End,
+    LabSpec,
+    MgmtSpec,
+    NodeSpec,
+    Restart,
+)
 from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
@@ -86,6 +97,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("labels", labels),
         ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
         ("exec", list(node.exec)),
+        ("restart-policy", None if node.restart is Restart.NO else node.restart.value),
         ("healthcheck", _healthcheck(node.healthcheck)),
         ("stages", _stages(node)),
     ):

@@ -1,0 +1,132 @@
+"""A node whose command has ended is started again if its file says so: after a pause, and against nobody."""
+
+import signal
+import time
+
+import pytest
+from labs import deployed, instance, line, node, nothing_left
+from rig import until
+
+from labctl.agent import again, client
+from labctl.app import inspect
+from labctl.linux import proc
+from labctl.model.effects import Effect, Killed, NodeRef, Off, ProcessRef
+from labctl.model.lab import Restart
+from labctl.run import restart
+from labctl.runtime import ended, eventlog
+from labctl.runtime.base import RUNTIMES, NodeState
+
+pytestmark = [pytest.mark.root, pytest.mark.both]
+FAILS, ENDS, STAYS = (
+    ("sh", "-c", "sleep 0.3; exit 3"),
+    ("sh", "-c", "sleep 0.3; exit 0"),
+    ("sleep", "600"),
+)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory, kind):
+    with pytest.MonkeyPatch.context() as patch:
+        found = instance(tmp_path_factory.mktemp("state"), patch, kind)
+        yield found
+        nothing_left(found)
+
+
+@pytest.fixture(scope="module")
+def place(here):
+    spec = line(
+        node("r1", entrypoint=STAYS, exec=("touch /marked",), restart=Restart.ALWAYS),
+        node("r2", entrypoint=FAILS, restart=Restart.ON_FAILURE),
+        node("r3", entrypoint=ENDS, restart=Restart.ON_FAILURE),
+        node("r4", entrypoint=FAILS),
+        name="again",
+    )
+    with deployed(here, spec) as running:
+        yield running
+
+
+def of(place, name):
+    record = place.need()
+    found = RUNTIMES[record.runtime](place.instance).status(record.lab)
+    return next(each for each in found if each.node == name)
+
+
+def end(place, name):
+    """The node's command ends by itself, as far as anybody can tell."""
+    before = ended.first_process(place, name)
+    proc.kill(before, signal.SIGKILL)
+    until(lambda: not proc.alive(before), f"{name} ended", 20)
+    return before
+
+
+def runs_anew(place, name, before):
+    until(lambda: of(place, name).pid not in (None, before.pid), f"{name} runs again", 40)
+
+
+def run(place, name, *argv):
+    record = place.need()
+    return RUNTIMES[record.runtime](place.instance).exec(record.lab, name, argv, timeout_s=20)
+
+
+def test_a_command_that_fails_is_started_again_and_again_and_one_that_is_done_is_not(place):
+    until(lambda: again.count(place, "r2").times >= 3, "r2 was started three times", 60)
+    for name in ("r3", "r4"):
+        assert of(place, name).state is NodeState.EXITED
+        assert again.count(place, name).times == 0
+    notes = inspect.inspect([place])[0].notes
+    assert any(note.startswith("node r2 has ended and was started again") for note in notes)
+    assert any(
+        note.startswith("node r4 has ended: exit 3") and "restart-policy" not in note for note in notes
+    )
+    told = [e for e in eventlog.history(place) if e["type"] == "container" and e["action"] == "restart"]
+    assert {e["attributes"]["node"] for e in told} == {"r2"}
+    assert [e["attributes"]["times"] for e in told][:3] == ["1", "2", "3"]
+    assert {e["attributes"]["exitCode"] for e in told} == {"3"}
+
+
+def test_it_comes_back_as_it_was(place):
+    assert run(place, "r1", "rm", "/marked").code == 0
+    port = run(place, "r1", "ip", "-br", "address", "show", "eth2").stdout
+    runs_anew(place, "r1", end(place, "r1"))
+    until(lambda: run(place, "r1", "ls", "/marked").code == 0, "its exec commands ran again", 20)
+    assert run(place, "r1", "ip", "-br", "address", "show", "eth2").stdout == port
+    assert again.count(place, "r1").times == 1
+
+
+def test_with_its_agent_dead_it_is_the_next_one_that_starts_it(place):
+    agent = proc.identity(client.ask(place, "status")["pid"])
+    proc.kill(agent, signal.SIGSTOP)
+    try:
+        before = end(place, "r1")
+    finally:
+        proc.kill(agent, signal.SIGKILL)
+    runs_anew(place, "r1", before)
+
+
+def test_a_fault_is_not_fought(place):
+    """While it has no power, or a process of it is to be dead, it stays down; afterwards it runs."""
+    times = again.count(place, "r1").times
+    for name, on, change in (
+        ("power", NodeRef("r1"), Off()),
+        ("kill", ProcessRef("r1", "sleep"), Killed()),
+    ):
+        before = ended.first_process(place, "r1")
+        client.add(place, name, [Effect(id=name, on=on, change=change)], 600)
+        until(lambda before=before: not proc.alive(before), "r1 is down", 20)
+        turn = again.Again(place)
+        turn.watch(place.need().lab)
+        until(lambda turn=turn: turn.is_due("r1"), "it would be its turn", 70)
+        time.sleep(2.5)  # the agent looks once a second
+        assert of(place, "r1").state is NodeState.EXITED
+        assert again.count(place, "r1").times == times
+        client.clear(place, name)
+        runs_anew(place, "r1", before)
+
+
+def test_who_restarts_it_is_not_fought(place):
+    times = again.count(place, "r1").times
+    before = ended.first_process(place, "r1")
+    restart.restart(place, ["r1"])
+    assert of(place, "r1").state is NodeState.RUNNING
+    assert ended.first_process(place, "r1") != before
+    assert again.count(place, "r1").times == times
