@@ -376,10 +376,9 @@ def is_an_error_of_labctl(code, said):
 class Bystanders:
     """What somebody else has in the engine: a container that runs, one that does not, a network, a volume, an image."""
 
-    SUBNET, GATEWAY = "198.18.254.0/28", "198.18.254.1"
-
     def __init__(self, engine):
         self.engine = engine
+        self.subnet = f"198.19.{os.getpid() % 256}"  # of the addresses for benchmarks; the network's bridge is the machine's
         self.names = ["foreign-idle", "foreign-runs"]
         self.bridge = f"dc{uuid.uuid4().hex[:6]}"
 
@@ -391,7 +390,7 @@ class Bystanders:
         docker("create", "--name", "foreign-idle", *given)
         docker("volume", "create", "foreign")
         docker(
-            "network", "create", "--internal", "--subnet", self.SUBNET, "--gateway", self.GATEWAY,
+            "network", "create", "--internal", "--subnet", f"{self.subnet}.0/28", "--gateway", f"{self.subnet}.1",
             "--opt", f"com.docker.network.bridge.name={self.bridge}", "foreign",
         )  # fmt: skip
         return self

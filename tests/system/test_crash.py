@@ -3,7 +3,7 @@
 Not only labctl is killed: the agent, nodes, helpers, and on Docker the engine, its containerd and shims. `make test` runs a
 sample; `make soak` runs all points and prints what the kills fell on (`test_apply_crash.py` has those of `apply`):
 
-    make soak ARGS="-n 2 --dist loadfile -k 'test_crash or test_apply_crash'"
+    make soak ARGS="-n 2 --dist loadfile tests/system/test_crash.py tests/system/test_apply_crash.py"
 
 A point is drawn from the seed and its number alone, so `LABCTL_TEST_SEED=… pytest -m soak -k 'point[docker-17]'` is that point again.
 """
