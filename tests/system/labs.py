@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import os
+import subprocess
+import sys
 import uuid
 
 import leftovers
@@ -72,3 +74,14 @@ def deployed(here, spec, emit=lambda _: None):
     finally:
         if os.path.exists(here.lab(plan.lab.name).path):
             destroy.destroy(here.lab(plan.lab.name))
+
+
+def labctl(*argv, check=True, **more):
+    """The command line in a process of its own; with `check` its exit status is to be 0."""
+    done = subprocess.run(
+        [sys.executable, "-m", "labctl", *map(str, argv)],
+        check=False, capture_output=True, text=True, timeout=300, **{"stdin": subprocess.DEVNULL} | more,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise AssertionError(f"labctl {argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from labs import deployed, instance, line, node, nothing_left
+from labs import deployed, instance, labctl, line, node, nothing_left
 from leftovers import Decoy
 
 from labctl.app import deploy
@@ -47,16 +47,6 @@ def file(tmp_path, here):
     path = tmp_path / "two.clab.yml"
     path.write_text(FILE)
     return path
-
-
-def labctl(*argv, check=True, **more):
-    done = subprocess.run(
-        [sys.executable, "-m", "labctl", *map(str, argv)],
-        check=False, capture_output=True, text=True, timeout=300, **{"stdin": subprocess.DEVNULL} | more,
-    )  # fmt: skip
-    if check and done.returncode:
-        raise AssertionError(f"labctl {argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
 
 
 def test_a_lab_from_file_to_nothing(here, file):

@@ -13,7 +13,7 @@ import leftovers
 import pytest
 from crashing import struck
 from dockerd import Dockerd
-from labs import deployed, instance, line, node, nothing_left
+from labs import deployed, instance, labctl, line, node, nothing_left
 from rig import until
 
 from labctl.app import deploy
@@ -69,16 +69,6 @@ def file(tmp_path, here):
     path = tmp_path / "two.clab.yml"
     path.write_text(FILE)
     return path
-
-
-def labctl(*argv, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", "labctl", *map(str, argv)],
-        check=False, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    if check and done.returncode:
-        raise AssertionError(f"labctl {argv}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
 
 
 def told(stem, done, **places):
