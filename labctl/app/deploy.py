@@ -10,12 +10,12 @@ from labctl.app import images, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.lab import LabSpec, NodeKind, Pull
 from labctl.run import heal, outputs
 from labctl.run.outputs import Outputs
 from labctl.runtime import mgmt, published
 from labctl.runtime.base import RUNTIMES, Runtime
-from labctl.runtime.images import ImageStore
+from labctl.runtime.images import ImageStore, each_time
 from labctl.runtime.store import Instance, Phase
 from labctl.schema import clab
 
@@ -93,15 +93,25 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
 
 def ready(runtime: Runtime, lab: LabSpec, store: ImageStore, emit: Emit, *, dry_run: bool) -> None:
     """Raise what would make a node fail before anything is touched; images are made and brought unless `dry_run`."""
+    anew = each_time(lab)
     try:
         runtime.check(lab)
     except LabctlError as error:
         if dry_run or any(each.code != "image-not-found" for each in error.each):
             raise
-        images.ensure(store, references(lab), emit)
-        runtime.check(lab)
+        images.ensure(store, _brought(lab), emit)
+        if not anew:
+            runtime.check(lab)
     if not dry_run:
         runtime.provide(lab, emit)
+        if anew:
+            runtime.check(lab)  # what was pulled may be another image than that of before
+
+
+def _brought(lab: LabSpec) -> list[str]:
+    """The images that are built or pulled when they are missing; others are pulled anyway, or never."""
+    some = tuple(node for node in lab.nodes if node.pull is not Pull.NEVER)
+    return [ref for ref in references(replace(lab, nodes=some)) if ref not in each_time(lab)]
 
 
 def _without_binds(lab: LabSpec, sources: frozenset[str]) -> LabSpec:

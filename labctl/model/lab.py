@@ -43,6 +43,14 @@ class Restart(StrEnum):
         return self not in (Restart.NO, Restart.ON_FAILURE) or (self is Restart.ON_FAILURE and bool(code))
 
 
+class Pull(StrEnum):
+    """When an image is brought to this machine for a node."""
+
+    IF_NOT_PRESENT = "IfNotPresent"
+    ALWAYS = "Always"  # from its registry each time, also if it is here
+    NEVER = "Never"  # neither pulled nor built
+
+
 class Stands(StrEnum):
     """Where the end of a cable is."""
 
@@ -120,6 +128,7 @@ class NodeSpec:
     name: str
     kind: NodeKind = NodeKind.LINUX
     image: str | None = None
+    pull: Pull = Pull.IF_NOT_PRESENT
     cmd: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)

@@ -84,6 +84,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "name": _NAME,
         "kind": Row(Cost.RECREATE, "a node and a segment are made of different things"),
         "image": Row(Cost.RECREATE, "its files come from the image"),
+        "pull": Row(Cost.RECORD, "it counts when the node is made"),
         "cmd": Row(Cost.RECREATE, "it is its first process"),
         "entrypoint": Row(Cost.RECREATE, "it is its first process"),
         "env": Row(Cost.RECREATE, "a process keeps the environment that it was started with"),

@@ -98,7 +98,7 @@ class Lifecycle(Protocol):
         ...
 
     def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
-        """Bring the lab's images, which `check` has found, to where its nodes can run them."""
+        """Bring the lab's images, which `check` has found, to where its nodes can run them; some are pulled anew for that."""
         ...
 
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:

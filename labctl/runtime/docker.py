@@ -40,6 +40,7 @@ from labctl.runtime import (
     docker_look,
     ended,
     health,
+    images,
     launch,
 )
 from labctl.runtime.base import NodeState, NodeStatus, Runtime
@@ -83,7 +84,10 @@ class DockerRuntime(Inner):
         docker_check.check(lab, self.images, self._url(lab), tag=self.instance.tag)
 
     def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
-        """Have the engine know the images of the lab."""
+        """Have the engine know the images of the lab; it pulls itself those that are wanted anew each time."""
+        with Engine(self._url(lab), timeout_s=None) as engine:
+            for ref in images.each_time(lab):
+                docker_images.pull(engine, ref, emit)
         refs = [node.image for node in lab.nodes if node.kind is NodeKind.LINUX and node.image]
         with Engine(self._url(lab)) as engine:
             docker_images.provide(engine, self.images, refs, emit)

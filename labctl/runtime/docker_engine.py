@@ -233,6 +233,14 @@ class Engine:
             if "error" in said:
                 raise LabctlError("engine-refused", f"Docker does not take in image {ref}: {said['error']}")
 
+    def pull(self, ref: str) -> None:
+        """Fetch an image from the registry that `ref` names."""
+        what = f"pull image {ref}"
+        with self._told(what):
+            for line in self._client.pull(ref, stream=True, decode=True):
+                if "error" in line:
+                    raise refused(what, line["error"])
+
     def drop_image(self, ref: str) -> None:
         """Remove an image of this name, if there is one that nothing uses."""
         with self._told(f"remove image {ref}"), _absent(), _conflict():

@@ -57,6 +57,12 @@ def provide(engine: Engine, store: ImageStore, refs: Iterable[str], emit: Emit =
                 _take_in(engine, image)
 
 
+def pull(engine: Engine, ref: str, emit: Emit = ignore) -> None:
+    """Have the engine fetch an image from the registry that its reference names. From then on it is the engine's own."""
+    emit(Event(kind="image-pull", text=f"Docker pulls image {ref}", subject=ref))
+    engine.pull(engine_ref(ref))
+
+
 def missing(engine: Engine, ref: str) -> LabctlError:
     """Neither the engine nor labctl has it."""
     if images.own(ref):

@@ -31,6 +31,7 @@ from urllib.parse import quote, unquote
 
 from labctl.errors import LabctlError, Span
 from labctl.model.event import Emit, Event, ignore
+from labctl.model.lab import LabSpec, NodeKind, Pull
 from labctl.runtime import prune
 from labctl.runtime.buildah import Buildah, write_whole
 from labctl.runtime.store import Instance
@@ -130,7 +131,7 @@ class ImageStore:
             return self._unpack(buildah, tag, self._key(context_dir, starts_from), emit)
 
     def pull(self, ref: str, emit: Emit = ignore) -> Image:
-        """Fetch an image from the registry that its reference names."""
+        """Fetch an image from the registry that its reference names, also if it is here."""
         with self._locked(emit) as buildah:
             return self._pull(buildah, ref, emit)
 
@@ -153,7 +154,7 @@ class ImageStore:
 
     def _pull(self, buildah: Buildah, ref: str, emit: Emit) -> Image:
         emit(Event(kind="image-pull", text=f"pulling image {ref}", subject=ref))
-        buildah.call(ref, "pull", "--quiet", normal(ref))
+        buildah.call(ref, "pull", "--quiet", "--policy", "always", normal(ref))
         return self._unpack(buildah, ref, "pulled", emit)
 
     def _base(self, buildah: Buildah, emit: Emit) -> None:
@@ -288,6 +289,12 @@ def normal(ref: str) -> str:
     if at:
         return f"{name}@{digest}"
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def each_time(lab: LabSpec) -> tuple[str, ...]:
+    """The images that nodes of the lab want pulled at each deploy. labctl's own are in no registry."""
+    found = (node.image for node in lab.nodes if node.kind is NodeKind.LINUX and node.pull is Pull.ALWAYS)
+    return tuple(dict.fromkeys(ref for ref in found if ref and not own(ref)))
 
 
 def own(ref: str) -> bool:

@@ -17,7 +17,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from labctl.linux import cgroup, disks, enter, mounts, proc, whole
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
-from labctl.runtime import bundle, console, ended, health, launch, runc_check
+from labctl.runtime import bundle, console, ended, health, images, launch, runc_check
 from labctl.runtime.base import NodeState, NodeStatus
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
 from labctl.runtime.panel import allow_many_files
@@ -38,7 +38,9 @@ class RuncRuntime(Inner):
         runc_check.check(lab, self.images, self._disks(self.instance.lab(lab.name)))
 
     def provide(self, lab: LabSpec, emit: Emit = ignore) -> None:
-        """Nothing: nodes stand on the image store's files."""
+        """Nodes stand on the image store's files, so that only what is wanted anew each time is to be done."""
+        for ref in images.each_time(lab):
+            self.images.pull(ref, emit)
 
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Start these nodes, a few at a time; those that run already stay as they are."""

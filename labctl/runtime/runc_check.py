@@ -13,7 +13,7 @@ from labctl import units
 from labctl.errors import LabctlError, Problems
 from labctl.linux import cgroup
 from labctl.linux.disks import Disk
-from labctl.model.lab import LabSpec, NodeKind, NodeSpec
+from labctl.model.lab import LabSpec, NodeKind, NodeSpec, Pull
 from labctl.runtime import bundle, machine_check, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.launch import RUNC
@@ -82,7 +82,13 @@ def _check_network(lab: LabSpec, node: NodeSpec) -> None:
 def _check_node(node: NodeSpec, image_of: Callable[[NodeSpec], Image]) -> None:
     if node.kind is not NodeKind.LINUX:
         return
-    image = image_of(node)
+    try:
+        image = image_of(node)
+    except LabctlError as error:
+        if error.code != "image-not-found" or node.pull is not Pull.NEVER:
+            raise
+        hint = "`image-pull-policy: Never` of the node keeps labctl from bringing it"
+        raise LabctlError(error.code, error.message, where=error.where, hint=hint) from error
     if not bundle.argv(node, image):
         raise LabctlError(
             "bad-value",

@@ -225,8 +225,10 @@ NODE: Mapping[str, Key] = {
     "security-opts": _no_effect("no security profile is applied", Shape.TEXTS),
     "cgroup-parent": _no_effect("nodes are in the lab's own cgroups", Shape.TEXT),
     "cgroupns-mode": _no_effect("nodes have their own cgroup namespace", Shape.TEXT),
-    "image-pull-policy": _no_effect(
-        "images are pulled when they are missing", words=("IfNotPresent", "Always", "Never")
+    "image-pull-policy": Key(
+        _YES,
+        note="`IfNotPresent` (default), `Always`: from its registry at each deploy, which fails where none answers, `Never`: "
+        "neither pulled nor built. labctl's own images have no registry: they are built when they are missing or changed",
     ),
     "runtime": _no_effect("use `--runtime`", words=("docker", "podman")),
     "link-apply-mode": _no_effect("cables are patched live", words=("live", "restart", "recreate")),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
-from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Restart
+from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Pull, Restart
 from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_read import Checked, Reading, place, said
@@ -147,6 +147,7 @@ class NodeReader:
             name=name,
             kind=NodeKind(kind),
             image=levels.text("image"),
+            pull=self._pull(levels, name),
             cmd=self._words(levels, "cmd"),
             entrypoint=self._words(levels, "entrypoint"),
             env=env,
@@ -296,6 +297,19 @@ class NodeReader:
                 hint="close the quotes",
             )
             return None
+
+    def _pull(self, levels: _Levels, node: str) -> Pull:
+        """In any case, as in containerlab."""
+        found = levels.first("image-pull-policy")
+        policy = next((each for each in Pull if found and each.lower() == found.text.lower()), None)
+        if found and policy is None:
+            self._problems.add(
+                "bad-value",
+                f"node {node}: image-pull-policy cannot be {fields.shorten(found.text)!r}",
+                where=found.span,
+                hint=did_you_mean(found.text, list(Pull)),
+            )
+        return policy or Pull.IF_NOT_PRESENT
 
     def _binds(self, levels: _Levels, node: str) -> tuple[Bind, ...]:
         found: dict[str, Bind] = {}

@@ -23,6 +23,7 @@ from labctl.model.lab import (
     LabSpec,
     MgmtSpec,
     NodeSpec,
+    Pull,
     Restart,
 )
 from labctl.model.stages import Healthcheck
@@ -74,6 +75,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
     yield "kind", node.kind.value
     for key, value in (
         ("image", node.image),
+        ("image-pull-policy", node.pull.value if node.pull is not Pull.IF_NOT_PRESENT else None),
         ("entrypoint", _words(node, node.entrypoint)),
         ("cmd", _words(node, node.cmd)),
         ("group", node.group),

@@ -1,12 +1,25 @@
 """Keys of a lab file whose effect is inside a node: where it runs, its memory file systems, its environment. On every runtime."""
 
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
+
 import pytest
 from labs import IMAGE, instance
 
 from labctl.app import deploy
 from labctl.errors import LabctlError
+from labctl.model.lab import LabSpec, NodeSpec, Pull
 from labctl.run import destroy, restart
 from labctl.runtime.base import RUNTIMES
+from labctl.runtime.docker_engine import Engine
+from labctl.runtime.images import ImageStore, normal
 
 pytestmark = pytest.mark.root
 
@@ -100,3 +113,141 @@ def test_a_processor_that_is_not_there(place, tmp_path):
         )
     assert caught.value.code == "bad-value"
     assert "this machine has no processor" in caught.value.message
+
+
+# -- image-pull-policy ---------------------------------------------------------------------------------------------
+
+NOWHERE = "127.0.0.1:1/base:1"  # nobody listens there
+
+
+def wants(ref, pull):
+    return LabSpec(name="wants", nodes=(NodeSpec(name="r1", image=ref, pull=pull, network_mode="none"),))
+
+
+def prepared(lab, runtime, here):
+    """What a deploy tells before it touches anything, and the code of its error."""
+    told = []
+    try:
+        deploy.prepare(lab, deploy.Request(file="", runtime=runtime), here, told.append)
+    except LabctlError as error:
+        return [event.kind for event in told], error.code
+    return [event.kind for event in told], None
+
+
+@pytest.fixture
+def with_a_copy(place, tmp_path, monkeypatch, request):
+    """An instance that has the image of `NOWHERE`."""
+    runtime, store = place.need().runtime, ImageStore(place.instance)
+    if runtime == "docker":
+        engine = request.getfixturevalue("dockerd")
+        engine.docker("tag", "labctl/base:latest", NOWHERE)
+    else:
+        image = store.find(IMAGE)
+        os.makedirs(tmp_path / "refs")
+        os.symlink(os.path.dirname(image.rootfs), tmp_path / image.digest)
+        with open(os.path.join(store.root, "refs", quote(normal(IMAGE), safe="") + ".json")) as file:
+            record = json.load(file)
+        record["image"]["ref"] = NOWHERE
+        (tmp_path / "refs" / (quote(normal(NOWHERE), safe="") + ".json")).write_text(json.dumps(record))
+        monkeypatch.setenv("LABCTL_IMAGES", str(tmp_path))
+    yield runtime, place.instance
+    if runtime == "docker":
+        engine.docker("rmi", NOWHERE)
+
+
+def test_an_image_that_is_here_is_asked_for_only_by_always(with_a_copy):
+    runtime, here = with_a_copy
+    for pull in (Pull.NEVER, Pull.IF_NOT_PRESENT):
+        assert prepared(wants(NOWHERE, pull), runtime, here) == (["runtime"], None)
+    kinds, code = prepared(wants(NOWHERE, Pull.ALWAYS), runtime, here)
+    assert kinds == ["runtime", "image-pull"]
+    assert code == {"runc": "image-build-failed", "docker": "engine-refused"}[runtime]
+
+
+def test_an_image_that_is_missing_is_asked_for_unless_never(place):
+    runtime, absent = place.need().runtime, "127.0.0.1:1/absent:1"
+    assert prepared(wants(absent, Pull.NEVER), runtime, place.instance) == (["runtime"], "image-not-found")
+    for pull in (Pull.IF_NOT_PRESENT, Pull.ALWAYS):
+        kinds, code = prepared(wants(absent, pull), runtime, place.instance)
+        assert kinds == ["runtime", "image-pull"]
+        assert code in ("image-build-failed", "engine-refused")
+
+
+@contextlib.contextmanager
+def registry(blobs):
+    """A registry on the loopback: it gives what `blobs` has under `latest` and under digests."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.rpartition("/")[2]
+            found = blobs.get(name, b"{}" if self.path == "/v2/" else None)
+            self.send_response(200 if found is not None else 404)
+            body = found or b""
+            if "/manifests/" in self.path:
+                self.send_header("Content-Type", json.loads(body or b"{}").get("mediaType", ""))
+                self.send_header("Docker-Content-Digest", digest(body))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815  (the base class's name)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}/image:latest"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def image_that_says(word):
+    """What a registry has of an image whose command this is."""
+    tree = io.BytesIO()
+    with tarfile.open(fileobj=tree, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("file"))
+    layer, of = tree.getvalue(), "application/vnd.docker"
+    config = json.dumps(
+        {
+            "architecture": "amd64", "os": "linux", "config": {"Cmd": [word]},
+            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
+        }
+    ).encode()  # fmt: skip
+    manifest = {
+        "schemaVersion": 2, "mediaType": f"{of}.distribution.manifest.v2+json",
+        "config": {"mediaType": f"{of}.container.image.v1+json", "size": len(config), "digest": digest(config)},
+        "layers": [
+            {"mediaType": f"{of}.image.rootfs.diff.tar", "size": len(layer), "digest": digest(layer)}
+        ],
+    }  # fmt: skip
+    text = json.dumps(manifest).encode()
+    return {"latest": text, digest(text): text, digest(config): config, digest(layer): layer}
+
+
+@pytest.mark.docker
+def test_docker_has_what_the_registry_has_by_now(dockerd, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", dockerd.url)
+    here = instance(tmp_path, monkeypatch, "docker")
+    blobs = image_that_says("one")
+
+    def command(ref):
+        with Engine(dockerd.url) as engine:
+            return engine.image(ref)["Config"]["Cmd"]
+
+    with registry(blobs) as ref:
+        assert prepared(wants(ref, Pull.ALWAYS), "docker", here) == (["runtime", "image-pull"], None)
+        assert command(ref) == ["one"]
+        blobs.update(image_that_says("two"))
+        assert prepared(wants(ref, Pull.IF_NOT_PRESENT), "docker", here) == (["runtime"], None)
+        assert command(ref) == ["one"]
+        assert prepared(wants(ref, Pull.ALWAYS), "docker", here) == (["runtime", "image-pull"], None)
+        assert command(ref) == ["two"]
+        dockerd.docker("rmi", ref)

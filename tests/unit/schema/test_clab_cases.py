@@ -72,6 +72,7 @@ def test_one_value(key, said, wins):
         ("startup-delay", "startup_delay_s", "1", "2", 2.0),
         ("cpu-set", "cpus", "0-1", "'0,2'", "0,2"),
         ("shm-size", "shm_bytes", "64Mb", "128Mib", 128 << 20),
+        ("image-pull-policy", "pull", "never", "ALWAYS", "Always"),
         ("network-mode", "network_mode", "bridge", "none", "none"),
     ],
 )

@@ -23,6 +23,7 @@ from labctl.model.lab import (
     NodeKind,
     NodeSpec,
     Over,
+    Pull,
     Vxlan,
 )
 from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand
@@ -133,6 +134,7 @@ def node_specs(draw, name):
         name=name,
         kind=kind,
         image=draw(FULL),
+        pull=draw(st.sampled_from(Pull)),
         cmd=draw(COMMANDS),
         entrypoint=draw(COMMANDS),
         env=draw(st.dictionaries(VARIABLES, WORDS, max_size=3)),
