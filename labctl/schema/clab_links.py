@@ -358,6 +358,8 @@ class LinkReader:
             return [None, None]
         value = link[key].value
         items = value.items if isinstance(value, Seq) else ()
+        if not (isinstance(value, Seq) or (isinstance(value, Scalar) and value.is_null)):
+            fields.wrong(self._problems, value, key, "a list of one address for each end", "write `[a, b]`")
         if len(items) > 2:
             self._problems.add("bad-value", f"{key} has more than two addresses", where=value.span)
         found = [self._address(item, key, version) for item in items[:2]]

@@ -18,6 +18,8 @@ from labctl.errors import LabctlError, Span
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":[-=+]|[-=+]")
+#: Levels of defaults within defaults; more is no lab file, and each is a level of this program's stack.
+MOST_DEPTH = 64
 
 
 def expand(text: str, env: Mapping[str, str], *, file: str) -> str:
@@ -34,6 +36,7 @@ class _Expander:
         self._text = text
         self._env = env
         self._file = file
+        self._depth = 0
 
     def until(self, at: int, *, closing: bool) -> tuple[str, int]:
         """Expand from `at` to the end of the text, or to the `}` that closes a default."""
@@ -76,20 +79,26 @@ class _Expander:
             if not self._text.startswith("}", name.end()):
                 raise self._unclosed(at)
             return value or f"${{{name[0]}}}", name.end() + 1
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise self._wrong(at, f"defaults are nested more than {MOST_DEPTH} levels deep")
         other, end = self.until(operator.end(), closing=True)
+        self._depth -= 1
         if end == len(self._text):
             raise self._unclosed(at)
         return _choose(operator[0], value, other), end + 1
 
     def _unclosed(self, at: int) -> LabctlError:
+        return self._wrong(
+            at,
+            "`${` starts a variable that has no closing `}`",
+            "write `$$` for a literal dollar sign",
+        )
+
+    def _wrong(self, at: int, said: str, hint: str | None = None) -> LabctlError:
         line = self._text.count("\n", 0, at) + 1
         column = at - (self._text.rfind("\n", 0, at) + 1) + 1
-        return LabctlError(
-            "bad-value",
-            "`${` starts a variable that has no closing `}`",
-            where=Span(self._file, line, column),
-            hint="write `$$` for a literal dollar sign",
-        )
+        return LabctlError("bad-value", said, where=Span(self._file, line, column), hint=hint)
 
 
 def _choose(operator: str, value: str | None, other: str) -> str:

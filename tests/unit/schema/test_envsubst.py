@@ -40,3 +40,13 @@ def test_a_brace_that_is_never_closed(text, line, column):
     with pytest.raises(LabctlError) as caught:
         expand(text, ENV, file="f")
     assert (caught.value.code, caught.value.where) == ("bad-value", Span("f", line, column))
+
+
+def test_defaults_within_defaults_have_an_end():
+    def deep(levels):
+        return "\n" + "${X:-" * levels + "end" + "}" * levels
+
+    assert expand(deep(64), {}, file="f") == "\nend"
+    with pytest.raises(LabctlError, match="nested more than 64 levels") as caught:
+        expand(deep(5000), {}, file="f")
+    assert caught.value.where == Span("f", 2, 1 + 64 * len("${X:-"))
