@@ -153,6 +153,8 @@ class NodeSpec:
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # directory in the node -> mount options
     limits: Limits = field(default_factory=Limits)
     restart: Restart = Restart.NO
+    privileged: bool = True  # everything that a node may do to itself, else Docker's defaults and `cap_add`
+    cap_add: tuple[str, ...] = ()  # full names, `CAP_NET_ADMIN`, or `ALL`
     healthcheck: Healthcheck | None = None
     waits: tuple[Wait, ...] = ()
     stage_commands: tuple[StageCommand, ...] = ()

@@ -113,6 +113,8 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "ports": Row(Cost.LIVE, "the agent holds them; connections that are open end"),
         "tmpfs": Row(Cost.RECREATE, "they are mounted before its first process starts"),
         "limits": _PARTS,
+        "privileged": Row(Cost.RECREATE, "its first process is started with its capabilities"),
+        "cap_add": Row(Cost.RECREATE, "its first process is started with its capabilities"),
         "restart": Row(Cost.RECORD, "it counts from the next end of its command"),
         "healthcheck": Row(Cost.RECREATE, "it is counted from the node's start"),
         "waits": Row(Cost.RECORD, "they count at the next deploy"),

@@ -15,41 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labctl.model import capabilities
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import mgmt, sysctls
 from labctl.runtime.images import Image
 
 #: name -> number (linux/capability.h). Everything a node may do to itself.
-CAPABILITIES: Mapping[str, int] = {
-    "CAP_CHOWN": 0,
-    "CAP_DAC_OVERRIDE": 1,
-    "CAP_FOWNER": 3,
-    "CAP_FSETID": 4,
-    "CAP_KILL": 5,
-    "CAP_SETGID": 6,
-    "CAP_SETUID": 7,
-    "CAP_SETPCAP": 8,
-    "CAP_NET_BIND_SERVICE": 10,
-    "CAP_NET_BROADCAST": 11,
-    "CAP_NET_ADMIN": 12,
-    "CAP_NET_RAW": 13,
-    "CAP_IPC_LOCK": 14,
-    "CAP_IPC_OWNER": 15,
-    "CAP_SYS_CHROOT": 18,
-    "CAP_SYS_PTRACE": 19,
-    "CAP_SYS_ADMIN": 21,  # zebra insists on it
-    "CAP_SYS_NICE": 23,
-    "CAP_SYS_RESOURCE": 24,
-    "CAP_SYS_TTY_CONFIG": 26,
-    "CAP_MKNOD": 27,
-    "CAP_LEASE": 28,
-    "CAP_AUDIT_WRITE": 29,
-    "CAP_SETFCAP": 31,
-    "CAP_BPF": 39,
-}
+CAPABILITIES: Mapping[str, int] = capabilities.OF_NODES
 LAST_CAPABILITY = 40
-#: What a command that enters a node drops: DAC_READ_SEARCH (opens files by handle), SYS_MODULE, SYS_RAWIO, SYS_BOOT, …
-DROPPED: tuple[int, ...] = tuple(sorted(set(range(LAST_CAPABILITY + 1)) - set(CAPABILITIES.values())))
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -96,6 +69,16 @@ class User:
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
+
+
+def allowed(node: NodeSpec) -> Mapping[str, int]:
+    """The capabilities of a node, name -> number."""
+    return capabilities.of(privileged=node.privileged, added=node.cap_add)
+
+
+def dropped(node: NodeSpec) -> tuple[int, ...]:
+    """What a command that enters a node drops, so that it has what the node has."""
+    return tuple(sorted(set(range(LAST_CAPABILITY + 1)) - set(allowed(node).values())))
 
 
 def argv(node: NodeSpec, image: Image) -> tuple[str, ...]:
@@ -192,8 +175,8 @@ def config(
     """`config.json` of the node's bundle. `held`: the capabilities this process has itself, as a bit mask. disks: those that
     its files are on, `8:0`.
     """
-    capabilities = sorted(name for name, bit in CAPABILITIES.items() if held >> bit & 1)
-    effective = capabilities if who.uid == 0 else []
+    may = sorted(name for name, bit in allowed(node).items() if held >> bit & 1)
+    effective = may if who.uid == 0 else []
     return {
         "ociVersion": "1.0.2",
         "hostname": node.hostname or node.name,
@@ -205,7 +188,7 @@ def config(
             "env": [f"{key}={value}" for key, value in environment(lab, node, image).items()],
             "cwd": image.workdir or "/",
             "capabilities": {
-                "bounding": capabilities,
+                "bounding": may,
                 "effective": effective,
                 "permitted": effective,
                 "inheritable": [],

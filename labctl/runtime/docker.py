@@ -348,7 +348,7 @@ class DockerRuntime(Inner):
             uid=process["uid"],
             gid=process["gid"],
             groups=tuple(process["groups"]),
-            drop_capabilities=docker_container.DROPPED,
+            drop_capabilities=docker_container.dropped(lab.node(name)),
         )
 
 

@@ -11,7 +11,7 @@ import re
 from labctl.errors import LabctlError, Problems
 from labctl.linux import disks, rootns
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec
-from labctl.runtime import docker_engine, docker_gate, docker_images, runc_check
+from labctl.runtime import bundle, docker_engine, docker_gate, docker_images, runc_check
 from labctl.runtime.docker_container import INSTANCE_LABEL, LAB_LABEL
 from labctl.runtime.docker_engine import Engine
 from labctl.runtime.images import Image, ImageStore
@@ -107,6 +107,13 @@ def _check_node(lab: LabSpec, node: NodeSpec, problems: Problems) -> None:
             f"node {node.name!r}: Docker has no containers called {name!r}",
             where=node.where,
             hint="letters, digits, `_`, `.` and `-` are what it takes",
+        )
+    if "CAP_SYS_ADMIN" not in bundle.allowed(node):
+        problems.add(
+            "unsupported",
+            f"node {node.name!r}: on Docker a node cannot be without CAP_SYS_ADMIN, by which it steps into its network",
+            where=node.where,
+            hint="`--runtime runc` takes it away; or add `cap-add: [SYS_ADMIN]`",
         )
     for bind in node.binds:
         for option in bind.options:

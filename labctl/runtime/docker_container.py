@@ -21,8 +21,6 @@ INSTANCE_LABEL = "labctl-instance"
 LAB_LABEL, NODE_LABEL = "containerlab", "clab-node-name"
 #: CAP_BPF is newer than engines that are in use, and part of CAP_SYS_ADMIN.
 _UNKNOWN_TO_ENGINES = frozenset({"CAP_BPF"})
-#: What a command that enters a node drops, so that it has what the node has.
-DROPPED = (*bundle.DROPPED, *(bundle.CAPABILITIES[name] for name in sorted(_UNKNOWN_TO_ENGINES)))
 #: What a lab's control group allows beside what runc's nodes have: engines list the console and FUSE for every container.
 DEVICE_RULES = (*bundle.DEVICE_RULES, "c 5:1 rwm", "c 10:229 rwm")
 _TUN = "/dev/net/tun"
@@ -37,6 +35,12 @@ _RATES: Mapping[str, str] = {
     "read_iops": "BlkioDeviceReadIOps",
     "write_iops": "BlkioDeviceWriteIOps",
 }
+
+
+def dropped(node: NodeSpec) -> tuple[int, ...]:
+    """What a command that enters a node drops, so that it has what the node has."""
+    unknown = {bundle.CAPABILITIES[name] for name in _UNKNOWN_TO_ENGINES}
+    return tuple(sorted(unknown.union(bundle.dropped(node))))
 
 
 def labels(lab: LabSpec, node: NodeSpec, *, tag: str, home: str, owner: str) -> dict[str, str]:
@@ -103,7 +107,7 @@ def body(
             "CapDrop": ["ALL"],
             "CapAdd": sorted(
                 name
-                for name, bit in bundle.CAPABILITIES.items()
+                for name, bit in bundle.allowed(node).items()
                 if held >> bit & 1 and name not in _UNKNOWN_TO_ENGINES
             ),
             "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined", "label=disable"],

@@ -228,7 +228,7 @@ class RuncRuntime(Inner):
             uid=user["uid"],
             gid=user["gid"],
             groups=tuple(user["additionalGids"]),
-            drop_capabilities=bundle.DROPPED,
+            drop_capabilities=bundle.dropped(node),
         )
 
 

@@ -217,11 +217,20 @@ NODE: Mapping[str, Key] = {
         "(containerlab: `always`), for an end is a finding. Not while a fault holds the node or a process of it",
     ),
     "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
-    "privileged": _no_effect(
-        "every node has the same capabilities: all but those that reach the machine (`SYS_MODULE`, `SYS_RAWIO`, `SYS_TIME`, "
-        "`SYS_BOOT`, …); `false` takes none of them away yet"
+    "privileged": Key(
+        _YES,
+        Shape.BOOL,
+        note="default `true`: all capabilities but those that reach the machine (`SYS_MODULE`, `SYS_RAWIO`, `SYS_TIME`, "
+        "`SYS_BOOT`, …), which no node gets; `false`: Docker's defaults and `cap-add` (zebra then needs `NET_ADMIN` and "
+        "`SYS_ADMIN`). /proc/sys/net and /dev/net/tun stay as they are. On Docker the gate needs `SYS_ADMIN`: without it "
+        "such a node is refused there",
     ),
-    "cap-add": _no_effect("as privileged: what a node may have it has, and the rest no node gets"),
+    "cap-add": Key(
+        _YES,
+        Shape.TEXTS,
+        Merge.UNION,
+        "what a node that is not `privileged` has beside Docker's defaults; `ALL`. What no node gets is a warning",
+    ),
     "security-opts": _no_effect("no security profile is applied", Shape.TEXTS),
     "cgroup-parent": _no_effect("nodes are in the lab's own cgroups", Shape.TEXT),
     "cgroupns-mode": _no_effect("nodes have their own cgroup namespace", Shape.TEXT),

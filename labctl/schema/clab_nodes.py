@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
+from labctl.model import capabilities
 from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Pull, Restart
 from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
@@ -111,6 +112,7 @@ class NodeReader:
         self._all = definitions
         self._lab = lab
         self._mgmt = mgmt
+        self._told: set[Span] = set()  # what stands at a level of several nodes is told once
 
     def nodes(self) -> tuple[NodeSpec, ...]:
         """All nodes, by name."""
@@ -172,6 +174,8 @@ class NodeReader:
             tmpfs=self._tmpfs(levels),
             limits=limits,
             restart=self._restart(levels),
+            privileged=(levels.text("privileged") or "").lower() != "false",
+            cap_add=self._cap_add(levels),
             healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
             waits=waits,
             stage_commands=stage_commands,
@@ -584,6 +588,28 @@ class NodeReader:
             )
             return None
         return found.text.replace(" ", "")
+
+    def _cap_add(self, levels: _Levels) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for item in levels.items("cap-add"):
+            name = capabilities.full_name(item.text)
+            if name == capabilities.ALL or name in capabilities.OF_NODES:
+                found[name] = None
+                continue
+            if item.span in self._told:
+                continue
+            self._told.add(item.span)
+            if name in capabilities.OF_NO_NODE:
+                self._reading.notice(item.span, f"cap-add: no node gets {name}, which reaches the machine")
+            else:
+                known = [each.removeprefix("CAP_") for each in capabilities.OF_NODES]
+                self._problems.add(
+                    "bad-value",
+                    f"cap-add: there is no capability {fields.shorten(item.text)!r}",
+                    where=item.span,
+                    hint=did_you_mean(name.removeprefix("CAP_"), known) or "capabilities(7) lists them",
+                )
+        return tuple(sorted(found))
 
     def _restart(self, levels: _Levels) -> Restart:
         found = levels.first("restart-policy")

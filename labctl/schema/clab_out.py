@@ -99,6 +99,8 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("labels", labels),
         ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
         ("exec", list(node.exec)),
+        ("privileged", None if node.privileged else False),
+        ("cap-add", [name.removeprefix("CAP_") for name in node.cap_add]),
         ("restart-policy", None if node.restart is Restart.NO else node.restart.value),
         ("healthcheck", _healthcheck(node.healthcheck)),
         ("stages", _stages(node)),

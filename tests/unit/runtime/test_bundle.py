@@ -119,7 +119,9 @@ def test_what_leads_out_of_a_node_is_kept_from_it():
     assert not [m for m in spec["mounts"] if m["type"] == "bind"]
     assert spec["linux"]["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
     # The command that enters later has the same limits as the node's own processes.
-    assert set(bundle.DROPPED) == set(range(41)) - {bundle.CAPABILITIES[name] for name in bounding}
+    assert set(bundle.dropped(NodeSpec(name="r1"))) == set(range(41)) - {
+        bundle.CAPABILITIES[name] for name in bounding
+    }
 
 
 def test_capabilities_that_labctl_itself_lacks_are_not_asked_for():
