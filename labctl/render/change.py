@@ -227,11 +227,24 @@ def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
     changed = sorted(str(each) for each in before.keys() | then.keys() if before.get(each) != then.get(each))
     found += [Reason(field=f"cable {each}", why=_OUTWARD.why) for each in changed]
     old, new = _sharing(lab), _sharing(target)
-    shared = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    found += [
-        Reason(field=f"node {name}", why="who shares a network is decided by a deploy") for name in shared
-    ]
+    for name in sorted(old.keys() | new.keys()):
+        why = _parts_company(old.get(name), new.get(name))
+        if why:
+            found.append(Reason(field=f"node {name}", why=why))
     return tuple(found)
+
+
+def _parts_company(old: NodeSpec | None, new: NodeSpec | None) -> str:
+    """Why a node whose network is shared cannot become what the file says; empty if it can."""
+    if old is None or new is None or old.network_mode != new.network_mode:
+        return "who shares a network is decided by a deploy"
+    touched = sorted({r.field for cost, r in _differences(old, new) if not _apart(cost, r.field)})
+    return f"its network is shared, so its {', '.join(touched)} cannot change" if touched else ""
+
+
+def _apart(cost: Cost, field: str) -> bool:
+    """Whether a change has nothing to do with the node's network, nor starts the node anew."""
+    return cost is Cost.RECORD or field in COSTS[Limits] or field.startswith("labels.")
 
 
 def _sharing(lab: LabSpec) -> dict[str, NodeSpec]:

@@ -227,6 +227,28 @@ def test_a_cable_that_is_patched_elsewhere_leaves_its_other_port_alone():
     assert "port r1:eth1 is there and keeps its device" in map(str, new.reasons)
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"limits": Limits(cpu=0.5, pids=9), "labels": {"a": "b"}, "group": "x"}, None),
+        ({"image": "j", "user": "x"}, "its network is shared, so its image, user cannot change"),
+        ({"mgmt_ipv4": "172.20.20.9"}, "its network is shared, so its mgmt_ipv4 cannot change"),
+        ({"network_mode": "none"}, "who shares a network is decided by a deploy"),
+    ],
+)
+@pytest.mark.parametrize("name", ["home", "guest"])
+def test_a_node_whose_network_is_shared_changes_only_what_is_apart_from_it(name, more, says):
+    home = NodeSpec(name="home", image="i")
+    pair = {"home": home, "guest": replace(home, name="guest", network_mode="container:home")}
+    lab = LabSpec(name="lab", nodes=tuple(pair.values()))
+    pair[name] = replace(pair[name], **more)
+    found = change.refused(lab, LabSpec(name="lab", nodes=tuple(pair.values())))
+    if says is None:
+        assert found == ()
+    else:
+        assert f"node {name}: {says}" in map(str, found)
+
+
 @pytest.mark.parametrize("field", ["name", "prefix"])
 def test_another_lab_is_refused(field):
     (reason,) = change.refused(LAB, replace(LAB, **{field: "other"}))
