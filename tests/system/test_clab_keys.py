@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from labs import IMAGE, instance
 
 from labctl.app import deploy
 from labctl.errors import LabctlError
+from labctl.linux import cgroup
 from labctl.model.lab import LabSpec, NodeSpec, Pull
 from labctl.run import destroy, restart
 from labctl.runtime.base import RUNTIMES
@@ -23,9 +25,10 @@ from labctl.runtime.images import ImageStore, normal
 
 pytestmark = pytest.mark.root
 
+DELAY_S = 3
 FILE = f"""\
 name: keys
-mgmt: {{ipv4-range: 172.20.20.128/25, ipv4-gw: 172.20.20.128}}
+mgmt: {{ipv4-range: 172.20.20.128/25, ipv4-gw: 172.20.20.128, mtu: 1400}}
 topology:
   defaults: {{kind: linux, image: {IMAGE}, env-files: [env]}}
   nodes:
@@ -36,7 +39,24 @@ topology:
       env: {{B: node}}
       dns: {{servers: [172.20.20.130], search: [lab.example], options: ["ndots:2"]}}
     b: {{aliases: [db, db.lab.example]}}
+    c:
+      entrypoint: sleep
+      cmd: infinity
+      user: nobody
+      hostname: other
+      exec: ["sh -c 'echo done > /tmp/done'"]
+      binds: ["env:/etc/given:ro"]
+      labels: {{site: x, labctl-pids: "99"}}
+      sysctls: {{net.ipv4.conf.all.rp_filter: 2}}
+      cpu: 0.5
+      memory: 128MiB
+      startup-delay: {DELAY_S}
+      mgmt-ipv4: 172.20.20.77
+      mgmt-ipv6: "3fff:172:20:20::77"
+    d: {{network-mode: none}}
 """
+
+BEGUN = {}  # lab -> when its deploy began, on the clock of /proc
 
 
 @pytest.fixture(scope="module", params=["runc", pytest.param("docker", marks=pytest.mark.docker)])
@@ -49,16 +69,18 @@ def place(request, tmp_path_factory):
         (files / "keys.clab.yml").write_text(FILE)
         (files / "keys.clab_vars.yml").write_text("cpu: '0'\n")
         (files / "env").write_text("A=file\nB=file\n")
+        begun = time.clock_gettime(time.CLOCK_BOOTTIME)
         plan = deploy.deploy(deploy.Request(file=str(files / "keys.clab.yml"), runtime=request.param), here)
         try:
+            BEGUN[plan.lab.name] = begun
             yield here.lab(plan.lab.name)
         finally:
             destroy.destroy(here.lab(plan.lab.name))
 
 
-def said(place, *argv):
+def said(place, *argv, node="a"):
     record = place.need()
-    return RUNTIMES[record.runtime](place.instance).exec(record.lab, "a", argv).stdout
+    return RUNTIMES[record.runtime](place.instance).exec(record.lab, node, argv).stdout
 
 
 def of_first_process(place, key):
@@ -94,12 +116,58 @@ def test_variables_of_files_and_of_the_node(place):
         line.split("=", 1) for line in said(place, "cat", "/proc/1/environ").split("\0") if "=" in line
     )
     assert (found["A"], found["B"]) == ("file", "node")
-    no_proxy = "localhost,127.0.0.1,::1,*.local,172.20.20.0/24,3fff:172:20:20::/64,a,b"
+    no_proxy = "localhost,127.0.0.1,::1,*.local,172.20.20.0/24,172.20.20.77,3fff:172:20:20::/64,3fff:172:20:20::77,a,b,c,d"
     assert found["NO_PROXY"] == found["no_proxy"] == no_proxy
 
 
 def test_addresses_come_from_the_range_and_not_the_gateway(place):
-    assert [node.mgmt_ipv4 for node in place.need().lab.nodes] == ["172.20.20.129", "172.20.20.130"]
+    addresses = [node.mgmt_ipv4 for node in place.need().lab.nodes]
+    assert addresses == ["172.20.20.129", "172.20.20.130", "172.20.20.77", None]
+
+
+def test_the_first_process_is_what_the_file_says(place):
+    program, *arguments = said(place, "cat", "/proc/1/cmdline", node="c").split("\0")
+    assert (os.path.basename(program), arguments) == ("sleep", ["infinity", ""])
+    status = said(place, "cat", "/proc/1/status", node="c").splitlines()
+    nobody = said(place, "id", "-u", "nobody", node="c").strip()
+    assert next(x.split()[1] for x in status if x.startswith("Uid:")) == nobody
+    assert said(place, "hostname", node="c") == "other\n"
+    environment = said(place, "cat", "/proc/1/environ", node="c").split("\0")
+    assert "CLAB_LABEL_SITE=x" in environment
+
+
+def test_it_is_started_after_its_delay(place):
+    started = int(said(place, "cat", "/proc/1/stat", node="c").rpartition(")")[2].split()[19])
+    assert started / os.sysconf("SC_CLK_TCK") >= BEGUN["keys"] + DELAY_S - 0.02  # counted in ticks
+
+
+def test_commands_files_and_settings_of_a_node(place):
+    assert said(place, "cat", "/tmp/done", node="c") == "done\n"
+    assert said(place, "cat", "/etc/given", node="c") == "A=file\nB=file\n"
+    assert said(place, "cat", "/proc/sys/net/ipv4/conf/all/rp_filter", node="c") == "2\n"
+
+
+def test_management_addresses_and_mtu(place):
+    shown = said(place, "ip", "addr", "show", "eth0", node="c")
+    assert "172.20.20.77/24" in shown
+    assert "3fff:172:20:20::77/64" in shown
+    assert "mtu 1400" in shown
+    assert "eth0" not in said(place, "ip", "link", node="d")
+
+
+def test_limits_of_the_file(place):
+    record = place.need()
+    group = RUNTIMES[record.runtime](place.instance)._group(place, "c")
+    version2 = cgroup.unified()
+    wanted = (
+        {"cpu.max": "50000 100000", "memory.max": str(128 << 20), "pids.max": "99"}
+        if version2
+        else {"cpu.cfs_quota_us": "50000", "memory.limit_in_bytes": str(128 << 20), "pids.max": "99"}
+    )
+    for name, value in wanted.items():
+        root = cgroup.roots()["unified" if version2 else name.partition(".")[0]]
+        with open(os.path.join(root, group, name)) as file:
+            assert file.read().strip() == value, name
 
 
 def test_a_processor_that_is_not_there(place, tmp_path):
