@@ -12,7 +12,7 @@ from labs import deployed, instance, line, node, nothing_left, request
 from rig import until
 
 from labctl.agent import client
-from labctl.app import apply, inspect
+from labctl.app import apply, deploy, inspect
 from labctl.errors import LabctlError
 from labctl.linux import netns, proc
 from labctl.model.lab import Published
@@ -167,14 +167,50 @@ def test_apply_publishes_and_takes_back_and_leaves_the_node_alone(place):
     assert not answers(LATER)
 
 
-def test_a_port_that_somebody_has_is_refused_and_one_that_is_taken_later_is_told(place, here):
+@contextlib.contextmanager
+def somebody_has(port):
     with socket.socket() as other:
-        other.bind(("127.0.0.1", LATER))
+        other.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # of earlier connections something may be left
+        other.bind(("127.0.0.1", port))
         other.listen()
-        spec = line(node("r1", ports=(at(LATER, 80),)), name="second")
-        from labctl.app import deploy
+        yield
 
-        with pytest.raises(LabctlError, match="cannot be published: Address already in use") as caught:
-            deploy.deploy_lab(spec, request(), here)
-        assert caught.value.code == "machine-port"
+
+def test_a_port_that_somebody_has_is_refused_before_anything_is_touched(place, here):
+    record = place.need()
+    nodes = tuple(replace(n, ports=(at(LATER, 80),)) if n.name == "r1" else n for n in record.lab.nodes)
+    with somebody_has(LATER):
+        asked = (
+            lambda: deploy.deploy_lab(
+                line(node("r1", ports=(at(LATER, 80),)), name="second"), request(), here
+            ),
+            lambda: apply.apply_lab(replace(record.lab, nodes=nodes), apply.Request(file=""), place.instance),
+        )
+        for each in asked:
+            with pytest.raises(LabctlError, match="cannot be published: Address already in use") as caught:
+                each()
+            assert caught.value.code == "machine-port"
+    assert not os.path.exists(here.lab("second").path)
+    assert place.need() == record
+    assert answers(TCP), "it was published all along"
+
+
+def test_a_port_that_is_taken_while_the_agent_was_dead_is_told_and_had_again_when_it_is_free(place):
     assert inspect.inspect([place])[0].notes == ()
+    with contextlib.ExitStack() as stack:
+        proc.kill(proc.identity(client.ask(place, "status")["pid"]), signal.SIGKILL)
+        until(lambda: taken(stack), "somebody else was faster than the next agent", 20)
+        expected = f"port {at(TCP, 80)} is not published: Address already in use"
+        until(lambda: expected in inspect.inspect([place])[0].notes, "inspect tells", 60)
+    until(lambda: answers(TCP), "it is published again", 30)
+    until(lambda: inspect.inspect([place])[0].notes == (), "nothing to tell", 20)
+
+
+def taken(stack):
+    try:
+        stack.enter_context(somebody_has(TCP))
+    except OSError:
+        return False
+    return True
