@@ -393,6 +393,8 @@ steps.
 * The first process of a node that runs on keeps the variables it was started with: `CLAB_INTFS`, `CLAB_LABEL_…` and `NO_PROXY` are new for commands and after a restart.
 * An MTU or MAC that a node has set on its port itself stays until the file changes that of the port.
 * Commands of `exec` that are about a port are not run again when only the cable at that port is new.
+* Links to the machine, to the management network and out of the lab are neither added nor removed, and who shares a network
+  stays. A node whose network is shared is never made anew: only its limits, its labels and what is just written down change.
 """
 
 

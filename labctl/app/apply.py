@@ -95,6 +95,7 @@ def apply_lab(
     record = _settled(place)
     target = _target(wanted, record, request)
     plan = _plan(record, target)
+    _keeps_company(plan, record, target, request)
     if not plan.steps and not plan.interrupted:
         tell(plan)
         raise LabctlError("nothing-to-apply", f"lab {plan.lab!r} is what {request.file or 'this'} says")
@@ -164,6 +165,21 @@ def _settled(place: LabDir) -> Record:
             )
         )
     return record
+
+
+def _keeps_company(plan: Plan, record: Record, target: LabSpec, request: Request) -> None:
+    """`cannot-apply` if a node whose network is shared would be made anew, unless that has begun."""
+    problems = Problems()
+    for step in change.torn(target, plan.steps):
+        if step.subject not in record.pending:
+            problems.add(
+                "cannot-apply",
+                f"lab {record.lab.name!r}: node {step.subject}: its network is shared, so it cannot be made anew: "
+                + "; ".join(map(str, step.reasons)),
+                where=Span(request.file) if request.file else None,
+                hint="a running lab keeps it; destroy the lab and deploy it again to change it",
+            )
+    problems.stop()
 
 
 def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:

@@ -234,6 +234,12 @@ def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
     return tuple(found)
 
 
+def torn(lab: LabSpec, steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps that make a node anew whose network is shared: its guests would stay in one that nobody else has."""
+    shared = _sharing(lab)
+    return tuple(step for step in steps if step.do is Do.RECREATE_NODE and step.subject in shared)
+
+
 def _parts_company(old: NodeSpec | None, new: NodeSpec | None) -> str:
     """Why a node whose network is shared cannot become what the file says; empty if it can."""
     if old is None or new is None or old.network_mode != new.network_mode:

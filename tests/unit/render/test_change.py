@@ -249,6 +249,14 @@ def test_a_node_whose_network_is_shared_changes_only_what_is_apart_from_it(name,
         assert f"node {name}: {says}" in map(str, found)
 
 
+def test_a_new_content_of_a_bound_file_tears_a_shared_network_and_no_other():
+    home, alone = NodeSpec(name="home", image="i"), NodeSpec(name="alone", image="i")
+    lab = LabSpec(name="lab", nodes=(alone, replace(home, name="guest", network_mode="container:home"), home))
+    steps = change.plan(lab, lab, altered={name: ["/f"] for name in ("alone", "guest", "home")})
+    assert [step.subject for step in steps] == ["alone", "guest", "home"]
+    assert [step.subject for step in change.torn(lab, steps)] == ["guest", "home"]
+
+
 @pytest.mark.parametrize("field", ["name", "prefix"])
 def test_another_lab_is_refused(field):
     (reason,) = change.refused(LAB, replace(LAB, **{field: "other"}))
