@@ -274,7 +274,7 @@ def _items(instance: Instance, store: ImageStore) -> list[_Item]:
         _Item(
             name="Docker engine",
             why="labs under Docker; runc needs none",
-            fix="apt-get install docker.io",
+            fix=doctor_fixes.engine(),
             work=primitives.docker,
             needed_for=frozenset({"docker"}),
             needs_root=False,

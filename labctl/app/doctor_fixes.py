@@ -36,6 +36,11 @@ def larger(root: str, needed_bytes: int) -> str:
     return f"mkdir -p {shlex.quote(root)} && mount -t tmpfs -o size={max(1, needed_bytes >> 30) + 1}G tmpfs {shlex.quote(root)}"
 
 
+def engine() -> str:
+    """A Docker engine that listens: the one that is installed, or a new one."""
+    return "service docker start" if shutil.which("dockerd") else "apt-get install docker.io"
+
+
 def images() -> str:
     """Build all of labctl's: in a source tree by make, else by what needs them all."""
     tree = _tree()
