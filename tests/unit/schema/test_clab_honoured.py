@@ -50,6 +50,8 @@ NODE = {
     "ports": ("system/test_ports.py::test_what_is_said_to_the_machines_port_is_said_to_the_node",),
     "dns": (f"{KEYS}::test_the_resolver_and_the_names_of_other_nodes",),
     "aliases": (f"{KEYS}::test_the_resolver_and_the_names_of_other_nodes",),
+    "privileged": ("system/test_capabilities.py::test_the_command_and_what_enters_have_the_same_and_no_more",),
+    "cap-add": ("system/test_capabilities.py::test_the_command_and_what_enters_have_the_same_and_no_more",),
     "restart-policy": ("system/test_restart_policy.py::test_a_command_that_fails_is_started_again_and_again_and_one_that_is_done_is_not",),
 }  # fmt: skip
 
@@ -87,6 +89,7 @@ OTHERS = {
         "start-period": ("unit/model/test_stages.py::test_health_is_counted_as_docker_counts_it",),
         "retries": ("unit/model/test_stages.py::test_health_is_counted_as_docker_counts_it",),
     },
+    "DNS": dict.fromkeys(clab_keys.DNS, (f"{KEYS}::test_the_resolver_and_the_names_of_other_nodes",)),
     "LINK_TYPES": {
         "brief": FROM_FILE,
         "veth": ("unit/schema/test_clab.py::test_an_extended_link",),
