@@ -207,7 +207,18 @@ def throttle(group: str, on: Sequence[disks.Disk], limits: Limits) -> None:
 def start_each(
     lab: LabSpec, nodes: Sequence[str], start: Callable[[NodeSpec], None], *, workers: int, emit: Emit
 ) -> None:
-    """`start` these nodes, `workers` at a time, in the order of their delays. The first error ends it."""
+    """`start` these nodes, `workers` at a time, in the order of their delays. The first error ends it; `node-not-started`
+    when it is one of a helper.
+    """
+
+    def begin(node: NodeSpec) -> None:
+        try:
+            start(node)
+        except proc.CommandFailed as failed:
+            raise LabctlError(
+                "node-not-started", f"node {node.name!r}: {failed}", where=node.where
+            ) from failed
+
     begun = time.monotonic()
     wanted = sorted((lab.node(name) for name in nodes), key=lambda node: node.startup_delay_s)
     with ThreadPoolExecutor(workers, thread_name_prefix="start") as pool:
@@ -217,7 +228,7 @@ def start_each(
                 if node.kind is not NodeKind.LINUX:
                     continue
                 time.sleep(max(0.0, begun + node.startup_delay_s - time.monotonic()))
-                jobs.append(pool.submit(start, node))
+                jobs.append(pool.submit(begin, node))
             for done, job in enumerate(jobs, start=1):
                 job.result()
                 emit(Event(kind="node-started", text="nodes started", done=done, total=len(jobs)))

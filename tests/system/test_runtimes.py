@@ -185,8 +185,11 @@ def test_spawn_returns_a_name_that_outlives_it(place, runtime, run):
     who = proc.Identity(handle.pid, handle.start_ticks)
     assert proc.alive(who)
     assert runtime._group(place, "r1") in cgroup.of_process(handle.pid)
-    log = os.path.join(place.node_dir("r1"), "log")
-    until(lambda: "spawned" in read(log), "its output is in the node's log")
+
+    def printed():
+        return b"".join(runtime.output(place.need().lab, "r1", since_s=None, tail=None, follow=False))
+
+    until(lambda: b"spawned" in printed(), "its output is with the node's own")
     assert proc.kill(who)
     assert proc.wait_gone(who, 20)
     with pytest.raises(LabctlError) as caught:
