@@ -283,7 +283,12 @@ class Site:
         self._usual = {}
 
     def engine(self, runtime):
-        return self._engine() if runtime == "docker" else None
+        if runtime != "docker":
+            return None
+        found = self._engine()
+        if found.process.poll() is not None:  # a point that failed has left it dead
+            found.start()
+        return found
 
     def usual(self, runtime, shape):
         if (runtime, shape) not in self._usual:

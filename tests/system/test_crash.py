@@ -231,7 +231,10 @@ def killed_beside(bench, rng, doing, victim, around):
             os.kill(pid, signal.SIGKILL)
         return True
 
-    step = rng.randint(1, bench.usual[doing].steps)
+    share = (
+        0.1 if doing == DESTROY and victim == "shim" else 0.9
+    )  # processes are the first that a destroy ends
+    step = rng.randint(1, round(share * bench.usual[doing].steps))
     hit, code, said = bench.strike_at_step(step, killed, *bench.commands()[doing])
     bench.remember()
     if not hit:
