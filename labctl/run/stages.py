@@ -76,6 +76,7 @@ class _Walk:
     nodes: Sequence[NodeSpec]  # those that walk; the others have been through all stages
     stop: threading.Event = field(default_factory=threading.Event)
     _done: set[tuple[str, Stage]] = field(default_factory=set)
+    _sick: set[str] = field(default_factory=set)  # told to be unhealthy
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _starts: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_STARTS))
 
@@ -138,8 +139,14 @@ class _Walk:
                 pass
 
     def _healthy(self, node: NodeSpec) -> bool:
-        if health.read(self.place, node.name).health is Health.HEALTHY:
+        found = health.read(self.place, node.name)
+        if found.health is Health.HEALTHY:
             return True
+        if found.health is Health.UNHEALTHY and node.name not in self._sick:
+            self._sick.add(node.name)
+            said = f": {found.said.strip()}" if found.said.strip() else ""
+            text = f"node {node.name} is unhealthy, and is waited for {PATIENCE_S:g} s at most{said}"
+            self._tell(Event(kind="waiting", text=text, subject=node.name))
         if self._state(node) is NodeState.EXITED:
             raise LabctlError(
                 "stage-not-reached",

@@ -261,7 +261,9 @@ STAGES: Mapping[str, Key] = {
     ),
     "configure": Key(_YES, Shape.MAP, note="the node's `exec` commands"),
     "healthy": Key(
-        _YES, Shape.MAP, note="done when the health check succeeds; only if somebody waits for it"
+        _YES,
+        Shape.MAP,
+        note="done when the health check succeeds, which is waited for 900 s at most; only if somebody waits for it",
     ),
     "exit": Key(
         _YES, Shape.MAP, note="done when the node's process has ended; only if somebody waits for it"

@@ -123,15 +123,18 @@ topology:
   defaults: {kind: linux, image: labctl/base}
   nodes:
     r1: {stages: {create: {wait-for: [{node: r2, stage: healthy}]}}}
-    r2: {healthcheck: {test: [CMD, "false"], interval: 1}}
+    r2: {healthcheck: {test: [CMD, "false"], interval: 1, retries: 1}}
 """)
     process = subprocess.Popen(
         [sys.executable, "-m", "labctl", "deploy", str(tmp_path / "w.clab.yml")],
         stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
+    told = []
     for text in process.stderr:
-        if "node r1 waits for r2" in text:
+        told.append(text)
+        if "node r2 is unhealthy, and is waited for 900 s at most" in text:
             break
+    assert any("node r1 waits for r2" in text for text in told)
     process.send_signal(2)
     process.communicate(timeout=60)
     assert process.returncode == 130
