@@ -159,6 +159,7 @@ class Draft:
     fib_policies: list[FibPolicy] = field(default_factory=list)
     outward: list[OutwardService] = field(default_factory=list)
     filters: dict[str, list[FilterEntry]] = field(default_factory=dict)
+    torn_filters: set[str] = field(default_factory=set)  # those that an entry of is not in
     nat: list[NatRule] = field(default_factory=list)
     pools: dict[str, tuple[str, str]] = field(default_factory=dict)  # of NAT: first and last address
     verdicts: dict[Span, tuple[LineClass, str]] = field(

@@ -97,6 +97,9 @@ def completed(
         for name, entries in draft.filters.items()
         if entries
     )
+    for name in draft.torn_filters:
+        for entry in draft.filters.get(name, ()):
+            draft.verdicts[entry.where] = (LineClass.APPROXIMATED, "entry-lost")
     config = replace(config, packet_filters=filters, nat=tuple(_nat(draft)))
     return replace(config, access_lists=(*config.access_lists, *route_lists(config, draft)))
 

@@ -7,7 +7,9 @@ with the address and its "destination" with the mask.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from labctl.ingest.commands import Approximated, Commands, Unsupported
@@ -188,8 +190,29 @@ _ICMP_CODES = {
 }
 
 
+@contextlib.contextmanager
+def _torn_without(draft: Draft, name: str) -> Iterator[None]:
+    """A list that one of its entries cannot be taken into lets through, or stops, what it should not."""
+    try:
+        yield
+    except Unsupported:
+        draft.torn_filters.add(name)
+        raise
+
+
+def _left_out(draft: Draft, match: re.Match[str]) -> None:
+    name = draft.entry[0] if "number" not in match.groupdict() else match["number"]
+    with _torn_without(draft, name):
+        raise Unsupported("filter-entry")
+
+
 def add_entry(draft: Draft, name: str, match: re.Match[str], seq: str | None) -> None:
     """Read an extended entry into the list of that name."""
+    with _torn_without(draft, name):
+        _add_entry(draft, name, match, seq)
+
+
+def _add_entry(draft: Draft, name: str, match: re.Match[str], seq: str | None) -> None:
     protocol, flags = match["protocol"], match["flags"].split()
     if protocol not in _PROTOCOLS and not protocol.isdigit():
         raise Unsupported("filter-protocol")
@@ -232,10 +255,12 @@ def _icmp(flags: list[str]) -> tuple[int | None, bool, list[str]]:
 
 
 def add_standard(draft: Draft, name: str, match: re.Match[str], seq: str | None) -> None:
+    with _torn_without(draft, name):
+        source = _end(draft, match["source"])
     entry = FilterEntry(
         seq=0,
         action=Action(match["action"]),
-        source=_end(draft, match["source"]),
+        source=source,
         standard=True,
         where=draft.where,
     )
@@ -309,7 +334,7 @@ def _standard(draft: Draft, match: re.Match[str]) -> None:
 
 for _context in (EXTENDED, STANDARD):
     _context.irrelevant("remark", r"(\d+ )?remark( .*)?")
-    _context.unsupported("filter-entry", r"(\d+ )?(permit|deny|evaluate|dynamic) .+")
+    _context.unsupported("filter-entry", r"(\d+ )?(permit|deny|evaluate|dynamic) .+", act=_left_out)
 
 
 def add_lists(top: Commands) -> None:
@@ -337,5 +362,6 @@ def add_lists(top: Commands) -> None:
 
     top.irrelevant("remark", r"access-list \d+ remark( .*)?")
     top.irrelevant("display", r"ip bgp-community new-format")
+    top.unsupported("filter-entry", r"access-list (?P<number>\d+) (permit|deny|dynamic) .+", act=_left_out)
     top.unsupported("list-form", r"access-list \d+ .+", r"ipv6 access-list .+", r"object-group .+")
     frr.add_lists(top)

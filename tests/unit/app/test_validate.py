@@ -7,7 +7,7 @@ import pytest
 from labctl.app.validate import as_json, failures, validate
 from labctl.errors import LabctlError
 
-LAB = "name: t\ntopology: {nodes: {a: {kind: linux, image: i, ports: ['1:1']}}}\n"
+LAB = "name: t\ntopology: {nodes: {a: {kind: linux, image: i, position: left}}}\n"
 SNAPSHOT = "kind: snapshot\nversion: 1\ntopology: {name: dc1}\n"
 INVENTORY = "devices:\n  r1: {address: 192.0.2.1, snmp: {version: 2c, community: x}}\n"
 

@@ -694,3 +694,15 @@ def test_a_prefix_list_has_no_lengths_that_there_are_not():
         ("ip prefix-list A seq 5 permit 10.0.0.0/8 le 33", "unsupported", "no-such-length")
     ]
     assert config("ip prefix-list A seq 5 permit 10.0.0.0/8 le 33\n").prefix_lists == ()
+
+
+@pytest.mark.parametrize("line", ["deny ip any any dscp 3", "deny ip object-group A any", "evaluate B"])
+def test_the_entries_of_a_filter_that_lost_one_are_not_what_they_were(line):
+    found = classes(f"ip access-list extended A\n permit tcp any any eq 22\n {line}\n permit ip any any\n")
+    assert [each[1] for each in found] == ["modelled", "approximated", "unsupported", "approximated"]
+    assert (found[1][2], found[3][2]) == ("entry-lost", "entry-lost")
+
+
+def test_a_numbered_filter_that_lost_an_entry_is_approximated_as_well():
+    found = classes("access-list 101 permit tcp any any eq 22\naccess-list 101 deny ip any any dscp 3\n")
+    assert [each[1] for each in found] == ["approximated", "unsupported"]
