@@ -9,6 +9,6 @@ from labctl.cli import main
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance
 
-main.app = lambda **_: ImageStore(Instance.here()).build("context", "example/web")
+main.program = lambda _: lambda **_: ImageStore(Instance.here()).build("context", "example/web")
 main.run()
 '

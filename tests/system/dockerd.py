@@ -17,10 +17,11 @@ import sys
 import tempfile
 import time
 
+import rig
 from rig import until
 
 from labctl.errors import LabctlError
-from labctl.linux import cgroup, mounts, proc
+from labctl.linux import cgroup, disks, mounts, proc
 from labctl.runtime import docker_engine
 
 
@@ -51,6 +52,8 @@ class Dockerd:
         os.makedirs(self.data)
         if data_bytes:
             mounts.mount("tmpfs", self.data, "tmpfs", data=f"size={data_bytes}")
+        elif not disks.of_files([self.data]):  # in memory, on the second kernel
+            rig.mount_disk(self.data, 1 << 30)
         me = proc.identity(os.getpid())
         argv = [sys.executable, os.path.abspath(__file__), self.directory, str(me.pid), str(me.start_ticks)]
         self.sweeper = subprocess.Popen(

@@ -136,3 +136,12 @@ def ip(place, node, *argv):
     return subprocess.run(
         ["nsenter", f"--net={path}", "ip", *argv], check=True, capture_output=True, text=True
     ).stdout
+
+
+def mount_disk(directory, size):
+    """Put a disk of its own, which is a file beside it, under the directory; whoever unmounts it is rid of it."""
+    file = f"{directory}.disk"
+    with open(file, "wb") as made:
+        made.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", file], check=True)
+    subprocess.run(["mount", "-o", "loop", file, directory], check=True)

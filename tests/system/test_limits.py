@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from labs import deployed, instance, line, node
+from rig import mount_disk
 
 from labctl.agent import client
 from labctl.app import inspect
@@ -37,11 +38,7 @@ def on_a_disk(directory):
     if disks.of_files([directory]):
         yield
         return
-    file = directory.with_suffix(".disk")
-    with open(file, "wb") as made:
-        made.truncate(96 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", file], check=True)
-    subprocess.run(["mount", "-o", "loop", file, directory], check=True)
+    mount_disk(directory, 96 * MIB)
     try:
         yield
     finally:
@@ -140,7 +137,7 @@ def test_what_ran_out_of_memory_is_told(place):
     assert run(place, "tail", "/dev/zero").code == 137
     (found,) = inspect.inspect([place])
     mine = next(each for each in found.containers if each["name"].endswith("-r1"))
-    assert mine["oom_kills"] == 1
+    assert mine["oom_kills"] >= 1  # the kernel may end more than one before there is memory again
     assert (
         "node r1 ran out of its memory limit of 24 MiB: the kernel has ended a process of it (OOM)"
         in found.notes

@@ -16,7 +16,7 @@ from labctl.run import restart
 from labctl.runtime import ended, eventlog
 from labctl.runtime.base import RUNTIMES, NodeState
 
-pytestmark = [pytest.mark.root, pytest.mark.both]
+pytestmark = pytest.mark.root
 FAILS, ENDS, STAYS = (
     ("sh", "-c", "sleep 0.3; exit 3"),
     ("sh", "-c", "sleep 0.3; exit 0"),

@@ -39,11 +39,9 @@ def test_it_runs_tests_and_hands_back_their_verdict():
 
 
 #: Suites that must hold on this kernel too, control groups version 2 above all. `make test` runs the contract of the
-#: runtimes on runc, and on Docker (an engine of its own in there) what has to do with control groups; `make soak` all of it.
-ON_GROUPS = "test_limits or limits_are_set or frozen or own_group_as_the_root"
+#: runtimes on runc; `make soak` on Docker as well (an engine of its own in there, which takes minutes on this kernel), and more.
 SUITES = {
     "runc": ("runtimes limits", ("-m", "not docker"), ()),
-    "docker, a sample": ("limits runtimes", ("-m", "docker", "-k", ON_GROUPS), (pytest.mark.docker,)),
     "docker": ("runtimes limits", ("-m", "docker"), (pytest.mark.docker, pytest.mark.soak)),
     "what runs and heals": (
         "panel tagging restart heal node_images",
