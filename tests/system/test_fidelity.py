@@ -26,14 +26,14 @@ pytestmark = [
     pytest.mark.skipif(not fidelity.corpus().is_dir(), reason="no corpus (LABCTL_CORPUS)"),
 ]
 SMALL = "cumulusfrr_bgp_community"  # no OSPF, whose elections take forty seconds
-#: network -> routes, own addresses and sessions that are not equal, and sessions that are stuck in both
+#: network -> routes, own addresses and sessions that are not equal, and sessions that are stuck in both. In `eos_ospf_bgp` two
+#: routers make the same aggregate, and in FRR 8 who is first decides three routes: it is among those whose differences have a reason.
 EXACT = {
     "ios_ibgp_split_horizon": (0, 0, 0, 0),
     "iosxe_undefined_route_map": (0, 0, 0, 3),
     "cumulusfrr_bgp_community": (0, 0, 0, 0),
     "cumulusfrr_ospf_area_range": (0, 0, 0, 0),
     "eos_ibgp_local_preference": (0, 0, 0, 0),
-    "eos_ospf_bgp": (0, 0, 0, 0),
     "eos_undefined_route_map": (0, 0, 0, 0),
 }
 
