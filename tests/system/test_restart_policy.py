@@ -69,6 +69,7 @@ def run(place, name, *argv):
 
 
 @pytest.mark.skipif(not hears_exits(), reason="this kernel does not tell how processes end")
+@pytest.mark.both
 def test_a_command_that_fails_is_started_again_and_again_and_one_that_is_done_is_not(place):
     until(lambda: again.count(place, "r2").times >= 3, "r2 was started three times", 60)
     for name in ("r3", "r4"):

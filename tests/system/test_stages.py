@@ -51,7 +51,8 @@ def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypa
     )  # fmt: skip
     told = []
     with deployed(here, spec, told.append) as place:
-        assert {"configured", "ready", "well"} <= set((shared / "r1-saw").read_text().split())
+        seen = {"configured", "ready", "well"}
+        until(lambda: seen <= set((shared / "r1-saw").read_text().split()), "r1 has looked")
         assert any(e.kind == "waiting" and "node r1 waits for r2" in e.text for e in told)
         assert status_of(place)["r2"].endswith("(healthy)")
         assert "(" not in status_of(place)["r1"]
