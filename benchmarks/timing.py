@@ -1,10 +1,11 @@
 """From a fault's time to its effect, on a hundred OSPF routers whose routes are watched while it happens.
 
 The engine plays plans of faults at known times: cuts one after the other, losses, delays, and each of these on many
-cables at one instant. It asks for them ahead of their time, so that the agent has built what it takes. Printed is the time from when a fault was due to when its last resource was made so (the agent's clock,
-taken after the kernel's answer), and of simultaneous faults the time from before the first was asked of the kernel to
-after the last had been made: what lies between two effects is less. The naive way to break a cable at a known time is a
-script that calls `ip` in each of the two nodes: from its call to its end.
+cables at one instant. It asks for them ahead of their time, so that the agent has built what it takes. Printed is the
+time from when a fault was due to when its last resource was made so (the agent's clock, taken after the kernel's answer),
+and of simultaneous faults the time from before the first was asked of the kernel to after the last had been made: what
+lies between two effects is less. The naive way to break a cable at a known time is a script that calls `ip` in each of
+the two nodes: from its call to its end.
 
     benchmarks/timing.py [ROUTERS] [FAULTS]
 """

@@ -10,14 +10,11 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import labctl
 from labctl.agent import protocol
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
@@ -264,20 +261,11 @@ def _need_room(place: LabDir) -> None:
 
 def _launch(place: LabDir, log: str) -> None:
     """Start agent and guard; on return they are in the agent's cgroup, or have ended."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
-    with open(log, "ab", buffering=0) as file:
-        # Nothing is inherited but the log: least of all the lab's lock, which the agent would keep for ever.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "labctl.agent.main", place.path],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            cwd="/",
-            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-            close_fds=True,
-            start_new_session=True,
-        )
-        process.wait()
+    # Nothing is inherited but the log: least of all the lab's lock, which the agent would keep for ever.
+    argv, env = proc.program("labctl.agent.main", place.path)
+    pid = proc.start_detached(argv, log=log, env=env, cwd="/")
+    with contextlib.suppress(ChildProcessError):  # who started us may not want to hear of children
+        os.waitpid(pid, 0)
 
 
 def stop(place: LabDir) -> None:

@@ -12,10 +12,9 @@ import json
 import os
 import socket
 import subprocess
-import sys
 
-import labctl
 from labctl.agent import clock
+from labctl.linux import proc
 from labctl.model.lab import LabSpec
 from labctl.runtime import published
 from labctl.runtime.published import Door
@@ -33,7 +32,7 @@ class Publishing:
         self._wanted: list[Door] = []
         self._served: list[Door] = []
         self._sockets: dict[str, socket.socket] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
         self._retry_at = 0.0
         self.worker: tuple[int, int] | None = None  # pid and pidfd of the process, while there is one
         self.wrong: dict[str, str] = {}  # ports that could not be had, and why
@@ -86,18 +85,9 @@ class Publishing:
 
     def _start(self, doors: list[Door]) -> None:
         fds = {str(door.published): self._sockets[str(door.published)].fileno() for door in doors}
-        root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
-        with open(os.path.join(self._place.agent_dir, "publisher.log"), "ab", buffering=0) as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "labctl.runtime.publisher"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-                cwd="/",
-                pass_fds=tuple(fds.values()),
-                start_new_session=True,
-            )
+        argv, env = proc.program("labctl.runtime.publisher")
+        log = os.path.join(self._place.agent_dir, "publisher.log")
+        self._process = proc.start_talking(argv, keep=tuple(fds.values()), log=log, env=env, cwd="/")
         told = [
             {
                 "fd": fds[str(door.published)],
@@ -110,7 +100,7 @@ class Publishing:
         ]
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended; its pidfd tells
-            self._process.stdin.write(json.dumps(told).encode() + b"\n")
+            self._process.stdin.write(json.dumps(told) + "\n")
             self._process.stdin.flush()
         self.worker = (self._process.pid, os.pidfd_open(self._process.pid))
 

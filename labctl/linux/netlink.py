@@ -17,6 +17,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from labctl.linux.rtnl import (
     BRIDGE_GROUP_FWD_MASK,
@@ -132,6 +133,7 @@ def ifinfo(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
 
 #: Groups of devices that are to be deleted have this bit, and no others.
 _GROUPS = 1 << 31
+_Which = TypeVar("_Which", int, str)
 _SKIP_STATS = attr(IFLA_EXT_MASK, u32(1 << 3))  # RTEXT_FILTER_SKIP_STATS
 
 
@@ -150,10 +152,8 @@ class Netlink(Socket):
 
     def link(self, which: str | int) -> Link | None:
         """The device of that name or ifindex, or None."""
-        body = ifinfo(which) if isinstance(which, int) else ifinfo() + attr(IFLA_IFNAME, text(which))
-        body += _SKIP_STATS
         try:
-            found = self.dump(RTM_GETLINK, body + _SKIP_STATS, flags=0, what=f"look up {which}")
+            found = self.dump(RTM_GETLINK, _named(which) + _SKIP_STATS, flags=0, what=f"look up {which}")
         except NetlinkError as error:
             if error.errno == errno.ENODEV:
                 return None
@@ -167,22 +167,11 @@ class Netlink(Socket):
         number = _number(dict(attrs(data[4:])).get(NETNSA_NSID))
         return number if number is not None and number >= 0 else None
 
-    def those(self, indexes: Sequence[int]) -> dict[int, Link]:
-        """Of these devices those that are there, by ifindex, asked for in one go."""
-        requests = [Request(RTM_GETLINK, ifinfo(index) + _SKIP_STATS) for index in indexes]
+    def those(self, which: Sequence[_Which]) -> dict[_Which, Link]:
+        """Of these devices (by ifindex or name) those that are there, asked for in one go."""
+        requests = [Request(RTM_GETLINK, _named(each) + _SKIP_STATS) for each in which]
         return {
-            indexes[place]: link_of(payload)
-            for place, (kind, _, payload) in self._exchange(requests)
-            if kind == RTM_NEWLINK
-        }
-
-    def named(self, names: Sequence[str]) -> dict[str, Link]:
-        """Of the devices of these names those that are there, asked for in one go."""
-        requests = [
-            Request(RTM_GETLINK, ifinfo() + attr(IFLA_IFNAME, text(name)) + _SKIP_STATS) for name in names
-        ]
-        return {
-            names[place]: link_of(payload)
+            which[place]: link_of(payload)
             for place, (kind, _, payload) in self._exchange(requests)
             if kind == RTM_NEWLINK
         }
@@ -323,9 +312,8 @@ class Netlink(Socket):
 
     def delete_link(self, which: int | str) -> bool:
         """Remove a device (a veth's peer goes with it); False if there is none."""
-        body = ifinfo(which) if isinstance(which, int) else ifinfo() + attr(IFLA_IFNAME, text(which))
         try:
-            self.request(RTM_DELLINK, body, what=f"delete link {which}")
+            self.request(RTM_DELLINK, _named(which), what=f"delete link {which}")
         except NetlinkError as error:
             if error.errno == errno.ENODEV:
                 return False
@@ -405,6 +393,11 @@ class Netlink(Socket):
         if index is not None:
             body += attr(RTA_OIF, u32(index))
         self.request(RTM_NEWROUTE, body, NLM_F_CREATE | NLM_F_REPLACE, what=f"add route {destination}")
+
+
+def _named(which: int | str) -> bytes:
+    """A request's beginning that says which device is meant."""
+    return ifinfo(which) if isinstance(which, int) else ifinfo() + attr(IFLA_IFNAME, text(which))
 
 
 def link_of(data: bytes) -> Link:

@@ -50,14 +50,3 @@ class Offloads(Closing):
         request = struct.pack("16sP", interface.encode(), address)
         fcntl.ioctl(self._socket.fileno(), SIOCETHTOOL, request)
         return buffer[1]
-
-
-def set_offload(path: str | None, interface: str, which: Offload, on: bool) -> None:
-    """Turn one offload of `interface`, in the namespace at `path`, on or off."""
-    with Offloads(path) as offloads:
-        offloads.set(interface, which, on=on)
-
-
-def get_offload(path: str | None, interface: str, which: Offload) -> bool:
-    with Offloads(path) as offloads:
-        return offloads.get(interface, which)

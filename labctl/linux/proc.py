@@ -11,11 +11,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
+
+import labctl
 
 PF_EXITING = 0x4
 
@@ -237,16 +240,35 @@ def start_detached(
     return process.pid
 
 
-def start_talking(argv: Sequence[str], *, keep: Sequence[int] = ()) -> subprocess.Popen[str]:
-    """Start a helper in a session of its own that is asked and answers by lines of text on its pipes."""
-    return subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        pass_fds=tuple(keep),
-        start_new_session=True,
-    )
+def start_talking(
+    argv: Sequence[str],
+    *,
+    keep: Sequence[int] = (),
+    log: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> subprocess.Popen[str]:
+    """Start a helper in a session of its own that is told lines of text, and answers in some; with a log it prints there."""
+    with contextlib.ExitStack() as files:
+        file = None if log is None else files.enter_context(open(log, "ab", buffering=0))
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if file is None else file,
+            stderr=file,
+            text=True,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            pass_fds=tuple(keep),
+            start_new_session=True,
+        )
+
+
+def program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """A module of labctl as a process of its own: the command, and an environment that has nothing of ours but the PATH."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
+    env = {"PYTHONPATH": root, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    return [sys.executable, "-m", module, *arguments], env
 
 
 @contextlib.contextmanager

@@ -32,6 +32,15 @@ def instance(root, monkeypatch, runtime="runc"):
     return Instance.here()
 
 
+@contextlib.contextmanager
+def own_instance(root, runtime):
+    """An instance for a whole module, of which nothing is left in the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        here = instance(root, patch, runtime)
+        yield here
+        nothing_left(here)
+
+
 def nothing_left(here, specs=()):
     """Nothing of the instance is on the machine. Killed processes stay listed until the machine's init reaps them."""
     with contextlib.suppress(AssertionError):

@@ -14,6 +14,7 @@ import time
 from labctl.agent import client
 from labctl.linux import cgroup, exits, mounts
 from labctl.linux.netlink import Netlink
+from labctl.linux.offload import Offloads
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 from labctl.runtime import panel
@@ -145,3 +146,9 @@ def mount_disk(directory, size):
         made.truncate(size)
     subprocess.run(["mkfs.ext4", "-q", file], check=True)
     subprocess.run(["mount", "-o", "loop", file, directory], check=True)
+
+
+def has_offload(path, interface, which):
+    """Whether the interface leaves it to the hardware."""
+    with Offloads(path) as offloads:
+        return offloads.get(interface, which)

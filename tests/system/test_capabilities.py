@@ -1,7 +1,7 @@
 """What a node may do is what its file says, for its own command and for those that enter it."""
 
 import pytest
-from labs import deployed, instance, line, node, nothing_left, request
+from labs import deployed, line, node, own_instance, request
 
 from labctl.app import deploy
 from labctl.errors import LabctlError
@@ -15,10 +15,8 @@ STAYS = ("sleep", "600")
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory, kind):
-    with pytest.MonkeyPatch.context() as patch:
-        found = instance(tmp_path_factory.mktemp("state"), patch, kind)
+    with own_instance(tmp_path_factory.mktemp("state"), kind) as found:
         yield found
-        nothing_left(found)
 
 
 @pytest.fixture(scope="module")

@@ -280,10 +280,11 @@ def test_lost_events_are_told(spaces):
 def test_offloads_read_back(spaces):
     with Netlink(spaces[0]) as netlink:
         netlink.create_veth(VethEnd(name="x"), VethEnd(name="y"))
-    for which in (offload.Offload.TX_CHECKSUM, offload.Offload.TSO, offload.Offload.GSO):
-        for on in (False, True):
-            offload.set_offload(spaces[0], "x", which, on)
-            assert offload.get_offload(spaces[0], "x", which) is on
+    with offload.Offloads(spaces[0]) as offloads:
+        for which in (offload.Offload.TX_CHECKSUM, offload.Offload.TSO, offload.Offload.GSO):
+            for on in (False, True):
+                offloads.set("x", which, on=on)
+                assert offloads.get("x", which) is on
 
 
 # -- mounts -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from labs import deployed, instance, line, node, nothing_left, request
+from labs import deployed, line, node, own_instance, request
 from rig import until
 
 from labctl.agent import client
@@ -35,11 +35,9 @@ def at(outside, inside, protocol="tcp"):
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory, kind):
-    with pytest.MonkeyPatch.context() as patch:
-        found = instance(tmp_path_factory.mktemp("state"), patch, kind)
+    with own_instance(tmp_path_factory.mktemp("state"), kind) as found:
         yield found
-        nothing_left(found)
-        assert not answers(TCP), "the port went with the lab"
+    assert not answers(TCP), "the port went with the lab"
 
 
 @pytest.fixture(scope="module")

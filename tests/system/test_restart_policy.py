@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from labs import deployed, instance, line, node, nothing_left
+from labs import deployed, line, node, own_instance
 from rig import hears_exits, until
 
 from labctl.agent import again, client
@@ -26,10 +26,8 @@ FAILS, ENDS, STAYS = (
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory, kind):
-    with pytest.MonkeyPatch.context() as patch:
-        found = instance(tmp_path_factory.mktemp("state"), patch, kind)
+    with own_instance(tmp_path_factory.mktemp("state"), kind) as found:
         yield found
-        nothing_left(found)
 
 
 @pytest.fixture(scope="module")

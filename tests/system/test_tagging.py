@@ -7,11 +7,10 @@ from dataclasses import replace
 import captured
 import pytest
 from frames import frame, port
-from rig import ip, lab, mac, rig, until
+from rig import has_offload, ip, lab, mac, rig, until
 from test_capture import capture, tcpdump
 
 from labctl.agent import client
-from labctl.linux import offload
 from labctl.linux.offload import Offload
 from labctl.model.effects import AdminDown, Direction, Down, Effect, HalfCable, Impaired, PortRef
 from labctl.model.impairment import Impairment, Match, Protocol
@@ -175,7 +174,7 @@ def test_what_comes_through_a_detour_still_finds_its_sub_interface(running):
 def test_while_frames_are_counted_sub_interfaces_send_them_one_by_one(running):
     def offloads(name):
         return [
-            offload.get_offload(running.place.node_ns("r1"), name, each)
+            has_offload(running.place.node_ns("r1"), name, each)
             for each in (Offload.TSO, Offload.GSO, Offload.TX_CHECKSUM)
         ]
 

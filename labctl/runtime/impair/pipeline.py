@@ -272,11 +272,11 @@ class Impairer(Closing):
         only when the kernel's link watcher has got round to it, and until then it swallows what it is given.
         """
         names = [near(cord), far(cord)]
-        ends = self._netlink.named(names)
+        ends = self._netlink.those(names)
         if near(cord) not in ends:
             one, other = (VethEnd(name=each, mtu=_MTU, noarp=True) for each in names)
             self._netlink.create_veth(other, one, up=True)
-            ends = self._netlink.named(names)
+            ends = self._netlink.those(names)
         for each in (ends[far(cord)], ends[near(cord)]):
             if not each.up:
                 self._netlink.set_link(each.index, up=True)

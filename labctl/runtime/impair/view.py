@@ -73,7 +73,7 @@ def cord_of(half: Half, letter: str) -> str:
 
 def see(netlink: Netlink, half: Half, stages: Mapping[Backend, Stage], wire: WireStage) -> View:
     """Look at everything, from where frames come in to where they go out."""
-    links = netlink.named([half.device_in, half.device_out])
+    links = netlink.those([half.device_in, half.device_out])
     here, there = links.get(half.device_in), links.get(half.device_out)
     filters = tuple(tc.filters(netlink, here.index)) if here is not None else ()
     gate = kernel.read_gate(filters)
@@ -122,7 +122,7 @@ def target(filters: Sequence[Filter]) -> int | None:
 def standing(netlink: Netlink, half: Half) -> list[tuple[Backend, str, int]]:
     """The cords that exist (backend, name, ifindex of the near end), whether frames go through them or not."""
     cords = [(backend, cord_of(half, letter)) for backend, letter in STAGES]
-    links = netlink.named([near(cord) for _, cord in cords])
+    links = netlink.those([near(cord) for _, cord in cords])
     return [(backend, cord, links[near(cord)].index) for backend, cord in cords if near(cord) in links]
 
 

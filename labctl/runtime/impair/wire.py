@@ -17,7 +17,6 @@ import sys
 import time
 from typing import Any
 
-import labctl
 from labctl.errors import LabctlError
 from labctl.linux import proc
 from labctl.linux.proc import Identity
@@ -123,14 +122,8 @@ class WireStage:
         if self.alive():
             return
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        root = os.path.dirname(os.path.dirname(os.path.abspath(labctl.__file__)))
-        argv = [sys.executable, "-m", "labctl.runtime.impair.worker", self._panel or "-", self._directory]
-        pid = proc.start_detached(
-            argv,
-            log=os.path.join(self._directory, LOG),
-            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-            cwd="/",
-        )
+        argv, env = proc.program("labctl.runtime.impair.worker", self._panel or "-", self._directory)
+        pid = proc.start_detached(argv, log=os.path.join(self._directory, LOG), env=env, cwd="/")
         deadline = time.monotonic() + _START_S
         while not self.alive():
             with contextlib.suppress(ChildProcessError):

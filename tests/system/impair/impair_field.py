@@ -12,7 +12,9 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from labctl.linux import mounts, netns, offload, qdisc, tc
+from rig import has_offload
+
+from labctl.linux import mounts, netns, qdisc, tc
 from labctl.linux.netlink import Netlink, VethEnd
 from labctl.linux.offload import Offload
 from labctl.runtime.impair import Half, Impairer, port
@@ -57,9 +59,7 @@ class Field:
                 filters = [(f.kind, f.preference, f.redirect) for f in tc.filters(panel, link.index)]
                 found[link.name] = (link.up, link.mtu, link.alias, queue and queue.kind, filters)
         for name in SIDES:
-            found[f"offloads of {name}"] = [
-                offload.get_offload(self.path(name), "eth1", each) for each in Offload
-            ]
+            found[f"offloads of {name}"] = [has_offload(self.path(name), "eth1", each) for each in Offload]
         return found
 
 

@@ -10,11 +10,11 @@ import time
 import pytest
 from conformance import within
 from impair_field import flood
-from rig import lab, rig, until
+from rig import has_offload, lab, rig, until
 
 from labctl.agent import client, protocol
 from labctl.errors import LabctlError, render
-from labctl.linux import cgroup, offload, proc, qdisc, tc
+from labctl.linux import cgroup, proc, qdisc, tc
 from labctl.linux.netlink import Netlink
 from labctl.linux.offload import Offload
 from labctl.model.effects import Direction, Effect, HalfCable, Impaired
@@ -294,7 +294,7 @@ class Segment(Cable):
             for link in panel.links():
                 queue = qdisc.root(panel, link.index)
                 filters = [(f.kind, f.preference, f.redirect) for f in tc.filters(panel, link.index)]
-                sends = [offload.get_offload(self.place.panel_ns, link.name, each) for each in Offload]
+                sends = [has_offload(self.place.panel_ns, link.name, each) for each in Offload]
                 found[link.name] = (link.up, link.mtu, link.alias, queue and queue.kind, filters, sends)
         return found
 

@@ -10,8 +10,9 @@ import time
 import pytest
 from conformance import AMONG, each_backend, enough, need, within
 from impair_field import ADDRESSES, flood
+from rig import has_offload
 
-from labctl.linux import netns, offload
+from labctl.linux import netns
 from labctl.linux.offload import Offload
 from labctl.model.impairment import Impairment, Jitter, Rate
 
@@ -127,10 +128,10 @@ def test_tcp_comes_through_unchanged(talking, record, backend, impairment):
     )
     assert digest
     if impairment.per_frame:
-        assert not offload.get_offload(talking.path("a"), "eth1", Offload.TSO)
+        assert not has_offload(talking.path("a"), "eth1", Offload.TSO)
         assert impairer.counts(talking.half()).get("superframes", 0) == 0
     impairer.clear(talking.half())
-    assert offload.get_offload(talking.path("a"), "eth1", Offload.TSO)
+    assert has_offload(talking.path("a"), "eth1", Offload.TSO)
 
 
 @each_backend({"20Mbit": Impairment(rate=Rate(bps=2e7))})
