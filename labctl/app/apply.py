@@ -11,8 +11,9 @@ from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import CableSpec, LabSpec
+from labctl.names import CableId
 from labctl.render import change
-from labctl.render.change import Do, Step
+from labctl.render.change import Do, Refusal, Step
 from labctl.run import apply as changing
 from labctl.run import heal
 from labctl.runtime import mgmt, published
@@ -20,6 +21,7 @@ from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 from labctl.schema import clab
+from labctl.schema.clab_places import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +72,16 @@ def apply(
     then doing it again goes on.
     """
     kinds.need(request.file, "apply", Kind.LAB)
+    places = Places(file=request.file)
     wanted = clab.load(
         request.file,
         lenient=request.lenient,
         name=request.name,
         variables=request.variables,
         notify=lambda notice: emit(Event(kind="warning", text=f"warning: {notice}")),
+        places=places,
     )
-    return apply_lab(wanted, request, instance, emit, tell)
+    return apply_lab(wanted, request, instance, emit, tell, places=places)
 
 
 def apply_lab(
@@ -86,16 +90,18 @@ def apply_lab(
     instance: Instance,
     emit: Emit = ignore,
     tell: Callable[[Plan], None] = lambda _: None,
+    *,
+    places: Places | None = None,
 ) -> Applied:
-    """The same for a lab that is in memory already."""
+    """The same for a lab that is in memory already. places: where its file says what, if it came from one."""
     images.check_place()
-    place = _place(instance, wanted, request)
+    place = _place(instance, wanted, request, places)
     if not request.dry_run:
         heal.implicit(instance, emit)
     record = _settled(place)
-    target = _target(wanted, record, request)
+    target = _target(wanted, record, request, places)
     plan = _plan(record, target)
-    _keeps_company(plan, record, target, request)
+    _keeps_company(plan, record, target, places)
     if not plan.steps and not plan.interrupted:
         tell(plan)
         raise LabctlError("nothing-to-apply", f"lab {plan.lab!r} is what {request.file or 'this'} says")
@@ -109,7 +115,7 @@ def apply_lab(
         return Applied(plan=plan)
     with place.lock() as held, place.quiet(wait_s=request.wait_s):
         now = place.need()
-        if now != record and (_target(wanted, now, request) != target or _plan(now, target) != plan):
+        if now != record and (_target(wanted, now, request, places) != target or _plan(now, target) != plan):
             raise LabctlError(
                 "lab-busy",
                 f"another labctl has changed lab {plan.lab!r} meanwhile",
@@ -120,17 +126,18 @@ def apply_lab(
     return Applied(plan=plan, ended=ended)
 
 
-def _place(instance: Instance, wanted: LabSpec, request: Request) -> LabDir:
+def _place(instance: Instance, wanted: LabSpec, request: Request, places: Places | None) -> LabDir:
     """The lab that is meant: the one of the file's name, and no other."""
     if request.lab is not None and request.lab != wanted.name:
-        raise _other(request, f"the file is about lab {wanted.name!r}, not {request.lab!r}", request.lab)
+        text = f"the file is about lab {wanted.name!r}, not {request.lab!r}"
+        raise _other(request, text, request.lab, places)
     if not instance.lab_exists(wanted.name):
         source = os.path.abspath(request.file)
         for place in instance.labs():
             record = place.read()
             if record is not None and request.file and record.lab.source == source:
                 text = f"the lab that was deployed from this file is {place.name!r}, and the file now calls it {wanted.name!r}"
-                raise _other(request, text, place.name)
+                raise _other(request, text, place.name, places)
         if not any(gone.name == wanted.name for gone in instance.elsewhere()):
             attached.refuse(instance, wanted.name)
             there = [place.name for place in instance.labs()]
@@ -142,11 +149,12 @@ def _place(instance: Instance, wanted: LabSpec, request: Request) -> LabDir:
     return instance.find(wanted.name)
 
 
-def _other(request: Request, text: str, name: str) -> LabctlError:
+def _other(request: Request, text: str, name: str, places: Places | None) -> LabctlError:
+    """With `--name` no line of the file is what it is called by."""
     return LabctlError(
         "cannot-apply",
         text,
-        where=Span(request.file) if request.file else None,
+        where=places.of_lab("name") if places and request.name is None else None,
         hint=f"`--name {name}` takes the file for it; a lab that runs cannot be renamed",
     )
 
@@ -167,7 +175,7 @@ def _settled(place: LabDir) -> Record:
     return record
 
 
-def _keeps_company(plan: Plan, record: Record, target: LabSpec, request: Request) -> None:
+def _keeps_company(plan: Plan, record: Record, target: LabSpec, places: Places | None) -> None:
     """`cannot-apply` if a node whose network is shared would be made anew, unless that has begun."""
     problems = Problems()
     for step in change.torn(target, plan.steps):
@@ -176,16 +184,17 @@ def _keeps_company(plan: Plan, record: Record, target: LabSpec, request: Request
                 "cannot-apply",
                 f"lab {record.lab.name!r}: node {step.subject}: its network is shared, so it cannot be made anew: "
                 + "; ".join(map(str, step.reasons)),
-                where=Span(request.file) if request.file else None,
+                where=places.of_node(target.node(step.subject), (r.field for r in step.reasons))
+                if places
+                else None,
                 hint="a running lab keeps it; destroy the lab and deploy it again to change it",
             )
     problems.stop()
 
 
-def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:
+def _target(wanted: LabSpec, record: Record, request: Request, places: Places | None) -> LabSpec:
     """The wanted lab with every address that nobody asks to change, or what it cannot be."""
     problems = Problems()
-    where = Span(request.file) if request.file else None
     if request.runtime not in (deploy.AUTO, record.runtime):
         problems.add(
             "cannot-apply",
@@ -196,15 +205,26 @@ def _target(wanted: LabSpec, record: Record, request: Request) -> LabSpec:
     for before in (record.lab, *record.targets):
         target = mgmt.keep(target, before)
     target = mgmt.assign(target)
-    for reason in change.refused(record.lab, target):
+    for refusal in change.refused(record.lab, target):
         problems.add(
             "cannot-apply",
-            f"lab {record.lab.name!r}: {reason}",
-            where=where,
+            f"lab {record.lab.name!r}: {refusal}",
+            where=_asked(refusal, target, places) if places else None,
             hint="a running lab keeps it; destroy the lab and deploy it again to change it",
         )
     problems.stop()
     return target
+
+
+def _asked(refusal: Refusal, target: LabSpec, places: Places) -> Span:
+    """Where the file asks for what cannot be; of what it does not have any more, where it would be."""
+    about = refusal.about
+    if isinstance(about, CableId):
+        return places.of_cable(next((each for each in target.cables if each.id == about), None))
+    if not about:
+        return places.of_lab(*refusal.fields)
+    node = next((each for each in target.nodes if each.name == about), None)
+    return places.of_node(node, refusal.fields) if node else places.of_lab("nodes")
 
 
 def _plan(record: Record, target: LabSpec) -> Plan:

@@ -220,17 +220,33 @@ class Step:
         return frozenset(reason.field for reason in self.reasons)
 
 
-def refused(lab: LabSpec, target: LabSpec) -> tuple[Reason, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A difference that stays one. about: a node or a cable; empty: the lab itself. fields: those of it that differ."""
+
+    reason: Reason
+    about: str | CableId = ""
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.reason)
+
+
+def refused(lab: LabSpec, target: LabSpec) -> tuple[Refusal, ...]:
     """What the target asks for that no running lab can become."""
-    found = [r for cost, r in _differences(lab, target) if cost is Cost.REFUSED]
+    found = [
+        Refusal(reason=r, fields=(r.field,)) for cost, r in _differences(lab, target) if cost is Cost.REFUSED
+    ]
     before, then = _outward(lab), _outward(target)
-    changed = sorted(str(each) for each in before.keys() | then.keys() if before.get(each) != then.get(each))
-    found += [Reason(field=f"cable {each}", why=_OUTWARD.why) for each in changed]
+    changed = sorted((c for c in before.keys() | then.keys() if before.get(c) != then.get(c)), key=str)
+    found += [
+        Refusal(reason=Reason(field=f"cable {cable}", why=_OUTWARD.why), about=cable) for cable in changed
+    ]
     old, new = _sharing(lab), _sharing(target)
     for name in sorted(old.keys() | new.keys()):
-        why = _parts_company(old.get(name), new.get(name))
+        why, fields = _parts_company(old.get(name), new.get(name))
         if why:
-            found.append(Reason(field=f"node {name}", why=why))
+            found.append(Refusal(reason=Reason(field=f"node {name}", why=why), about=name, fields=fields))
     return tuple(found)
 
 
@@ -240,12 +256,12 @@ def torn(lab: LabSpec, steps: Iterable[Step]) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.do is Do.RECREATE_NODE and step.subject in shared)
 
 
-def _parts_company(old: NodeSpec | None, new: NodeSpec | None) -> str:
-    """Why a node whose network is shared cannot become what the file says; empty if it can."""
+def _parts_company(old: NodeSpec | None, new: NodeSpec | None) -> tuple[str, tuple[str, ...]]:
+    """Why a node whose network is shared cannot become what the file says, by which fields; empty if it can."""
     if old is None or new is None or old.network_mode != new.network_mode:
-        return "who shares a network is decided by a deploy"
-    touched = sorted({r.field for cost, r in _differences(old, new) if not _apart(cost, r.field)})
-    return f"its network is shared, so its {', '.join(touched)} cannot change" if touched else ""
+        return "who shares a network is decided by a deploy", ("network_mode",)
+    touched = tuple(sorted({r.field for cost, r in _differences(old, new) if not _apart(cost, r.field)}))
+    return f"its network is shared, so its {', '.join(touched)} cannot change" if touched else "", touched
 
 
 def _apart(cost: Cost, field: str) -> bool:

@@ -26,6 +26,7 @@ from labctl.schema import clab_text, fields, git_words, yaml
 from labctl.schema.clab_keys import MGMT, NODE, TOP, TOPOLOGY
 from labctl.schema.clab_links import MTU_MAX, MTU_MIN_IPV6, LinkReader
 from labctl.schema.clab_nodes import Definitions, NodeReader
+from labctl.schema.clab_places import Places
 from labctl.schema.clab_read import Checked, Notice, Notify, Reading, place, said
 from labctl.schema.clab_text import Variables
 
@@ -39,12 +40,13 @@ def load(
     env: Mapping[str, str] | None = None,
     notify: Notify | None = None,
     deferred: Notify | None = None,
+    places: Places | None = None,
 ) -> LabSpec:
     """The lab of a file. `lenient` maps old keys; `name` overrides the lab's; `env` defaults to the process's.
 
     variables: files with what its template names; without any, those that lie beside the file and carry its name.
     `notify` hears of keys that have no effect; without it they go to the log. `deferred` hears of what only a deploy
-    must not meet; without it that is an error.
+    must not meet; without it that is an error. `places` is told where the file says what.
     """
     text = clab_text.read(path)
     return parse(
@@ -56,6 +58,7 @@ def load(
         env=env,
         notify=notify,
         deferred=deferred,
+        places=places,
     )
 
 
@@ -69,6 +72,7 @@ def parse(
     env: Mapping[str, str] | None = None,
     notify: Notify | None = None,
     deferred: Notify | None = None,
+    places: Places | None = None,
 ) -> LabSpec:
     """The lab of a text; relative paths in it start from the directory of `file`. variables: what its template names."""
     env = os.environ if env is None else env
@@ -83,14 +87,14 @@ def parse(
         notify=notify or _to_the_log,
         deferred=deferred,
     )
-    return _resolve(reading, root, name, source)
+    return _resolve(reading, root, name, source, places or Places(file=file))
 
 
 def _to_the_log(notice: Notice) -> None:
     logging.getLogger("labctl").warning("%s", notice)
 
 
-def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) -> LabSpec:
+def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str, places: Places) -> LabSpec:
     problems = reading.problems
     if not isinstance(root, yaml.Map):
         fields.wrong(problems, root, "a lab file", "a map with `name` and `topology`")
@@ -109,7 +113,10 @@ def _resolve(reading: Reading, root: yaml.Value, name: str | None, source: str) 
     mgmt = _mgmt(reading, mgmt_keys)
     problems.stop()
 
-    nodes = NodeReader(reading, definitions, lab, mgmt).nodes()
+    places.start = root.span
+    places.take(topology)
+    places.take(top)
+    nodes = NodeReader(reading, definitions, lab, mgmt, places).nodes()
     by_name = {node.name: node for node in nodes}
     cables = LinkReader(reading, lab, by_name).cables(
         topology["links"].value if "links" in topology else None

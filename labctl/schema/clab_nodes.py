@@ -19,6 +19,7 @@ from labctl.model import capabilities
 from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Pull, Restart
 from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
+from labctl.schema.clab_places import Places
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Scalar
 
@@ -106,12 +107,15 @@ class _Levels:
 class NodeReader:
     """Makes a `NodeSpec` of each node; `lab` and `mgmt` are known by then."""
 
-    def __init__(self, reading: Reading, definitions: Definitions, lab: str, mgmt: MgmtSpec) -> None:
+    def __init__(
+        self, reading: Reading, definitions: Definitions, lab: str, mgmt: MgmtSpec, places: Places
+    ) -> None:
         self._reading = reading
         self._problems = reading.problems
         self._all = definitions
         self._lab = lab
         self._mgmt = mgmt
+        self._places = places
         self._told: set[Span] = set()  # what stands at a level of several nodes is told once
 
     def nodes(self) -> tuple[NodeSpec, ...]:
@@ -139,6 +143,7 @@ class NodeReader:
                 own,
             )
         )
+        self._places.take_node(name, levels.levels)
         env = self._env(levels)
         labels = levels.by_key("labels")
         waits, stage_commands = clab_stages.stages(self._reading, levels.levels, name)
