@@ -56,6 +56,8 @@ SIZES: Mapping[str, float] = {
     "Mi": 2**20,
     "Gi": 2**30,
 }
+#: The units that sizes are printed in; of two that fit as well the first.
+_WRITTEN = ("B", "KiB", "kB", "MiB", "MB", "GiB", "GB")
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z%/]*)\s*")
 
 
@@ -146,6 +148,13 @@ def format_rate(bps: float) -> str:
             if rate(text) == bps:
                 return text
     return f"{bps!r}bit"
+
+
+def format_size(count: int) -> str:
+    """67108864 -> `"64MiB"`; exact, in the unit that takes the smallest number."""
+    fitting = [(count // int(SIZES[unit]), unit) for unit in _WRITTEN if count % int(SIZES[unit]) == 0]
+    number, unit = min(fitting, key=lambda each: each[0])
+    return f"{number}{unit}"
 
 
 def format_percent(fraction: float) -> str:

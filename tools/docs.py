@@ -347,7 +347,8 @@ APPLY_SECTIONS = (
 APPLY = """\
 `labctl apply NEW.clab.yml` makes the running lab of that name what the file says, by the least change: it prints the
 steps with the reason for each, then does them. `--dry-run` only prints them, `-f json` prints them for programs
-(`labctl schema apply`).
+(`labctl schema apply`), with numbers in the unit that a field's name ends with: `memory_bytes` `67108864` is `memory:
+64MiB` in the table.
 
 ```text
 STEP          ON                WHY

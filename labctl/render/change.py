@@ -19,6 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from labctl import units
 from labctl.model.lab import (
     MACHINE,
     MGMT_NET,
@@ -187,11 +188,21 @@ class Do(StrEnum):
 
 
 _ORDER = tuple(Do)
+#: Fields that count bytes: how a person calls them, and what stands behind the size.
+_SIZES: Mapping[str, tuple[str, str]] = {
+    "memory_bytes": ("memory", ""),
+    "shm_bytes": ("shm", ""),
+    "read_bps": ("read", "/s"),
+    "write_bps": ("write", "/s"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One difference: a field (empty: the whole thing), what it was and is to be, and what that means."""
+    """One difference: a field (empty: the whole thing), what it was and is to be, and what that means.
+
+    A number is in the unit that the field's name ends with; as text it is as people write it.
+    """
 
     field: str = ""
     old: str = ""
@@ -203,7 +214,11 @@ class Reason:
             return self.why
         if not self.old and not self.new:
             return f"{self.field}: {self.why}"
-        changed = f"{self.field}: {self.old or '-'} → {self.new or '-'}"
+        field, old, new = self.field, self.old, self.new
+        if field in _SIZES:
+            field, per = _SIZES[field]
+            old, new = (units.format_size(int(each)) + per if each else "" for each in (old, new))
+        changed = f"{field}: {old or '-'} → {new or '-'}"
         return "; ".join(each for each in (changed, self.why) if each)
 
 

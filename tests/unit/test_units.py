@@ -62,6 +62,11 @@ def test_rates_are_read_back(bps):
     assert units.rate(units.format_rate(bps)) == bps
 
 
+@given(st.integers(0, 2**50) | st.integers(0, 2**20).map(lambda n: n << 20))
+def test_sizes_are_read_back(count):
+    assert units.size(units.format_size(count)) == count
+
+
 @given(st.floats(0, 1) | st.integers(0, 1000).map(lambda n: n / 1000))
 def test_percentages_are_read_back(fraction):
     assert units.percent(units.format_percent(fraction)) == fraction
@@ -70,4 +75,6 @@ def test_percentages_are_read_back(fraction):
 def test_the_shortest_form_is_printed():
     assert [units.format_duration(s) for s in (0, 0.25, 1, 90, 1e-6)] == ["0s", "250ms", "1s", "90s", "1us"]
     assert [units.format_rate(r) for r in (1e7, 1500.0, 3.0)] == ["10Mbit", "1.5kbit", "3.0bit"]
+    sizes = (0, 1, 64 << 20, 10**9, 4097, 3 << 29)
+    assert [units.format_size(n) for n in sizes] == ["0B", "1B", "64MiB", "1GB", "4097B", "1536MiB"]
     assert [units.format_percent(p) for p in (0.03, 1.0, 0.125)] == ["3%", "100%", "12.5%"]

@@ -180,6 +180,9 @@ def cable(**more):
     ("target", "do", "says"),
     [
         (node(limits=Limits(cpu=2.0)), "change-node r1", "cpu: 1 → 2; its control group is told"),
+        (node(limits=Limits(memory_bytes=64 << 20)), "change-node r1", "memory: - → 64MiB; its control group is told"),
+        (node(limits=Limits(read_bps=1_500_000)), "change-node r1", "read: - → 1500kB/s; its control group"),
+        (node(shm_bytes=4097), "recreate-node r1", "shm: - → 4097B; it is mounted before"),
         (node(group="core"), "change-node r1", "group: - → core; `inspect` shows it"),
         (node(labels={"a": "b"}), "change-node r1", "labels.a: - → b; commands see it from now on"),
         (node(exec=("one", "two")), "change-node r1", "exec: [one] → [one, two]; the commands that were added"),
@@ -215,6 +218,14 @@ def test_one_change(target, do, says):
     (step,) = change.plan(LAB, target)
     assert f"{step.do} {step.subject}" == do
     assert any(says in str(reason) for reason in step.reasons), [str(r) for r in step.reasons]
+
+
+def test_every_field_that_counts_bytes_is_printed_as_a_size():
+    rows = {field for spec in SPECS for field in COSTS[spec]}
+    assert {field for field in rows if field.endswith(("_bytes", "_bps"))} == set(change._SIZES)
+    (step,) = change.plan(LAB, node(limits=Limits(memory_bytes=64 << 20)))
+    memory = next(reason for reason in step.reasons if reason.field == "memory_bytes")
+    assert (memory.old, memory.new) == ("", "67108864")  # for programs
 
 
 def test_a_cable_that_is_patched_elsewhere_leaves_its_other_port_alone():
