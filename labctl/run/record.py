@@ -228,7 +228,7 @@ def _begin(
     key = (entry["fault"], entry["on"])
     act = latest.get(key)
     if act is None or act.closing:
-        if act is not None:
+        if act is not None and act.closing != request:  # what one answer ended and began, it proves both of
             act.again_at = _from(line)
         act = latest[key] = _Open(entry, line["due"])
         every.append(act)

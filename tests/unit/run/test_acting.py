@@ -159,3 +159,12 @@ def test_what_is_asked_for_ahead_of_its_time_is_made_at_it(tmp_path):
         assert act.start.applied - act.start.requested == pytest.approx(REQUEST_S, abs=1e-3)
         assert act.end.applied - act.end.requested == pytest.approx(REQUEST_S, abs=1e-3)
     assert story.report.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.04])
+def test_a_stage_that_takes_the_place_of_the_one_before_proves_its_end(tmp_path, lead):
+    story = Story(tmp_path, plan(cut("worse", spans=((0.0, 1.0), (1.0, 3.0)))), lead=lead)
+    first, second = story.report.acts
+    assert first.end.applied == second.start.applied
+    assert first.end.read_back is not None
+    assert story.report.verdict is Verdict.PASS
