@@ -151,6 +151,7 @@ def labfile() -> Iterator[str]:
         ("Each wait-for", clab_keys.WAIT_FOR),
         ("Each exec of a stage", clab_keys.STAGE_EXEC),
         ("healthcheck", clab_keys.HEALTHCHECK),
+        ("dns", clab_keys.DNS),
     ):
         yield f"### {title}"
         yield key_table(keys)

@@ -244,7 +244,8 @@ class Netlink(Socket):
         data += attr(IFLA_VXLAN_GROUP if address.version == 4 else IFLA_VXLAN_GROUP6, address.packed)
         data += attr(IFLA_VXLAN_PORT, struct.pack("!H", dst_port))
         if src_port is not None:
-            data += attr(IFLA_VXLAN_PORT_RANGE, struct.pack("!HH", src_port, src_port))
+            # The kernel chooses from the first up to the second, without it, and freely if there is nothing between.
+            data += attr(IFLA_VXLAN_PORT_RANGE, struct.pack("!HH", src_port, src_port + 1))
         if parent is not None:
             data += attr(IFLA_VXLAN_LINK, u32(parent))
         self._create_elsewhere("vxlan", _outer(name, netns_fd, index) + attr(IFLA_MTU, u32(mtu)), data)

@@ -286,12 +286,18 @@ HEALTHCHECK: Mapping[str, Key] = {
     "timeout": Key(_YES, Shape.COUNT, note="seconds; default 30"),
     "retries": Key(_YES, Shape.COUNT, note="failures in a row; default 3"),
 }
-DNS: Mapping[str, Key] = {name: Key(_YES, Shape.TEXTS) for name in ("servers", "search", "options")}
+DNS: Mapping[str, Key] = {
+    "servers": Key(_YES, Shape.TEXTS, note="addresses"),
+    "search": Key(_YES, Shape.TEXTS, note="domains"),
+    "options": Key(_YES, Shape.TEXTS, note="as in resolv.conf(5)"),
+}
 
 _COMMON: Mapping[str, Key] = {
     "type": Key(_YES, note="absent for the brief form"),
     "mtu": Key(_YES, Shape.COUNT, note="default 9500"),
-    "labels": Key(_YES, Shape.TEXT_MAP),
+    "labels": Key(
+        _YES, Shape.TEXT_MAP, note="targets of faults and scenarios select by them: `label(srlg=duct7)`"
+    ),
     "vars": Key(_YES, Shape.MAP, note="any map; `topology-data.json` has it (`deploy --labdir`)"),
 }
 BRIEF: Mapping[str, Key] = {
@@ -325,7 +331,7 @@ VXLAN: Mapping[str, Key] = {
     "remote": Key(_YES, note="an address; names are not resolved"),
     "vni": Key(_YES, Shape.COUNT, note="1 to 16777215"),
     "dst-port": Key(_YES, Shape.COUNT, note="default 14789"),
-    "src-port": Key(_YES, Shape.COUNT, note="default: the kernel's choice for each flow"),
+    "src-port": Key(_YES, Shape.COUNT, note="up to 65534; default: the kernel's choice for each flow"),
     "parent-interface": Key(_YES, note="of the machine; default: by its routes"),
     "udp-port": _refused("write `dst-port`"),
     **_COMMON,

@@ -53,6 +53,7 @@ _FORMS = {
 OVER_LABEL, VLAN_LABEL = "labctl-over", "labctl-vlan"
 VLAN_MIN, VLAN_MAX = 1, 4094
 _VNI_MAX, _PORT_MAX = 2**24 - 1, 65535
+_SOURCE_PORT_MAX = _PORT_MAX - 1  # the kernel is told the one behind it as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,7 @@ class LinkReader:
         if parent:
             self._check_name(parent, link["parent-interface"].value.span)
         dst_port = self._whole(link, "dst-port", _PORT_MAX) or VXLAN_PORT
-        src_port = self._whole(link, "src-port", _PORT_MAX)
+        src_port = self._whole(link, "src-port", _SOURCE_PORT_MAX)
         if not remote or not vni:
             return None
         return Vxlan(remote=remote, vni=vni, dst_port=dst_port, src_port=src_port, parent=parent)

@@ -54,6 +54,14 @@ topology:
       mgmt-ipv4: 172.20.20.77
       mgmt-ipv6: "3fff:172:20:20::77"
     d: {{network-mode: none}}
+  links:
+    - {{endpoints: ["a:eth1", "b:eth1"], mtu: 1600, ipv4: [198.18.1.1/30, 198.18.1.2/30], ipv6: ["2001:db8:1::1/64", ""]}}
+    - type: veth
+      mtu: 1700
+      endpoints:
+        - {{node: a, interface: up0, mac: "02:00:00:00:0c:0a", ipv4: 198.18.2.1/30}}
+        - {{node: b, interface: up0, mac: "02:00:00:00:0c:0b", ipv4: 198.18.2.2/30, ipv6: "2001:db8:2::2/64"}}
+    - {{type: dummy, endpoint: {{node: b, interface: none0, ipv6: "2001:db8:3::1/64"}}, mtu: 1500}}
 """
 
 BEGUN = {}  # lab -> when its deploy began, on the clock of /proc
@@ -153,6 +161,29 @@ def test_management_addresses_and_mtu(place):
     assert "3fff:172:20:20::77/64" in shown
     assert "mtu 1400" in shown
     assert "eth0" not in said(place, "ip", "link", node="d")
+
+
+def ports(place, node):
+    """Of each port its MTU, MAC, whether it has carrier, and its addresses (but for those that it gives itself)."""
+    return {
+        link["ifname"]: (
+            link["mtu"], link["address"], "LOWER_UP" in link["flags"],
+            [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"] if a["scope"] == "global"],
+        )
+        for link in json.loads(said(place, "ip", "-j", "addr", node=node))
+    }  # fmt: skip
+
+
+def test_the_ports_of_a_node_are_as_its_links_say(place):
+    a, b = ports(place, "a"), ports(place, "b")
+    assert set(a) == {"lo", "eth0", "eth1", "up0"}
+    assert (a["eth1"][0], *a["eth1"][2:]) == (1600, True, ["198.18.1.1/30", "2001:db8:1::1/64"])
+    assert (b["eth1"][0], *b["eth1"][2:]) == (1600, True, ["198.18.1.2/30"])
+    assert a["up0"] == (1700, "02:00:00:00:0c:0a", True, ["198.18.2.1/30"])
+    assert b["up0"] == (1700, "02:00:00:00:0c:0b", True, ["198.18.2.2/30", "2001:db8:2::2/64"])
+    assert (b["none0"][0], *b["none0"][2:]) == (1500, True, ["2001:db8:3::1/64"])
+    for address in ("198.18.1.2", "198.18.2.2"):
+        assert ", 0% packet loss" in said(place, "ping", "-n", "-c", "1", "-W", "5", address)
 
 
 def test_limits_of_the_file(place):

@@ -5,8 +5,10 @@ that runs the tests, and a tunnel leads from one such machine to another.
 """
 
 import contextlib
+import json
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -26,6 +28,7 @@ from labctl.model.lab import LabSpec, Macvlan, MacvlanMode, NodeKind, NodeSpec, 
 from labctl.names import PortId
 from labctl.runtime import machine_check, panel
 from labctl.runtime.store import Instance
+from labctl.schema import clab
 
 pytestmark = pytest.mark.root
 
@@ -212,7 +215,7 @@ def test_a_link_into_the_management_network(tmp_path):
                 assert not there.wait_for(frame("01:80:c2:00:00:0e", mac(0), b"\x88\xcc" + bytes(60)), 0.2)
 
 
-@pytest.mark.parametrize("mode", [MacvlanMode.BRIDGE, MacvlanMode.PRIVATE, MacvlanMode.PASSTHRU])
+@pytest.mark.parametrize("mode", list(MacvlanMode))
 def test_a_macvlan_leads_out_over_an_interface_of_the_machine(tmp_path, mode):
     spec = leading_out(macvlan=Macvlan(parent=FOREIGN, mode=mode))
     with machine(tmp_path) as (at, beyond):
@@ -220,6 +223,12 @@ def test_a_macvlan_leads_out_over_an_interface_of_the_machine(tmp_path, mode):
         with running(tmp_path / "state", at, spec, agent=True) as (made, patch):
             assert [link[1] for link in fingerprint(at)[0]] == before
             assert patch.stitched(spec.cables[0])
+            shown = subprocess.run(
+                ["nsenter", f"--net={made.place.panel_ns}", "ip", "-d", "-j", "link", "show", "type", "macvlan"],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            (device,) = json.loads(shown.stdout)
+            assert device["linkinfo"]["info_data"]["mode"] == mode.value
             with port(made.place.node_ns("r1"), "eth1") as here, port(beyond, "far") as there:
                 crosses(here, there, frame(BROADCAST, mac(0), b"\x88\xb5" + bytes(60)))
                 crosses(there, here, frame(mac(0), mac(9), b"\x88\xb5" + bytes(61)))
@@ -254,6 +263,97 @@ def test_a_tunnel_joins_labs_on_two_machines(tmp_path, version):
         assert left == 2
         with Netlink(one) as kernel:  # the tunnel was never a device of the machine
             assert {link.name for link in kernel.links()} == {"lo", FOREIGN}
+
+
+def of_file(links):
+    """A lab of one node without management network, as a file says it."""
+    text = f"name: rig\ntopology:\n  nodes: {{r1: {{kind: linux, network-mode: none}}}}\n  links:\n{links}"
+    spec = clab.parse(text, file="/labs/rig.clab.yml", notify=lambda _: None)
+    return replace(spec, nodes=tuple(replace(n, sysctls=QUIET) for n in spec.nodes))
+
+
+def test_what_a_tunnel_sends_has_its_ports_and_its_number(tmp_path):
+    spec = of_file(
+        "    - {type: vxlan, endpoint: {node: r1, interface: eth1}, mtu: 1400, remote: 198.18.0.2, vni: 4711, "
+        "dst-port: 14999, src-port: 5555}"
+    )
+    with (
+        machine(tmp_path) as (at, beyond),
+        running(tmp_path / "state", at, spec) as (made, _),
+        port(made.place.node_ns("r1"), "eth1") as here,
+        port(beyond, "far") as there,
+    ):
+        # Several flows: the kernel chooses a port for each, if it is not told one.
+        inner = [frame(mac(9), mac(0), b"\x88\xb5" + bytes([n]) * 60) for n in range(8)]
+        found = {}
+
+        def seen():
+            for each in inner:
+                here.send(each)
+            found.update((outer[50:], outer[:50]) for outer in there.frames(0.2) if outer[50:] in inner)
+            return set(found) == set(inner)
+
+        until(seen, "the tunnel's packets")
+    for outer in found.values():
+        source, destination = struct.unpack_from("!HH", outer, 34)
+        assert (source, destination) == (5555, 14999)
+        assert outer[42:50] == bytes([8, 0, 0, 0]) + (4711 << 8).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(("parent", "over"), [(None, "far2"), (FOREIGN, "far")])
+def test_a_tunnel_leaves_by_the_interface_that_is_named(tmp_path, parent, over):
+    with machine(tmp_path) as (at, beyond):
+        with Netlink(at) as kernel, Netlink(beyond) as other:
+            join(kernel, "eno2", beyond, "far2")
+            other.set_link("far2", up=True)
+            kernel.add_address(kernel.index("eno2"), "198.18.0.3/32")
+        route = ["ip", "route", "add", "198.18.0.2/32", "dev", "eno2"]  # nearer than that by eno1
+        subprocess.run(["nsenter", f"--net={at}", *route], check=True)
+        named = f", parent-interface: {parent}" if parent else ""
+        spec = of_file(
+            "    - {type: vxlan, endpoint: {node: r1, interface: eth1}, mtu: 1400, remote: 198.18.0.2, vni: 7"
+            + named
+            + "}"
+        )
+        with (
+            running(tmp_path / "state", at, spec) as (made, _),
+            port(made.place.node_ns("r1"), "eth1") as here,
+            contextlib.ExitStack() as stack,
+        ):
+            ways = {name: stack.enter_context(port(beyond, name)) for name in ("far", "far2")}
+            inner = frame(mac(9), mac(0), b"\x88\xb5" + bytes(60))
+
+            def ways_taken():
+                here.send(inner)
+                return {n for n, way in ways.items() if any(inner in each for each in way.frames(0.1))}
+
+            until(ways_taken, "a packet of the tunnel")
+            assert ways_taken() == {over}
+
+
+LONG = """\
+    - {type: host, endpoint: {node: r1, interface: eth1}, host-interface: lab0, mtu: 1400}
+    - {type: macvlan, endpoint: {node: r1, interface: eth2}, host-interface: eno1, mode: private, mtu: 1410}
+    - {type: vxlan, endpoint: {node: r1, interface: eth3}, remote: 198.18.0.2, vni: 9, mtu: 1420}
+"""
+
+
+def test_links_of_a_file_lead_where_it_says(tmp_path):
+    spec = of_file(LONG)
+    with (
+        machine(tmp_path) as (at, beyond),
+        running(tmp_path / "state", at, spec) as (made, patch),
+        port(made.place.node_ns("r1"), "eth1") as one,
+        port(made.place.node_ns("r1"), "eth2") as two,
+        port(at, "lab0") as there,
+        port(beyond, "far") as far,
+    ):
+        with Netlink(at) as kernel:
+            assert kernel.link("lab0").mtu == 1400
+        assert [made.link("r1").link(f"eth{n}").mtu for n in (1, 2, 3)] == [1400, 1410, 1420]
+        assert all(patch.stitched(cable) for cable in spec.cables)
+        crosses(one, there, frame(BROADCAST, mac(8), b"\x88\xb5" + bytes(60)))
+        crosses(two, far, frame(BROADCAST, spec.cables[1].a.mac.lower(), b"\x88\xb5" + bytes(61)))
 
 
 FILE = """

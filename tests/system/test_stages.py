@@ -13,9 +13,9 @@ from rig import until
 from labctl.app import apply, deploy, inspect
 from labctl.errors import LabctlError
 from labctl.linux.netlink import Netlink
-from labctl.model.lab import Bind
 from labctl.model.stages import Healthcheck, Phase, Stage, StageCommand, Wait
 from labctl.run import observe, restart
+from labctl.schema import clab
 
 pytestmark = pytest.mark.root
 
@@ -33,25 +33,34 @@ def status_of(place):
     return {each["name"].rpartition("-")[2]: each["status"] for each in found.containers}
 
 
+WAITING = """
+name: stages
+topology:
+  defaults: {kind: linux, image: labctl/base, cmd: sleep 600, binds: ["shared:/shared"]}
+  nodes:
+    r1:
+      cmd: sh -c "ls /shared > /shared/r1-saw; exec sleep 600"
+      stages: {create: {wait-for: [{node: r2, stage: healthy}]}}
+    r2:
+      healthcheck: {test: [CMD-SHELL, test -e /shared/ready], interval: 1, timeout: 20, retries: 2}
+      exec: [touch /shared/configured]
+      stages:
+        configure: {exec: [{command: "sh -c 'test -e /shared/configured || touch /shared/entered'", phase: on-enter}]}
+        healthy: {exec: [{command: touch /shared/well, target: container, phase: on-exit}]}
+    r3: {cmd: "sh -c 'sleep 0.5; touch /shared/ready'"}
+"""
+
+
 @pytest.mark.both
 def test_a_node_starts_when_those_that_it_waits_for_are_there(tmp_path, monkeypatch, kind):
     """r1 waits for r2's health, r2's health for what r3 wrote, r3 (by its end) for nobody."""
     here = instance(tmp_path / "state", monkeypatch, kind)
     shared = tmp_path / "shared"
     shared.mkdir()
-    bind = (Bind(source=str(shared), target="/shared"),)
-    spec = line(
-        node("r1", binds=bind, cmd=("sh", "-c", "ls /shared > /shared/r1-saw; exec sleep 600"),
-             waits=(wait("create", "r2", "healthy"),)),
-        node("r2", binds=bind, cmd=("sleep", "600"), healthcheck=check("test -e /shared/ready"),
-             exec=("touch /shared/configured",),
-             stage_commands=(StageCommand(stage=Stage.HEALTHY, phase=Phase.ON_EXIT, command="touch /shared/well"),)),
-        node("r3", binds=bind, cmd=("sh", "-c", "sleep 0.5; touch /shared/ready")),
-        name="stages",
-    )  # fmt: skip
+    spec = clab.parse(WAITING, file=str(tmp_path / "stages.clab.yml"))
     told = []
     with deployed(here, spec, told.append) as place:
-        seen = {"configured", "ready", "well"}
+        seen = {"entered", "configured", "ready", "well"}
         until(lambda: seen <= set((shared / "r1-saw").read_text().split()), "r1 has looked")
         assert any(e.kind == "waiting" and "node r1 waits for r2" in e.text for e in told)
         assert status_of(place)["r2"].endswith("(healthy)")

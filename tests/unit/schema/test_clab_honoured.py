@@ -61,7 +61,52 @@ _HEALTH = (f"{STAGES}::test_health_is_followed_over_the_life_of_a_node",)
 _RANGE = (f"{KEYS}::test_addresses_come_from_the_range_and_not_the_gateway",)
 _READ = (f"{SUPPORT}::test_a_key_of_the_management_network",)
 _TUNNEL = (f"{MACHINE}::test_a_tunnel_joins_labs_on_two_machines",)
+_PORTS = (f"{KEYS}::test_the_ports_of_a_node_are_as_its_links_say",)
+_OUT = (f"{MACHINE}::test_a_macvlan_leads_out_over_an_interface_of_the_machine",)
+_SHOWN = ("unit/schema/test_clab_cases.py::test_vars_of_a_link_and_of_its_ends_reach_the_topology_data",)
+_SELECTED = ("unit/topo/test_query.py::test_what_a_query_selects",)
+_INHERITED = ("unit/schema/test_clab.py::test_the_most_specific_level_wins_and_maps_merge",)
+#: What every link may say.
+_LINK = {
+    "labels": _SELECTED,
+    "vars": _SHOWN,
+    "mtu": _PORTS,
+    "type": ("unit/schema/test_clab.py::test_an_extended_link",),
+}
 OTHERS = {
+    "TOP": {
+        "name": FROM_FILE,
+        "prefix": ("unit/schema/test_clab_cases.py::test_names_of_containers",),
+        "mgmt": _RANGE,
+        "topology": FROM_FILE,
+    },
+    "TOPOLOGY": {
+        "nodes": FROM_FILE,
+        "links": _PORTS,
+        "kinds": _INHERITED,
+        "groups": _INHERITED,
+        "defaults": _INHERITED,
+    },
+    "STAGE": {"wait-for": _STAGES, "exec": _STAGES},
+    "WAIT_FOR": {"node": _STAGES, "stage": _STAGES},
+    "STAGE_EXEC": {"command": _STAGES, "target": _STAGES, "phase": _STAGES},
+    "BRIEF": {"endpoints": _PORTS, "ipv4": _PORTS, "ipv6": _PORTS, **_LINK},
+    "VETH": {"endpoints": _PORTS, **_LINK},
+    "DUMMY": {"endpoint": _PORTS, **_LINK},
+    "HOST": {
+        **dict.fromkeys(("endpoint", "host-interface"), (f"{MACHINE}::test_links_of_a_file_lead_where_it_says",)),
+        **_LINK,
+        "mtu": (f"{MACHINE}::test_links_of_a_file_lead_where_it_says",),
+    },
+    "MACVLAN": {"endpoint": _OUT, "host-interface": _OUT, "mode": _OUT, **_LINK, "mtu": (f"{MACHINE}::test_links_of_a_file_lead_where_it_says",)},
+    "VXLAN": {
+        **dict.fromkeys(("endpoint", "remote"), _TUNNEL),
+        **dict.fromkeys(("vni", "dst-port", "src-port"), (f"{MACHINE}::test_what_a_tunnel_sends_has_its_ports_and_its_number",)),
+        "parent-interface": (f"{MACHINE}::test_a_tunnel_leaves_by_the_interface_that_is_named",),
+        **_LINK,
+        "mtu": (f"{MACHINE}::test_links_of_a_file_lead_where_it_says",),
+    },
+    "END": {**dict.fromkeys(("node", "interface", "mac", "ipv4", "ipv6"), _PORTS), "vars": _SHOWN},
     "MGMT": {
         "network": _READ,  # only `inspect` shows it
         "ipv4-subnet": _READ,
@@ -116,6 +161,17 @@ def functions(path):
 
 def honoured(table):
     return {name for name, key in table.items() if key.support is Support.YES}
+
+
+def test_no_table_of_keys_is_left_out():
+    """Those whose names begin with `_` are parts of others."""
+    tables = {
+        name
+        for name, value in vars(clab_keys).items()
+        if not name.startswith("_") and isinstance(value, dict) and value
+        if all(isinstance(key, clab_keys.Key) for key in value.values()) and honoured(value)
+    }
+    assert tables == {"NODE", *OTHERS}
 
 
 def test_every_honoured_key_of_a_node_names_its_test():

@@ -7,7 +7,7 @@ error, an old one needs `--lenient`. A key without an example here fails.
 import pytest
 
 from labctl.errors import LabctlError
-from labctl.schema import clab, clab_out
+from labctl.schema import clab, clab_keys, clab_out
 from labctl.schema.clab_keys import MGMT, NODE, TOP, Support
 
 #: key -> YAML of a value that differs from the default.
@@ -88,12 +88,12 @@ MGMTS = {
 TOPS = {"prefix": "x", "settings": "{certificate-authority: {key-size: 2048}}", "debug": "true"}
 
 
-def read(mgmt="", node="", top="", **options):
+def read(mgmt="", node="", top="", links="", **options):
     """The lab with these lines, and what was told."""
     told = []
     text = (
         f"name: t\n{top}\nmgmt: {{{mgmt}}}\ntopology:\n  nodes:\n    a: {{kind: linux, image: i{node}}}\n"
-        "    b: {kind: linux, image: i}\n"
+        f"    b: {{kind: linux, image: i}}\n    c: {{kind: linux, image: i}}\n{links}"
     )
     options = {"env": {}, "notify": told.append, "deferred": lambda _: None} | options
     return clab.parse(text, file="/l/t.yml", **options), [notice.text for notice in told]
@@ -102,12 +102,12 @@ def read(mgmt="", node="", top="", **options):
 PLAIN, _ = read()
 
 
-def check(support, key, line):
-    """`line` is where and how the key stands."""
+def check(support, key, line, plain=PLAIN):
+    """`line` is where and how the key stands; `plain` is the lab without it, or with another value."""
     match support:
         case Support.YES:
             lab, told = read(**line)
-            assert lab != PLAIN
+            assert lab != plain
             assert told == []
             again = clab.parse(
                 clab_out.dump(lab), file="/l/t.yml", env={}, notify=told.append, deferred=told.append
@@ -115,7 +115,7 @@ def check(support, key, line):
             assert again == lab
         case Support.NO_EFFECT:
             lab, told = read(**line)
-            assert lab == PLAIN
+            assert lab == plain
             assert [key in each and "has no effect" in each for each in told] == [True]
         case Support.REFUSED:
             with pytest.raises(LabctlError) as caught:
@@ -147,6 +147,109 @@ def test_a_key_of_the_management_network(key):
 @pytest.mark.parametrize("key", sorted(TOP.keys() - {"name", "mgmt", "topology"}))
 def test_a_key_of_the_file(key):
     check(TOP[key].support, key, {"top": f"{key}: {TOPS[key]}"})
+
+
+#: form of a link -> a link of it, and what differs from that for each key; None: the link cannot be without the key.
+SAME = {"mtu": "1400", "labels": "{a: b}", "vars": "{a: 1}"}
+BRIEF = "endpoints: ['a:eth1', 'b:eth1']"
+VETH = "type: veth, endpoints: [{node: a, interface: eth1}, {node: b, interface: eth1}]"
+ENDED = "endpoint: {node: a, interface: eth1}"
+LINKS = {
+    "BRIEF": (BRIEF, SAME | {"type": None, "endpoints": None, "ipv4": "[10.0.0.1/30, '']", "ipv6": "['', 'fd00::1/64']"}),
+    "VETH": (VETH, SAME | {"type": None, "endpoints": None}),
+    "DUMMY": (f"type: dummy, {ENDED}", SAME | {"type": None, "endpoint": None}),
+    "HOST": (f"type: host, {ENDED}, host-interface: x", SAME | {"type": None, "endpoint": None, "host-interface": None}),
+    "MACVLAN": (
+        f"type: macvlan, {ENDED}, host-interface: x",
+        SAME | {"type": None, "endpoint": None, "host-interface": None, "mode": "vepa"},
+    ),
+    "VXLAN": (
+        f"type: vxlan, {ENDED}, remote: 192.0.2.1, vni: 5",
+        SAME | {"type": None, "endpoint": None, "remote": None, "vni": None}
+        | {"dst-port": "4789", "src-port": "9", "parent-interface": "x", "udp-port": "4789"},
+    ),
+}  # fmt: skip
+#: Another value for what a link cannot be without, in the form of its own.
+OTHERWISE = {
+    "type": ("type: veth", "type: dummy"),
+    "host-interface": ("host-interface: x", "host-interface: y"),
+    "remote": ("192.0.2.1", "192.0.2.2"),
+    "vni": ("vni: 5", "vni: 6"),
+    "endpoint": ("eth1", "eth2"),
+    "endpoints": ("eth1", "eth2"),
+}
+
+
+def with_link(link):
+    return {"links": f"  links:\n    - {{{link}}}\n"}
+
+
+@pytest.mark.parametrize(("form", "key"), [(form, key) for form in LINKS for key in getattr(clab_keys, form)])
+def test_a_key_of_a_link(form, key):
+    plain, values = LINKS[form]
+    if key == "type":  # without it the link is of another form, or none
+        with pytest.raises(LabctlError):
+            read(**with_link(f"type: none, {plain.partition(', ')[2] if 'type' in plain else plain}"))
+    elif values[key] is None:
+        check(Support.YES, key, with_link(plain.replace(*OTHERWISE[key])), plain=read(**with_link(plain))[0])
+    else:
+        support = getattr(clab_keys, form)[key].support
+        check(support, key, with_link(f"{plain}, {key}: {values[key]}"), plain=read(**with_link(plain))[0])
+
+
+ENDS = {"mac": "02:00:00:00:00:09", "ipv4": "10.0.0.1/30", "ipv6": "fd00::1/64", "vars": "{a: 1}"}
+
+
+@pytest.mark.parametrize("key", clab_keys.END)
+def test_a_key_of_an_end(key):
+    if key in ("node", "interface"):
+        other = {"node": ("node: a", "node: c"), "interface": ("eth1}, {", "eth9}, {")}[key]
+        link = VETH.replace(*other)
+    else:
+        link = VETH.replace(
+            "{node: b", f"{{{key}: '{ENDS[key]}', node: b" if key != "vars" else "{vars: {a: 1}, node: b"
+        )
+    check(Support.YES, key, with_link(link), plain=read(**with_link(VETH))[0])
+
+
+#: table -> the place of its keys in a node, and for each key how it stands there and what it is compared with.
+STAGED = "stages: {{configure: {{{0}}}}}"
+INSIDE = {
+    "STAGES": {
+        name: (f"stages: {{{name}: {{wait-for: [{{node: b, stage: create}}]}}}}", "stages: {}")
+        for name in clab_keys.STAGES
+    },
+    "STAGE": {
+        "wait-for": (STAGED.format("wait-for: [{node: b, stage: create}]"), STAGED.format("")),
+        "exec": (STAGED.format("exec: [{command: ls}]"), STAGED.format("")),
+    },
+    "WAIT_FOR": {
+        key: (STAGED.format(f"wait-for: [{{{one}}}]"), STAGED.format("wait-for: [{node: b, stage: create}]"))
+        for key, one in {"node": "node: c, stage: create", "stage": "node: b, stage: exit"}.items()
+    },
+    "STAGE_EXEC": {
+        "command": (STAGED.format("exec: [{command: id}]"), STAGED.format("exec: [{command: ls}]")),
+        "phase": (STAGED.format("exec: [{command: ls, phase: on-exit}]"), STAGED.format("exec: [{command: ls}]")),
+        "target": (STAGED.format("exec: [{command: ls, target: container}]"), STAGED.format("")),
+    },
+    "HEALTHCHECK": {
+        "test": ("healthcheck: {test: [CMD, ls]}", "healthcheck: {test: [CMD, id]}"),
+        **{
+            key: (f"healthcheck: {{test: [CMD, ls], {key}: 7}}", "healthcheck: {test: [CMD, ls]}")
+            for key in ("start-period", "interval", "timeout", "retries")
+        },
+    },
+    "DNS": {
+        key: (f"dns: {{{key}: ['{value}']}}", "dns: {}")
+        for key, value in {"servers": "192.0.2.1", "search": "lab.example", "options": "ndots:2"}.items()
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "key"), [(t, key) for t in INSIDE for key in getattr(clab_keys, t)])
+def test_a_key_inside_of_a_nodes(table, key):
+    line, other = INSIDE[table][key]
+    check(Support.YES, key, {"node": f", {line}"}, plain=read(node=f", {other}")[0])
 
 
 @pytest.mark.parametrize(
