@@ -47,8 +47,8 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._clients: dict[socket.socket, _Client] = {}
         self._owners: dict[str, int] = {}  # lease id -> pidfd
-        #: Pid and pidfd of the processes beside the agent: that of the wire, that of published ports.
-        self._beside: dict[str, tuple[int, int] | None] = {}
+        #: Pid and pidfd of the processes beside the agent, that of the wire and that of published ports; what waits for it.
+        self._beside: dict[str, tuple[tuple[int, int], int]] = {}
         self._generation = -1
         self._stopping = False
         self._listener = _listen(agent.place.agent_dir)
@@ -124,21 +124,29 @@ class Server:
         self._generation = self._agent.cables.light.generation
         for key in list(self._selector.get_map().values()):
             if key.data[0] in ("node", "panel"):
-                self._selector.unregister(key.fileobj)
+                self._forget(key.fd)
         if self._agent.cables.light.panel is not None:
-            self._selector.register(
-                self._agent.cables.light.panel.fileno(), selectors.EVENT_READ, ("panel", "")
-            )
+            self._wait_for(self._agent.cables.light.panel.fileno(), ("panel", ""))
         for node, watch in self._agent.cables.light.watches.items():
-            self._selector.register(watch.fileno(), selectors.EVENT_READ, ("node", node))
+            self._wait_for(watch.fileno(), ("node", node))
+
+    def _wait_for(self, fd: int, what: tuple[str, str]) -> int:
+        """Wait for a descriptor that somebody else may close; the one to forget. It is a duplicate: the number of one that
+        is closed is given to the next that is opened, while the selector has it still.
+        """
+        own = os.dup(fd)
+        self._selector.register(own, selectors.EVENT_READ, what)
+        return own
+
+    def _forget(self, own: int) -> None:
+        self._selector.unregister(own)
+        os.close(own)
 
     def _watch_owners(self) -> None:
         """A pidfd becomes readable when its process ends: no lease outlives its owner until the next nap."""
         active = self._agent.ledger.active
         for lease_id in [each for each in self._owners if each not in active]:
-            fd = self._owners.pop(lease_id)
-            self._selector.unregister(fd)
-            os.close(fd)
+            self._forget(self._owners.pop(lease_id))
         for lease in active.values():
             if lease.owner is not None and lease.id not in self._owners:
                 with contextlib.suppress(ProcessLookupError):
@@ -148,15 +156,14 @@ class Server:
 
     def _watch_beside(self, name: str, wanted: tuple[int, int] | None) -> None:
         """What they serve is dead when they are, until somebody starts them again."""
-        there = self._beside.get(name)
+        there, own = self._beside.get(name, (None, None))
         if wanted == there:
             return
-        if there is not None:
-            with contextlib.suppress(KeyError, ValueError, OSError):
-                self._selector.unregister(there[1])
+        if own is not None:
+            self._forget(own)
+            del self._beside[name]
         if wanted is not None:
-            self._selector.register(wanted[1], selectors.EVENT_READ, (name, ""))
-        self._beside[name] = wanted
+            self._beside[name] = wanted, self._wait_for(wanted[1], (name, ""))
 
     # -- requests ----------------------------------------------------------------------------------------------
 

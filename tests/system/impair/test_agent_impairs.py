@@ -17,7 +17,7 @@ from labctl.errors import LabctlError, render
 from labctl.linux import cgroup, proc, qdisc, tc
 from labctl.linux.netlink import Netlink
 from labctl.linux.offload import Offload
-from labctl.model.effects import Direction, Effect, HalfCable, Impaired
+from labctl.model.effects import Direction, Down, Effect, HalfCable, Impaired
 from labctl.model.impairment import Distribution, Impairment, Jitter, Match, Nth, Protocol, Rate
 from labctl.runtime.impair import Half, Impairer
 
@@ -169,6 +169,20 @@ def test_a_fault_that_takes_the_place_of_another_only_has_to_fit_what_stays(cabl
     reply = client.ask(cable.place, "effects.change", begin=begin, end=["one"], owner=None)
     assert reply["refused"] == {}
     assert cable.found().jitter.distribution is Distribution.NORMAL
+
+
+def test_another_fault_takes_the_place_of_the_last_one_on_the_wire(cable):
+    """What waits for the wire's end is closed, and what waits for the owner's gets its number: the agent lives on."""
+    owner = {"pid": client.me().pid, "start_ticks": client.me().start_ticks}
+    down = [Effect(id="x", on=HalfCable(cable.cable, Direction.A_TO_Z), change=Down())]
+    with client.Connection(cable.place) as agent:
+        before = agent.ask("status")["pid"]
+        for name, effects, end in (
+            ("slow", [cable.effect(Impairment(delay_s=0.01))], []),
+            ("cut", down, ["slow"]),
+        ):
+            agent.ask("effects.change", begin=[client.wanted(name, effects, 60)], end=end, owner=owner)
+        assert agent.ask("status")["pid"] == before
 
 
 def test_a_lease_ends_by_itself(cable):
