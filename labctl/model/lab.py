@@ -73,6 +73,19 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFile:
+    """A device file of the machine inside a node. access: some of `rwm`, what it may be used for and whether it may be made."""
+
+    source: str
+    target: str
+    access: str = "rwm"
+    where: Span | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.target}:{self.access}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Resource limits of a node; None means unlimited. cpu in cores, memory in bytes, pids a count.
 
@@ -155,6 +168,7 @@ class NodeSpec:
     restart: Restart = Restart.NO
     privileged: bool = True  # everything that a node may do to itself, else Docker's defaults and `cap_add`
     cap_add: tuple[str, ...] = ()  # full names, `CAP_NET_ADMIN`, or `ALL`
+    devices: tuple[DeviceFile, ...] = ()
     healthcheck: Healthcheck | None = None
     waits: tuple[Wait, ...] = ()
     stage_commands: tuple[StageCommand, ...] = ()

@@ -26,6 +26,7 @@ from labctl.model.lab import (
     RATES,
     Bind,
     CableSpec,
+    DeviceFile,
     Dns,
     End,
     LabSpec,
@@ -116,6 +117,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "limits": _PARTS,
         "privileged": Row(Cost.RECREATE, "its first process is started with its capabilities"),
         "cap_add": Row(Cost.RECREATE, "its first process is started with its capabilities"),
+        "devices": Row(Cost.RECREATE, "they are made before its first process starts"),
         "restart": Row(Cost.RECORD, "it counts from the next end of its command"),
         "healthcheck": Row(Cost.RECREATE, "it is counted from the node's start"),
         "waits": Row(Cost.RECORD, "they count at the next deploy"),
@@ -137,6 +139,7 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "options": UNKNOWN,
         "where": _PLACE,
     },
+    DeviceFile: {"source": UNKNOWN, "target": UNKNOWN, "access": UNKNOWN, "where": _PLACE},
     CableSpec: {
         "a": _PARTS,
         "z": _PARTS,

@@ -1,7 +1,8 @@
 """A node as an OCI bundle: the configuration that `runc` takes, as a pure function of node, image and places.
 
 A node is as privileged as containerlab's are *inside*: it configures its interfaces, mounts, traces, runs its own
-namespaces. What leads out is kept from it: no device of the machine, no kernel modules, no clock, no raw I/O, the
+namespaces. What leads out is kept from it: no device of the machine (but see
+`runtime.device_files`), no kernel modules, no clock, no raw I/O, the
 machine's part of /proc/sys and /sys read-only; its network namespace is the only one it ever sees, and of the control
 groups it sees its own, so there is no `release_agent` in what it can mount. That keeps mistakes in, not attackers: with
 CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the limits of its own group.
@@ -18,6 +19,7 @@ from typing import Any
 from labctl.model import capabilities
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import mgmt, sysctls
+from labctl.runtime.device_files import Found
 from labctl.runtime.images import Image
 
 #: name -> number (linux/capability.h). Everything a node may do to itself.
@@ -49,7 +51,7 @@ READ_ONLY = (
     "/sys/power",
 )
 _DEVICES = (("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9), ("c", 5, 0), ("c", 5, 2))
-_TUN = (10, 200)
+TUN, _TUN = "/dev/net/tun", (10, 200)
 _PTS = 136
 #: What all nodes of a lab may use at most, as a v1 control group writes it; runc lets every node make any device file.
 DEVICE_RULES: tuple[str, ...] = (
@@ -171,9 +173,10 @@ def config(
     tun: bool,
     held: int,
     disks: Sequence[str] = (),
+    devices: Sequence[Found] = (),
 ) -> dict[str, Any]:
     """`config.json` of the node's bundle. `held`: the capabilities this process has itself, as a bit mask. disks: those that
-    its files are on, `8:0`.
+    its files are on, `8:0`. devices: those that its file asks for.
     """
     may = sorted(name for name, bit in allowed(node).items() if held >> bit & 1)
     effective = may if who.uid == 0 else []
@@ -208,12 +211,8 @@ def config(
                 {"type": "cgroup"},
                 {"type": "network", "path": netns},
             ],
-            "devices": [
-                {"path": "/dev/net/tun", "type": "c", "major": _TUN[0], "minor": _TUN[1], "fileMode": 0o666}
-            ]
-            if tun
-            else [],
-            "resources": _resources(node, disks),
+            "devices": _devices(devices, tun=tun),
+            "resources": _resources(node, disks, devices),
             "sysctl": not_of_the_network(node),
             "maskedPaths": list(MASKED),
             "readonlyPaths": [*READ_ONLY, *machine_devices()],
@@ -311,13 +310,32 @@ def _bind(source: str, target: str, options: Iterable[str]) -> dict[str, Any]:
     return {"destination": target, "type": "bind", "source": source, "options": ["rbind", "rprivate", *kept]}
 
 
-def _resources(node: NodeSpec, disks: Sequence[str]) -> dict[str, Any]:
+def _devices(asked: Sequence[Found], *, tun: bool) -> list[dict[str, Any]]:
+    """The files; where the node asks for one at the place of ours, its own."""
+    own: dict[str, Any] = {"path": TUN, "type": "c", "major": _TUN[0], "minor": _TUN[1], "fileMode": 0o666}
+    return [
+        *([own] if tun and TUN not in {each.target for each in asked} else []),
+        *(
+            {
+                "path": each.target, "type": "c", "major": each.major, "minor": each.minor,
+                "fileMode": each.mode, "uid": each.uid, "gid": each.gid,
+            }
+            for each in asked
+        ),
+    ]  # fmt: skip
+
+
+def _resources(node: NodeSpec, disks: Sequence[str], asked: Sequence[Found]) -> dict[str, Any]:
     devices = [{"allow": False, "access": "rwm"}]
     devices += [
         {"allow": True, "type": t, "major": a, "minor": b, "access": "rwm"}
         for t, a, b in (*_DEVICES, ("c", *_TUN))
     ]
     devices.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
+    devices += [
+        {"allow": True, "type": "c", "major": each.major, "minor": each.minor, "access": each.access}
+        for each in asked
+    ]
     found: dict[str, Any] = {"devices": devices} | limited(node.limits, disks)
     if node.cpus is not None:
         found["cpu"] = found.get("cpu", {}) | {"cpus": node.cpus}

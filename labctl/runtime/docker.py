@@ -32,6 +32,7 @@ from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
 from labctl.runtime import (
     bundle,
+    device_files,
     docker_check,
     docker_container,
     docker_engine,
@@ -97,7 +98,8 @@ class DockerRuntime(Inner):
         allow_many_files()
         place = self.instance.lab(lab.name)
         url = self._choose_engine(place)
-        cgroup.confine_devices(place.cgroup, docker_container.DEVICE_RULES)
+        devices = (*docker_container.DEVICE_RULES, *device_files.rules(lab.node(name) for name in nodes))
+        cgroup.confine_devices(place.cgroup, devices)
         with Engine(url) as engine, Creators(url, self._keep) as creators:
             maker = _Maker(self, engine, creators, lab)
             start_each(lab, nodes, maker.start, workers=WORKERS, emit=emit)
@@ -431,6 +433,7 @@ class _Maker:
                 held=proc.bounding_set(),
                 tun=os.path.exists("/dev/net/tun"),
                 disks=[disk.path for disk in self._disks],
+                devices=device_files.of(node),
             )
             return self.creators.create(name, asked)
 

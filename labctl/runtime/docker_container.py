@@ -14,6 +14,7 @@ from typing import Any
 from labctl.model.lab import LabSpec, Limits, NodeSpec
 from labctl.runtime import bundle, docker_gate
 from labctl.runtime.bundle import User
+from labctl.runtime.device_files import Found
 from labctl.runtime.images import Image
 
 #: The instance (`runtime.store.Instance.tag`) that a container belongs to.
@@ -23,7 +24,6 @@ LAB_LABEL, NODE_LABEL = "containerlab", "clab-node-name"
 _UNKNOWN_TO_ENGINES = frozenset({"CAP_BPF"})
 #: What a lab's control group allows beside what runc's nodes have: engines list the console and FUSE for every container.
 DEVICE_RULES = (*bundle.DEVICE_RULES, "c 5:1 rwm", "c 10:229 rwm")
-_TUN = "/dev/net/tun"
 _SHM = 64 << 20
 #: Engines cannot lift a memory limit (0 leaves it, -1 is refused); the largest that kernels count is none to them.
 _ALL_MEMORY = (1 << 63) - 4096
@@ -80,12 +80,13 @@ def body(
     held: int,
     tun: bool,
     disks: Sequence[str] = (),
+    devices: Sequence[Found] = (),
 ) -> dict[str, Any]:
     """What `POST /containers/create` takes.
 
     reference: the image as the engine knows it. program: the first word of the node's command, as a path. held: the capabilities this process has itself, as a bit mask.
     cgroup_parent: empty where the engine decides (systemd's driver). nofile: descriptors.
-    disks: those that its files are on, `/dev/sda`.
+    disks: those that its files are on, `/dev/sda`. devices: those that its file asks for.
     """
     return {
         "Image": reference,
@@ -119,9 +120,7 @@ def body(
             "Ulimits": [{"Name": "nofile", "Soft": nofile, "Hard": nofile}],
             "RestartPolicy": {"Name": "no"},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "5m", "max-file": "2"}},
-            "Devices": [{"PathOnHost": _TUN, "PathInContainer": _TUN, "CgroupPermissions": "rwm"}]
-            if tun
-            else [],
+            "Devices": _devices(devices, tun=tun),
             "Sysctls": bundle.not_of_the_network(node),
             "ShmSize": _SHM if node.shm_bytes is None else node.shm_bytes,
             "CpusetCpus": node.cpus or "",
@@ -151,6 +150,15 @@ def throttled(limits: Limits, disks: Sequence[str]) -> dict[str, list[dict[str, 
         for name, rate in limits.rates.items()
         if rate is not None and disks
     }
+
+
+def _devices(asked: Sequence[Found], *, tun: bool) -> list[dict[str, str]]:
+    files = {bundle.TUN: (bundle.TUN, "rwm")} if tun else {}
+    files |= {each.target: (each.source, each.access) for each in asked}
+    return [
+        {"PathOnHost": source, "PathInContainer": target, "CgroupPermissions": access}
+        for target, (source, access) in files.items()
+    ]
 
 
 def _mounts(node: NodeSpec, *, home: str, netns: str, gate: str) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from labctl.linux import cgroup, disks, enter, mounts, proc, whole
 from labctl.model.event import Emit, ignore
 from labctl.model.lab import LabSpec, Limits, NodeKind, NodeSpec
-from labctl.runtime import bundle, console, ended, health, images, launch, runc_check
+from labctl.runtime import bundle, console, device_files, ended, health, images, launch, runc_check
 from labctl.runtime.base import NodeState, NodeStatus
 from labctl.runtime.inner import Inner, not_running, start_each, tell_started
 from labctl.runtime.panel import allow_many_files
@@ -45,7 +45,8 @@ class RuncRuntime(Inner):
     def start(self, lab: LabSpec, nodes: Sequence[str], emit: Emit = ignore) -> None:
         """Start these nodes, a few at a time; those that run already stay as they are."""
         allow_many_files()
-        cgroup.confine_devices(self.instance.lab(lab.name).cgroup, bundle.DEVICE_RULES)
+        devices = (*bundle.DEVICE_RULES, *device_files.rules(lab.node(name) for name in nodes))
+        cgroup.confine_devices(self.instance.lab(lab.name).cgroup, devices)
         start_each(lab, nodes, lambda node: self._start_one(lab, node), workers=WORKERS, emit=emit)
 
     def stop(self, lab: LabSpec, nodes: Sequence[str]) -> None:
@@ -148,6 +149,7 @@ class RuncRuntime(Inner):
             tun=os.path.exists("/dev/net/tun"),
             held=proc.bounding_set(),
             disks=_numbers(self._disks(place)),
+            devices=device_files.of(node),
         )
         with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
             json.dump(spec, file)

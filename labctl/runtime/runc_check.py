@@ -14,7 +14,7 @@ from labctl.errors import LabctlError, Problems
 from labctl.linux import cgroup
 from labctl.linux.disks import Disk
 from labctl.model.lab import LabSpec, NodeKind, NodeSpec, Pull
-from labctl.runtime import bundle, machine_check, mgmt, sysctls
+from labctl.runtime import bundle, device_files, machine_check, mgmt, sysctls
 from labctl.runtime.images import Image, ImageStore
 from labctl.runtime.launch import RUNC
 from labctl.runtime.packets_check import check_packets
@@ -39,6 +39,7 @@ def check_nodes(
             _check_network(lab, node)
             _check_node(node, image_of)
             _check_rates(node, on)
+            device_files.of(node)
         except LabctlError as error:
             for each in error.each:
                 problems.add(each.code, each.message, where=each.where or node.where, hint=each.hint)

@@ -229,7 +229,16 @@ NODE: Mapping[str, Key] = {
         _YES,
         Shape.TEXTS,
         Merge.UNION,
-        "what a node that is not `privileged` has beside Docker's defaults; `ALL`. What no node gets is a warning",
+        "what a node that is not `privileged` has beside Docker's defaults; `ALL`. What no node gets is a warning. "
+        "containerlab has no `cap-drop`",
+    ),
+    "devices": Key(
+        _YES,
+        Shape.TEXTS,
+        Merge.TARGET,
+        "`source[:target[:rwm]]`: those that give who opens them something of their own: `/dev/kvm`, `/dev/fuse`, `/dev/ppp`, "
+        "`/dev/vhost-net`, `/dev/vhost-vsock`, `/dev/net/tun` (which every node has) and the likes of `/dev/null`; deploy "
+        "refuses any other, for it is the machine's",
     ),
     "security-opts": _no_effect("no security profile is applied", Shape.TEXTS),
     "cgroup-parent": _no_effect("nodes are in the lab's own cgroups", Shape.TEXT),
@@ -245,12 +254,16 @@ NODE: Mapping[str, Key] = {
     "extras": _no_effect("for kinds that labctl does not emulate", Shape.MAP, EXTRAS),
     "config": _no_effect("for containerlab's own templates", Shape.MAP, CONFIG),
     "volumes": _refused("use `binds`"),
-    "devices": _refused("a node sees no device of the machine"),
     "pid-mode": _refused("a node has its own processes"),
     "components": _refused("for kinds that labctl does not emulate"),
     "mgmt_ipv4": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv4`"),
     "mgmt_ipv6": Key(_OLD, merge=Merge.NODE, note="now `mgmt-ipv6`"),
     "wait-for": Key(_OLD, _ANY, note="was replaced by `stages`; no effect"),
+}
+
+#: What is no key and is written as if it were one -> what to do instead.
+NO_KEYS: Mapping[str, str] = {
+    "cap-drop": "containerlab has no such key; `privileged: false` leaves Docker's defaults, and `cap-add` adds to them"
 }
 
 #: Of `stages`, in order.

@@ -16,7 +16,19 @@ from dataclasses import dataclass
 from labctl import names, units
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model import capabilities
-from labctl.model.lab import RATES, Bind, Dns, Limits, MgmtSpec, NodeKind, NodeSpec, Published, Pull, Restart
+from labctl.model.lab import (
+    RATES,
+    Bind,
+    DeviceFile,
+    Dns,
+    Limits,
+    MgmtSpec,
+    NodeKind,
+    NodeSpec,
+    Published,
+    Pull,
+    Restart,
+)
 from labctl.schema import clab_ports, clab_stages, dotenv, fields
 from labctl.schema.clab_keys import DNS, KINDS
 from labctl.schema.clab_places import Places
@@ -45,6 +57,7 @@ _DNS_OPTION = re.compile(r"[a-z0-9-]{1,32}(?::[0-9]{1,5})?")
 _TMPFS_OPTION = re.compile(
     r"ro|rw|(?:no)?(?:exec|suid|dev)|(?:nr_inodes|nr_blocks)=[0-9]+[kmg]?|size=[0-9]+[kmg%]?|mode=[0-7]{3,4}|[ug]id=[0-9]+"
 )
+_DEVICE_ACCESS = re.compile(r"[rwm]{1,3}")
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?i?b?)", re.IGNORECASE)
 
 
@@ -181,6 +194,7 @@ class NodeReader:
             restart=self._restart(levels),
             privileged=(levels.text("privileged") or "").lower() != "false",
             cap_add=self._cap_add(levels),
+            devices=self._devices(levels),
             healthcheck=clab_stages.healthcheck(self._reading, levels.levels),
             waits=waits,
             stage_commands=stage_commands,
@@ -349,6 +363,25 @@ class NodeReader:
                     hint=did_you_mean(option, _BIND_OPTIONS),
                 )
         return Bind(source=os.path.normpath(path), target=rest[0], options=options, where=item.span)
+
+    def _devices(self, levels: _Levels) -> tuple[DeviceFile, ...]:
+        """`source[:target][:access]`, as for `docker run --device`."""
+        found: dict[str, DeviceFile] = {}
+        for item in levels.items("devices"):
+            source, *rest = item.text.split(":")
+            access = rest.pop() if rest and _DEVICE_ACCESS.fullmatch(rest[-1]) else "rwm"
+            target = rest.pop() if rest else source
+            if rest or not _is_file(source) or not _is_file(target):
+                self._problems.add(
+                    "bad-value",
+                    f"device {fields.shorten(item.text)!r} is not `source[:target[:rwm]]` with absolute paths",
+                    where=item.span,
+                    hint="write it like `/dev/kvm` or `/dev/kvm:/dev/kvm:rw`",
+                )
+                continue
+            access = "".join(each for each in "rwm" if each in access)
+            found[target] = DeviceFile(source=source, target=target, access=access, where=item.span)
+        return tuple(found.values())
 
     def _magic(self, text: str, node: str) -> str:
         if "__clab" not in text:
@@ -641,7 +674,7 @@ class NodeReader:
         found = levels.by_key("tmpfs")
         places = levels.places("tmpfs")
         for target, options in found.items():
-            plain = target.startswith("/") and os.path.normpath(target) == target != "/"
+            plain = _is_file(target)
             wrong = [
                 option for option in options.split(",") if option and not _TMPFS_OPTION.fullmatch(option)
             ]
@@ -690,6 +723,11 @@ def _in_a_circle(node: NodeSpec, nodes: Mapping[str, NodeSpec]) -> bool:
         if at is node:
             return True
     return False
+
+
+def _is_file(path: str) -> bool:
+    """Whether a path is absolute, and in its one form."""
+    return path.startswith("/") and os.path.normpath(path) == path != "/"
 
 
 def _plain(address: str | None) -> str | None:

@@ -98,6 +98,7 @@ def _node(node: NodeSpec, relative_to: str | None) -> Iterator[tuple[str, Any]]:
         ("sysctls", dict(node.sysctls)),
         ("labels", labels),
         ("binds", [_bind(node, bind, relative_to) for bind in node.binds]),
+        ("devices", [str(device) for device in node.devices]),
         ("exec", list(node.exec)),
         ("privileged", None if node.privileged else False),
         ("cap-add", [name.removeprefix("CAP_") for name in node.cap_add]),

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from labctl.errors import Problems, Span, did_you_mean
 from labctl.schema import fields
-from labctl.schema.clab_keys import Key, Shape, Support
+from labctl.schema.clab_keys import NO_KEYS, NODE, Key, Shape, Support
 from labctl.schema.yaml import Entry, Scalar, Value
 
 
@@ -64,7 +64,8 @@ class Reading:
             key = table.get(entry.key)
             if key is None:
                 known = [name for name, key in table.items() if key.support is not Support.LEGACY]
-                fields.add_unknown_key(entry.key, entry.span, known, what, self.problems)
+                hint = NO_KEYS.get(entry.key) if table is NODE else None
+                fields.add_unknown_key(entry.key, entry.span, known, what, self.problems, hint=hint)
             elif self._counts(entry, key, table, what):
                 name = entry.key if key.support is Support.YES else entry.key.replace("_", "-")
                 self._shape(entry.value, f"{what}: {entry.key}", key.shape)

@@ -128,8 +128,11 @@ def unknown_keys(found: Map, known: Iterable[str], what: str, problems: Problems
             add_unknown_key(entry.key, entry.span, names, what, problems)
 
 
-def add_unknown_key(key: str, where: Span, known: Iterable[str], what: str, problems: Problems) -> None:
-    problems.add("unknown-key", f"{what} has no key {key!r}", where=where, hint=did_you_mean(key, known))
+def add_unknown_key(
+    key: str, where: Span, known: Iterable[str], what: str, problems: Problems, *, hint: str | None = None
+) -> None:
+    hint = hint or did_you_mean(key, known)
+    problems.add("unknown-key", f"{what} has no key {key!r}", where=where, hint=hint)
 
 
 def address(

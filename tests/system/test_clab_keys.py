@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import tarfile
 import threading
 import time
@@ -26,6 +27,7 @@ from labctl.runtime.images import ImageStore, normal
 pytestmark = pytest.mark.root
 
 DELAY_S = 3
+DEVICE = (10, 238)  # a device for nodes that none has by itself
 FILE = f"""\
 name: keys
 mgmt: {{ipv4-range: 172.20.20.128/25, ipv4-gw: 172.20.20.128, mtu: 1400}}
@@ -37,6 +39,7 @@ topology:
       shm-size: 1MiB
       tmpfs: {{/opt/fast: "size=2m,mode=700", /tmp: "size=3m,exec"}}
       env: {{B: node}}
+      devices: ["{{{{ .device }}}}:/dev/mine:rw", "/dev/full:/dev/filled"]
       dns: {{servers: [172.20.20.130], search: [lab.example], options: ["ndots:2"]}}
     b: {{aliases: [db, db.lab.example]}}
     c:
@@ -75,7 +78,8 @@ def place(request, tmp_path_factory):
         here = instance(tmp_path_factory.mktemp("state"), patch, request.param)
         files = tmp_path_factory.mktemp("files")
         (files / "keys.clab.yml").write_text(FILE)
-        (files / "keys.clab_vars.yml").write_text("cpu: '0'\n")
+        (files / "keys.clab_vars.yml").write_text(f"cpu: '0'\ndevice: {files}/device\n")
+        os.mknod(files / "device", stat.S_IFCHR | 0o640, os.makedev(*DEVICE))
         (files / "env").write_text("A=file\nB=file\n")
         begun = time.clock_gettime(time.CLOCK_BOOTTIME)
         plan = deploy.deploy(deploy.Request(file=str(files / "keys.clab.yml"), runtime=request.param), here)
@@ -184,6 +188,15 @@ def test_the_ports_of_a_node_are_as_its_links_say(place):
     assert (b["none0"][0], *b["none0"][2:]) == (1500, True, ["2001:db8:3::1/64"])
     for address in ("198.18.1.2", "198.18.2.2"):
         assert ", 0% packet loss" in said(place, "ping", "-n", "-c", "1", "-W", "5", address)
+
+
+def test_a_node_has_the_devices_that_it_asks_for_and_no_other_may_use_them_unasked(place):
+    assert said(place, "stat", "-c", "%F %t:%T %a", "/dev/mine") == "character special file a:ee 640\n"
+    assert said(place, "stat", "-c", "%F %t:%T", "/dev/filled") == "character special file 1:7\n"
+    use = "exec 2>&1; test -e /dev/mine || mknod /dev/mine c 10 238; : < /dev/mine"
+    # The kernel need not have a driver for it; whether the node may ask it is decided before.
+    assert "Operation not permitted" not in said(place, "sh", "-c", use)
+    assert "Operation not permitted" in said(place, "sh", "-c", use, node="d")
 
 
 def test_limits_of_the_file(place):

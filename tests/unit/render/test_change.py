@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labctl.model.lab import (
     Bind,
     CableSpec,
+    DeviceFile,
     Dns,
     End,
     LabSpec,
@@ -27,7 +28,21 @@ from labctl.names import PortId
 from labctl.render import change
 from labctl.render.change import COSTS, Cost, Do
 
-SPECS = (LabSpec, NodeSpec, Published, Limits, Bind, Dns, CableSpec, End, MgmtSpec, Macvlan, Over, Vxlan)
+SPECS = (
+    LabSpec,
+    NodeSpec,
+    Published,
+    Limits,
+    Bind,
+    DeviceFile,
+    Dns,
+    CableSpec,
+    End,
+    MgmtSpec,
+    Macvlan,
+    Over,
+    Vxlan,
+)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -192,6 +207,8 @@ def cable(**more):
         (node(sysctls={"net.a": "1", "kernel.sem": "1"}), "recreate-node r1", "set when the node starts"),
         (node(image="j"), "recreate-node r1", "image: i → j; its files come from the image"),
         (node(binds=(Bind(source="/a", target="/b", options=("ro",)),)), "recreate-node r1", "[/a:/b:ro]"),
+        (node(devices=(DeviceFile(source="/dev/kvm", target="/dev/kvm"),)), "recreate-node r1",
+         "devices: [] → [/dev/kvm:/dev/kvm:rwm]; they are made"),
         (node(waits=(Wait(stage=Stage.CREATE, node="r2", until=Stage.HEALTHY),)), "change-node r1",
          "waits: [] → [create after healthy of r2]; they count"),
         (node(stage_commands=(StageCommand(stage=Stage.EXIT, phase=Phase.ON_ENTER, command="ip a"),)),

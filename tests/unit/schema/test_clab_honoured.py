@@ -52,6 +52,7 @@ NODE = {
     "aliases": (f"{KEYS}::test_the_resolver_and_the_names_of_other_nodes",),
     "privileged": ("system/test_capabilities.py::test_the_command_and_what_enters_have_the_same_and_no_more",),
     "cap-add": ("system/test_capabilities.py::test_the_command_and_what_enters_have_the_same_and_no_more",),
+    "devices": (f"{KEYS}::test_a_node_has_the_devices_that_it_asks_for_and_no_other_may_use_them_unasked",),
     "restart-policy": ("system/test_restart_policy.py::test_a_command_that_fails_is_started_again_and_again_and_one_that_is_done_is_not",),
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from labctl.errors import LabctlError
 from labctl.model.lab import (
     Bind,
     CableSpec,
+    DeviceFile,
     Dns,
     End,
     LabSpec,
@@ -141,6 +142,7 @@ def node_specs(draw, name):
         exec=draw(st.lists(FULL, unique=True, max_size=3).map(tuple)),
         binds=draw(st.lists(BINDS, unique_by=lambda b: b.target, max_size=3).map(tuple)),
         labels=draw(MAPS),
+        devices=draw(st.sampled_from([(), (DeviceFile(source="/dev/kvm", target="/dev/vm", access="rw"),)])),
         sysctls=draw(st.dictionaries(SYSCTLS, VALUES, max_size=3)),
         group=draw(WORDS),
         user=draw(st.none() | FULL),

@@ -62,7 +62,7 @@ NODES = {
     "config": "{vars: {a: 1}}",
     "stages": "{create: {wait-for: [{node: b, stage: create}]}}",
     "volumes": "['v:/v']",
-    "devices": "['/dev/kvm']",
+    "devices": "['/dev/kvm', '/dev/full:/dev/filled:rw']",
     "pid-mode": "host",
     "components": "[]",
     "mgmt_ipv4": "172.20.20.9",
