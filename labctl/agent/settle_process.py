@@ -17,6 +17,7 @@ from labctl.agent import supervisor, vty
 from labctl.agent.inside import Inside, wait
 from labctl.errors import LabctlError, did_you_mean
 from labctl.model.effects import ProcessRef, Setting
+from labctl.model.lab import Restart
 from labctl.runtime.base import Process
 
 #: How often the agent looks whether something has started a killed daemon again.
@@ -89,6 +90,12 @@ def _kill(
         for each in found:
             if each.stopped:  # it could not tell its configuration
                 inside.runtime.signal(each.handle, signal.SIGCONT)
+        if any(each.ends_node for each in found) and not _comes_back(inside, ref.node):
+            raise LabctlError(
+                "effect-not-taken",
+                f"the node ends with {ref.name}, and nothing would start it again",
+                hint="`node.power` and `node.reboot` end a node and start it again",
+            )
         saved |= {
             "commands": [_command(each, wanted.restart) for each in found if each.leads],
             "config": vty.of_daemon(inside, ref.node, ref.name),
@@ -101,6 +108,11 @@ def _kill(
         inside.runtime.signal(each.handle, signal.SIGKILL)
     wait(lambda: not _found(inside, ref), SOON_S)
     return True
+
+
+def _comes_back(inside: Inside, node: str) -> bool:
+    """Whether its restart policy starts a node again that was killed."""
+    return inside.lab.node(node).restart is not Restart.NO
 
 
 def _start(inside: Inside, ref: ProcessRef, saved: dict[str, Any], found: Sequence[Process]) -> None:

@@ -77,7 +77,8 @@ class Handle:
 class Process:
     """A process of a node: its name (`comm`), command line, program file, and whether it is stopped (SIGSTOP).
 
-    `leads`: it was not started by another process of its name.
+    `leads`: it was not started by another process of its name. `ends_node`: the node ends with it, because it is the first
+    process or the command that the first one was started for.
     """
 
     handle: Handle
@@ -86,6 +87,7 @@ class Process:
     program: str
     stopped: bool = False
     leads: bool = True
+    ends_node: bool = False
 
 
 class Lifecycle(Protocol):

@@ -178,9 +178,11 @@ class Inner(ABC):
         return Setting(frozen=cgroup.frozen(group), cpu=None if limit == own else found)
 
     def processes(self, lab: LabSpec, node: str) -> tuple[Process, ...]:
-        group = self._group(self.instance.lab(lab.name), node)
-        found = {pid: proc.describe(pid) for pid in cgroup.pids(group)}
+        place = self.instance.lab(lab.name)
+        first = self._process(place, node)
+        found = {pid: proc.describe(pid) for pid in cgroup.pids(self._group(place, node))}
         named = {pid: said for pid, said in found.items() if said is not None}
+        init = None if first is None else named.get(first.pid)
         return tuple(
             Process(
                 handle=Handle(host=LOCAL, pid=said.who.pid, start_ticks=said.who.start_ticks),
@@ -189,12 +191,26 @@ class Inner(ABC):
                 program=said.program,
                 stopped=said.stopped,
                 leads=said.parent not in named or named[said.parent].name != said.name,
+                ends_node=init is not None and _ends_with(init, said),
             )
             for said in named.values()
         )
 
     def signal(self, handle: Handle, number: int) -> bool:
         return proc.kill(proc.Identity(handle.pid, handle.start_ticks), number)
+
+
+def _ends_with(init: proc.Description, said: proc.Description) -> bool:
+    """Whether the first process goes when this one does. One like tini has the command that it is there for behind its own
+    options, and ends with it.
+    """
+    if said.who == init.who:
+        return True
+    return (
+        said.parent == init.who.pid
+        and len(said.argv) < len(init.argv)
+        and init.argv[-len(said.argv) :] == said.argv
+    )
 
 
 def throttle(group: str, on: Sequence[disks.Disk], limits: Limits) -> None:

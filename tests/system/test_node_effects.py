@@ -14,7 +14,7 @@ from rig import until
 from labctl.agent import client
 from labctl.errors import LabctlError
 from labctl.linux import cgroup
-from labctl.model.effects import CpuLimit, Effect, Frozen, NodeRef, Off
+from labctl.model.effects import CpuLimit, Effect, Frozen, Killed, NodeRef, Off, ProcessRef
 from labctl.run import heal, observe
 
 pytestmark = pytest.mark.root
@@ -167,3 +167,13 @@ def test_who_has_no_power_has_none_to_lose(lab):
     assert not lab.found().off
     with pytest.raises(LabctlError, match="has no 'r9'"):
         client.add(lab.place, "x", [Effect(id="x", on=NodeRef("r9"), change=Off())], 60)
+
+
+@pytest.mark.parametrize("name", ["tini", "sleep"])
+def test_what_the_node_ends_with_is_not_killed_as_a_daemon(lab, name):
+    """Nothing would start the node again: tini is its first process, `sleep` what it runs."""
+    effect = Effect(id="x", on=ProcessRef("r1", name), change=Killed())
+    with pytest.raises(LabctlError, match=f"the node ends with {name}") as caught:
+        client.add(lab.place, "x", [effect], 60)
+    assert caught.value.code == "effect-not-taken"
+    assert not lab.found().off
