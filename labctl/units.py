@@ -82,9 +82,17 @@ def _split(
     return number, units[unit]
 
 
+#: A longer duration is a slip of the pen, and what counts in nanoseconds somewhere would have no room for it.
+LONGEST_D = 1000
+
+
 def duration(text: str, *, where: Span | None = None) -> float:
-    """`"250ms"` -> 0.25 seconds."""
+    """`"250ms"` -> 0.25 seconds. More than 1000 days are refused."""
     number, unit = _split(text, "duration", "250ms", DURATIONS, where)
+    if number * unit > LONGEST_D * DURATIONS["d"]:
+        raise LabctlError(
+            "bad-unit", f"duration {text!r} is too long", where=where, hint=f"at most {LONGEST_D}d"
+        )
     return number * unit
 
 

@@ -11,6 +11,7 @@ percentage, what it does) stands in the field's metadata, see `setting`; `labctl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, field
 from enum import StrEnum
@@ -70,16 +71,22 @@ class Way(StrEnum):
         return "" if self is Way.BOTH else f" ({self.value})"
 
 
-def setting(help_: str, default: Any = MISSING, *, unit: str = "", least: int = 0) -> Any:
+def setting(
+    help_: str, default: Any = MISSING, *, unit: str = "", least: int = 0, most: float = math.inf
+) -> Any:
     """A field of a fault. unit: "percent" where the number is a fraction; the others follow from the field's name. least:
-    of a count that is given; its default may be less, and then means that there is none.
+    of a count that is given; its default may be less, and then means that there is none. most: of a time, in seconds.
     """
-    metadata = {"help": help_, "unit": unit, "least": least}
+    metadata = {"help": help_, "unit": unit, "least": least, "most": most}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
 def way() -> Any:
     return setting("the traffic that is hit: both, a->z or z->a (a is the end that sorts first)", Way.BOTH)
+
+
+#: How long one fault may hold a frame back. Those of several add up.
+LONGEST_DELAY_S = 3600.0
 
 
 def whole(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from labctl.faults.base import Way, halves, setting, way, whole
+from labctl.faults.base import LONGEST_DELAY_S, Way, halves, setting, way, whole
 from labctl.model.effects import Impaired
 from labctl.model.impairment import Burst, Distribution, Impairment, Jitter, Nth, Rate, Reorder, describe
 from labctl.model.lab import LabSpec
@@ -29,8 +29,10 @@ class Degrade:
     on: ClassVar[Kind] = Kind.LINK
     reverts: ClassVar[str] = "what is still active is set again; the change loses no packet"
 
-    delay_s: float = setting("added to every frame", 0.0)
-    jitter_s: float = setting("spread of the delay: half width if uniform, else standard deviation", 0.0)
+    delay_s: float = setting("added to every frame", 0.0, most=LONGEST_DELAY_S)
+    jitter_s: float = setting(
+        "spread of the delay: half width if uniform, else standard deviation", 0.0, most=LONGEST_DELAY_S
+    )
     distribution: Distribution = setting("shape of the jitter", Distribution.UNIFORM)
     keep_order: bool = setting("whether a late frame holds back those behind it", True)
     loss: float = setting("of frames, independently", 0.0, unit="percent")

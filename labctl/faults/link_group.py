@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from labctl.errors import LabctlError
 from labctl.faults.base import Way, dark, setting, way, whole
 from labctl.model.lab import LabSpec
 from labctl.model.scenario import Draw, Kind, Targets, TimedEffect
@@ -33,10 +34,17 @@ class Group:
         self, fault_id: str, lab: LabSpec, targets: Targets, for_s: float, draw: Draw
     ) -> tuple[TimedEffect, ...]:
         del lab, draw
+        last_s = (len(targets.cables) - 1) * self.stagger_s
+        if last_s >= for_s:
+            raise LabctlError(
+                "bad-value",
+                f"link.group: the last of {len(targets.cables)} links would go dark after {format_duration(last_s)}, "
+                f"when the fault is over ({format_duration(for_s)})",
+                hint="a shorter stagger, or a longer time",
+            )
         return tuple(
             effect
             for number, cable in enumerate(targets.cables)
-            if number * self.stagger_s < for_s
             for effect in whole(fault_id, dark([cable], self.direction), for_s, number * self.stagger_s)
         )
 

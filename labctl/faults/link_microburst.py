@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import ClassVar
 
-from labctl.faults.base import Way, cycles, halves, setting, way, whole
+from labctl.faults.base import LONGEST_DELAY_S, Way, cycles, halves, setting, way, whole
 from labctl.model.effects import Impaired
 from labctl.model.impairment import Impairment, Jitter
 from labctl.model.lab import LabSpec
@@ -42,7 +42,9 @@ class Microburst:
     reverts: ClassVar[str] = "no burst comes any more; what waits leaves in its order"
 
     delay_s: float = setting(
-        "how long a frame waits in a burst: the buffer's size over the link's rate", 0.005
+        "how long a frame waits in a burst: the buffer's size over the link's rate",
+        0.005,
+        most=LONGEST_DELAY_S,
     )
     loss: float = setting("of the frames of a burst find the buffer full", 0.0, unit="percent")
     burst_s: float = setting("how long each burst lasts", 0.05)

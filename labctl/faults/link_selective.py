@@ -38,6 +38,8 @@ class Selective:
     def __post_init__(self) -> None:
         if not self.protocols:
             raise ValueError("protocols is empty: nothing would be lost")
+        if not self.fraction:
+            raise ValueError("a fraction of 0%: nothing would be lost")
         self.drops()
 
     def drops(self) -> tuple[Match, ...]:

@@ -71,7 +71,10 @@ class Queue:
 
 def set_root(netlink: Netlink, index: int, options: Tbf | Netem) -> None:
     """Give a device its root qdisc, or change the options of the one it has."""
-    kind, data = ("tbf", _tbf(options)) if isinstance(options, Tbf) else ("netem", _netem(options))
+    try:
+        kind, data = ("tbf", _tbf(options)) if isinstance(options, Tbf) else ("netem", _netem(options))
+    except struct.error as error:
+        raise OSError(errno.ERANGE, f"{options}: {error}") from error
     body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, index, HANDLE, _ROOT, 0)
     body += attr(tc.TCA_KIND, kind.encode() + b"\0") + attr(tc.TCA_OPTIONS, data)
     try:

@@ -21,6 +21,10 @@ from enum import StrEnum
 from labctl.errors import LabctlError
 from labctl.units import format_duration, format_percent, format_rate
 
+#: What a bottleneck may let through, and what may wait before it: the kernel has 32 bits for the bytes.
+MOST_BPS = 400e9
+MOST_QUEUED = 4_000_000_000
+
 
 def _fraction(name: str, value: float) -> None:
     if not 0 <= value <= 1:
@@ -144,6 +148,10 @@ class Rate:
             raise ValueError("a queue holds at least a byte")
         if self.queue_s is not None:
             _not_negative("queue", self.queue_s)
+        if self.bps > MOST_BPS:
+            raise ValueError(f"a rate of {self.bps:g} bit/s is above 400 Gbit/s: nothing here is as fast")
+        if self.limit_bytes > MOST_QUEUED:
+            raise ValueError(f"a queue of {self.limit_bytes} bytes is above 4 GB")
 
     @property
     def limit_bytes(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class SettingSpec:
     default: Any = None
     choices: tuple[str, ...] = ()
     least: int = 0  # of a count
+    most: float = math.inf  # of a time, in seconds
 
     @property
     def default_text(self) -> str:
@@ -174,6 +176,7 @@ def _spec(field: dataclasses.Field[Any], annotation: Any) -> SettingSpec:
         default=None if required else field.default,
         choices=choices,
         least=field.metadata.get("least", 0),
+        most=field.metadata.get("most", math.inf),
     )
 
 
@@ -197,10 +200,17 @@ def _text(spec: SettingSpec, value: Value, problems: Problems) -> Any:
             problems.add("bad-value", f"{spec.key} is empty", where=value.span)
     elif spec.unit in _UNITS:
         measured = _UNITS[spec.unit](said, where=value.span)
-        if (
-            spec.unit == "rate" and not measured
-        ):  # inside, 0 is "not limited": the opposite of what was written
+        if spec.unit in ("rate", "size") and not measured:
+            # inside, 0 is "not limited" and "by default": not what was written
             problems.add("bad-value", f"{spec.key} must be more than nothing", where=value.span)
+            return None
+        if measured > spec.most:
+            most = format_duration(spec.most)
+            problems.add(
+                "bad-value",
+                f"{spec.key} must be at most {most}, not {fields.shorten(said)}",
+                where=value.span,
+            )
             return None
         return measured
     elif spec.choices and said not in spec.choices:

@@ -35,6 +35,8 @@ _IDLE_S = 300.0
 _LIMIT = 1 << 20
 #: We wake earlier by what we are usually late, and wait out the rest; never longer than this.
 _LATEST_S = 0.0002
+#: Nor do we sleep longer than this at a time: delays add up without end, and what the kernel can be told has one.
+_LONGEST_S = 3600.0
 
 
 class Priority:
@@ -92,7 +94,7 @@ class Worker:
             sources: list[Relay | socket.socket] = [relay, self._listener, *self._clients]
             wait = self._wait(relay.next_due())
             if wait is not None:
-                wait = max(0.0, wait - late)
+                wait = min(max(0.0, wait - late), _LONGEST_S)
             before = time.monotonic()
             ready, _, _ = select.select(sources, [], [], wait)
             passed = time.monotonic() - before

@@ -171,6 +171,8 @@ def test_a_degraded_link_has_everything_at_once_and_draws_of_its_own_in_each_dir
         ({"delay_s": 1.0, "keep_order": False}, "keep-order needs jitter"),
         ({"loss_nth": 3, "loss_offset": 3}, "no pattern"),
         ({"rate_bps": 10.0}, "below 8 kbit/s"),
+        ({"rate_bps": 5e12}, "above 400 Gbit/s"),
+        ({"rate_bps": 1e7, "queue_bytes": 5_000_000_000}, "above 4 GB"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, said):
@@ -195,6 +197,8 @@ def test_selective_loss_knows_its_protocols():
     ]:
         with pytest.raises(ValueError, match=said):
             FAULTS["link.selective"](protocols=bad)
+    with pytest.raises(ValueError, match="nothing would be lost"):
+        FAULTS["link.selective"](protocols=("bfd",), fraction=0.0)
 
 
 def test_one_member_of_a_bundle():
@@ -261,11 +265,13 @@ def test_a_group_goes_together_or_one_after_the_other():
     assert [on for on, _ in changes("link.group", {}, both)] == [
         HalfCable(c, d) for c in CABLES[:2] for d in Direction
     ]
-    found = spans("link.group", {"stagger_s": 40.0}, Targets(cables=tuple(CABLES[:3])))
+    found = spans("link.group", {"stagger_s": 40.0}, Targets(cables=tuple(CABLES[:2])))
     assert [(each.effect.on.cable, each.start_s, each.end_s) for each in found[::2]] == [
         (CABLES[0], 0.0, 60.0),
         (CABLES[1], 40.0, 60.0),
     ]
+    with pytest.raises(LabctlError, match="the last of 3 links would go dark after 80s"):
+        spans("link.group", {"stagger_s": 40.0}, Targets(cables=tuple(CABLES[:3])))
 
 
 def test_a_partition_is_the_smallest_cut():

@@ -45,7 +45,7 @@ nths = st.integers(1, 1000).flatmap(lambda e: st.builds(Nth, every=st.just(e), o
 members = st.integers(1, 64).flatmap(lambda n: st.builds(Member, bucket=st.integers(0, n - 1), of=st.just(n)))
 rates = st.one_of(
     st.builds(Rate, bps=st.floats(8000, 1e11), queue_bytes=st.none() | st.integers(1, 10**8)),
-    st.builds(Rate, bps=st.floats(8000, 1e11), queue_s=times),
+    st.builds(Rate, bps=st.floats(8000, 1e11), queue_s=st.floats(0, 0.3)),
 )
 bursts = st.builds(Burst, p=st.floats(0.001, 1), r=fractions, loss_good=fractions, loss_bad=fractions)
 
@@ -192,6 +192,9 @@ def test_what_has_no_meaning_in_a_row_is_refused(one, other):
         (lambda: Nth(every=3, offset=3), "no pattern"),
         (lambda: Burst(p=0, r=0), "no burst"),
         (lambda: Rate(bps=10), "below 8 kbit/s"),
+        (lambda: Rate(bps=5e12), "above 400 Gbit/s"),
+        (lambda: Rate(bps=1e6, queue_bytes=5_000_000_000), "above 4 GB"),
+        (lambda: Rate(bps=1e11, queue_s=1.0), "above 4 GB"),
         (lambda: Rate(bps=1e6, queue_bytes=1, queue_s=1), "not both"),
         (lambda: Match(protocol=Protocol.ARP, value=1), "takes no value"),
         (lambda: Match(protocol=Protocol.TCP_PORT), "needs a value of 0 to 65535"),
