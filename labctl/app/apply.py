@@ -10,13 +10,12 @@ from labctl.app import attached, deploy, images, kinds
 from labctl.app.kinds import Kind
 from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import CableSpec, LabSpec
-from labctl.names import CableId
+from labctl.model.lab import CableSpec, LabSpec, NodeKind
 from labctl.render import change
 from labctl.render.change import Do, Refusal, Step
 from labctl.run import apply as changing
 from labctl.run import heal
-from labctl.runtime import mgmt, published
+from labctl.runtime import machine_check, mgmt, published
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance, LabDir, Phase, Record
@@ -110,6 +109,7 @@ def apply_lab(
     if starting := _starting(plan, target):
         runtime = RUNTIMES[record.runtime](instance)
         deploy.ready(runtime, starting, ImageStore(instance), emit, dry_run=request.dry_run)
+    _fits_the_machine(place, plan, target)
     if request.dry_run:
         tell(plan)
         return Applied(plan=plan)
@@ -192,6 +192,15 @@ def _keeps_company(plan: Plan, record: Record, target: LabSpec, places: Places |
     problems.stop()
 
 
+def _fits_the_machine(place: LabDir, plan: Plan, target: LabSpec) -> None:
+    """Raise what would keep links to the machine and out of it from being made, before anything is touched."""
+    problems = Problems()
+    cables = change.touched_cables(target, plan.steps)
+    for wrong in machine_check.wrong_with_change(place, target, cables):
+        problems.extend(wrong)
+    problems.stop()
+
+
 def _target(wanted: LabSpec, record: Record, request: Request, places: Places | None) -> LabSpec:
     """The wanted lab with every address that nobody asks to change, or what it cannot be."""
     problems = Problems()
@@ -219,8 +228,6 @@ def _target(wanted: LabSpec, record: Record, request: Request, places: Places | 
 def _asked(refusal: Refusal, target: LabSpec, places: Places) -> Span:
     """Where the file asks for what cannot be; of what it does not have any more, where it would be."""
     about = refusal.about
-    if isinstance(about, CableId):
-        return places.of_cable(next((each for each in target.cables if each.id == about), None))
     if not about:
         return places.of_lab(*refusal.fields)
     node = next((each for each in target.nodes if each.name == about), None)
@@ -244,6 +251,7 @@ def _starting(plan: Plan, target: LabSpec) -> LabSpec | None:
         if step.do in (Do.ADD_NODE, Do.RECREATE_NODE)
         or (step.do is Do.CHANGE_NODE and any(each.startswith("sysctls") for each in step.fields))
     }
+    names -= {n.name for n in target.nodes if n.kind is NodeKind.HOST}  # `_fits_the_machine` looks at these
     if not names:
         return None
     ends = (end for cable in target.cables for end in cable.ends if end.port.node in names)

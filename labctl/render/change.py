@@ -21,8 +21,6 @@ from typing import Any
 
 from labctl import units
 from labctl.model.lab import (
-    MACHINE,
-    MGMT_NET,
     RATES,
     Bind,
     CableSpec,
@@ -37,6 +35,7 @@ from labctl.model.lab import (
     NodeSpec,
     Over,
     Published,
+    Stands,
     Vxlan,
 )
 from labctl.model.stages import Healthcheck, StageCommand, Wait
@@ -67,7 +66,7 @@ class Row:
 _NAME = Row(Cost.IDENTITY)
 _PLACE = Row(Cost.PLACE)
 _PARTS = Row(Cost.PARTS)
-_OUTWARD = Row(Cost.REFUSED, "links to the machine and out of it are made by a deploy and stay as they are")
+_WAY_OUT = Row(Cost.LIVE, "its way out is made anew; the node's port stays")
 UNKNOWN = Row(Cost.RECREATE, "labctl does not know how to change it while the node runs")
 
 #: One row for every field of every spec; a test asks for the rows of new fields.
@@ -146,8 +145,8 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "mtu": Row(Cost.LIVE, "both ports are told"),
         "labels": Row(Cost.RECORD, "nothing that runs reads them"),
         "vars": Row(Cost.RECORD, "nothing that runs reads them"),
-        "macvlan": _OUTWARD,
-        "vxlan": _OUTWARD,
+        "macvlan": _WAY_OUT,
+        "vxlan": _WAY_OUT,
         "over": Row(Cost.LIVE, "its panel side is joined with that of another port, or tagged otherwise"),
         "where": _PLACE,
     },
@@ -155,8 +154,8 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "port": Row(Cost.LIVE, "its panel side is joined with that of another port"),
         "vlan": Row(Cost.LIVE, "its frames are tagged otherwise"),
     },
-    Macvlan: {"parent": _OUTWARD, "mode": _OUTWARD},
-    Vxlan: dict.fromkeys(("remote", "vni", "dst_port", "src_port", "parent"), _OUTWARD),
+    Macvlan: {"parent": _WAY_OUT, "mode": _WAY_OUT},
+    Vxlan: dict.fromkeys(("remote", "vni", "dst_port", "src_port", "parent"), _WAY_OUT),
     End: {
         "port": _NAME,
         "mac": Row(Cost.LIVE, "the port is told"),
@@ -240,10 +239,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A difference that stays one. about: a node or a cable; empty: the lab itself. fields: those of it that differ."""
+    """A difference that stays one. about: a node; empty: the lab itself. fields: those of it that differ."""
 
     reason: Reason
-    about: str | CableId = ""
+    about: str = ""
     fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -254,11 +253,6 @@ def refused(lab: LabSpec, target: LabSpec) -> tuple[Refusal, ...]:
     """What the target asks for that no running lab can become."""
     found = [
         Refusal(reason=r, fields=(r.field,)) for cost, r in _differences(lab, target) if cost is Cost.REFUSED
-    ]
-    before, then = _outward(lab), _outward(target)
-    changed = sorted((c for c in before.keys() | then.keys() if before.get(c) != then.get(c)), key=str)
-    found += [
-        Refusal(reason=Reason(field=f"cable {cable}", why=_OUTWARD.why), about=cable) for cable in changed
     ]
     old, new = _sharing(lab), _sharing(target)
     for name in sorted(old.keys() | new.keys()):
@@ -292,12 +286,6 @@ def _sharing(lab: LabSpec) -> dict[str, NodeSpec]:
     guests = [node for node in lab.nodes if node.shares]
     names = {node.name for node in guests} | {lab.home(node.name) for node in guests}
     return {node.name: node for node in lab.nodes if node.name in names}
-
-
-def _outward(lab: LabSpec) -> dict[CableId, CableSpec]:
-    """The cables that end at something of the machine or of the management network, or lead out."""
-    machine = {MACHINE, MGMT_NET, *(node.name for node in lab.nodes if node.kind is NodeKind.HOST)}
-    return {c.id: c for c in lab.cables if c.outside or any(end.port.node in machine for end in c.ends)}
 
 
 def plan(
@@ -364,6 +352,18 @@ def touched_ports(lab: LabSpec) -> frozenset[PortId]:
     return frozenset(end.port for cable in lab.cables for end in cable.ends)
 
 
+def touched_cables(target: LabSpec, steps: Iterable[Step]) -> tuple[CableSpec, ...]:
+    """The target's cables that the steps make or change, or that end at a node that they make."""
+    steps = tuple(steps)
+    named = {step.subject for step in steps if step.do in (Do.ADD_CABLE, Do.CHANGE_CABLE)}
+    made = {step.subject for step in steps if step.do in (Do.ADD_NODE, Do.RECREATE_NODE)}
+    return tuple(
+        cable
+        for cable in target.cables
+        if str(cable.id) in named or any(end.port.node in made for end in cable.ends)
+    )
+
+
 # -- nodes ---------------------------------------------------------------------------------------------------------
 
 
@@ -413,13 +413,20 @@ def _cable_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
     old = {cable.id: cable for cable in lab.cables}
     new = {cable.id: cable for cable in target.cables}
     before, then = touched_ports(lab), touched_ports(target)
+    stood, stands = lab.stands(), target.stands()
     for cable in old.keys() - new.keys():
-        said = _kept(old[cable], then, "stays and gets another cable")
+        said = (
+            *_kept(old[cable], then, "stays and gets another cable"),
+            *_on_machine(old[cable], stood, then, "loses"),
+        )
         yield Step(
             do=Do.REMOVE_CABLE, subject=str(cable), reasons=(Reason(why="the file does not have it"), *said)
         )
     for cable in new.keys() - old.keys():
-        said = _kept(new[cable], before, "is there and keeps its device")
+        said = (
+            *_kept(new[cable], before, "is there and keeps its device"),
+            *_on_machine(new[cable], stands, before, "gets"),
+        )
         yield Step(
             do=Do.ADD_CABLE, subject=str(cable), reasons=(Reason(why="the lab does not have it"), *said)
         )
@@ -437,6 +444,19 @@ def _cable_steps(lab: LabSpec, target: LabSpec) -> Iterator[Step]:
 
 def _kept(cable: CableSpec, ports: Collection[PortId], what: str) -> tuple[Reason, ...]:
     return tuple(Reason(why=f"port {end.port} {what}") for end in cable.ends if end.port in ports)
+
+
+def _on_machine(
+    cable: CableSpec, stands: Mapping[str, Stands], ports: Collection[PortId], verb: str
+) -> Iterator[Reason]:
+    """What the cable has on the machine, but for the ports that are in both labs: whoever says yes to a plan must see it."""
+    for end in cable.ends:
+        if stands.get(end.port.node) is Stands.MACHINE and end.port not in ports:
+            yield Reason(why=f"the machine {verb} the interface {end.port.interface}")
+    if cable.macvlan:
+        yield Reason(why=f"the machine {verb} a macvlan on {cable.macvlan.parent} that leads out")
+    elif cable.vxlan:
+        yield Reason(why=f"the machine {verb} a tunnel to {cable.vxlan.remote}")
 
 
 def _addresses(end: End) -> Iterator[str]:
@@ -493,7 +513,7 @@ def _text(value: Any) -> str:
             text = f"{value.stage.value} after {value.until.value} of {value.node}"
         case StageCommand():
             text = f"{value.phase.value} of {value.stage.value}: {value.command}"
-        case Dns() | Healthcheck():
+        case Dns() | Healthcheck() | Macvlan() | Vxlan():
             text = _settings(value)
         case tuple():
             text = "[" + ", ".join(map(_text, value)) + "]"
@@ -504,7 +524,7 @@ def _text(value: Any) -> str:
     return text
 
 
-def _settings(value: Dns | Healthcheck) -> str:
+def _settings(value: Dns | Healthcheck | Macvlan | Vxlan) -> str:
     """The settings that say something, by their names."""
     said = ((each.name, _text(getattr(value, each.name))) for each in dataclasses.fields(value))
     return ", ".join(f"{name} {text}" for name, text in said if text not in ("", "[]"))

@@ -24,7 +24,7 @@ from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
 from labctl.run import execs, limits, outputs, stages
-from labctl.runtime import bound, ended, eventlog, mgmt, panel
+from labctl.runtime import bound, ended, eventlog, mgmt, panel, repatch
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
 from labctl.runtime.store import LabDir, Phase, Record
@@ -176,7 +176,7 @@ class _Change:
                 phase=Phase.APPLYING,
                 targets=(*(t for t in self.record.targets if t != self.target), self.target),
                 pending=tuple(sorted({*self.record.pending, *new})),
-                devices={**known, **names},
+                devices={**known, **names, **repatch.replaced(known, names)},
             )
         )
 
@@ -221,22 +221,18 @@ class _Change:
     ) -> None:
         """Everything of the network: what leaves goes, what comes is there, what stays is as it should be."""
         wanted = _ports(self.target)
+        patch.remove_replaced()
         for name in [*gone, *new]:  # also what an interrupted change may have left of a new one
             patch.remove_node(name)
         leaving = {port for lab in before for port in _ports(lab)} - wanted
-        there = {node.name for node in self.target.nodes}
-        patch.remove_ports(sorted(port for port in leaving if port.node in there and port.node not in new))
+        patch.remove_ports(sorted(port for port in leaving if port.node not in (*gone, *new)))
         patch.ensure_nodes(new)
+        patch.ensure_machine()
         lab_wide = any(each.startswith("mgmt.") for step in self._of(Do.CHANGE_LAB) for each in step.fields)
         readdressed = {*new, *self._nodes(Do.CHANGE_NODE)}
         managed = [node for node in mgmt.nodes(self.target) if lab_wide or node.name in readdressed]
         patch.ensure_mgmt(managed, _stale_mgmt(before, self.target))
-        named = {CableId.parse(step.subject) for step in self._of(Do.ADD_CABLE, Do.CHANGE_CABLE)}
-        cables = [
-            cable
-            for cable in self.target.cables
-            if cable.id in named or any(end.port.node in new for end in cable.ends)
-        ]
+        cables = list(change.touched_cables(self.target, self.steps))
         # Of a port that is made, those that stand on it are joined with it again.
         cables += [
             c
@@ -248,6 +244,7 @@ class _Change:
         patch.ensure_cables(cables, change.stale(before, self.target))
         patch.ensure_tags()
         patch.ensure_segments()
+        patch.release_machine()
 
     def _start(self, runtime: Runtime, new: Sequence[str], dark: Sequence[str]) -> None:
         """Nodes that are made, on cables that stand; those that were there before get their light back."""
@@ -328,7 +325,8 @@ class _Change:
 
 
 def _ports(lab: LabSpec) -> set[PortId]:
-    return {end.port for cable in lab.cables for end in cable.ends}
+    """Everything that has a panel side: also what leads out."""
+    return {port for cable in lab.cables for port in cable.ports}
 
 
 def _stale_mgmt(before: Iterable[LabSpec], target: LabSpec) -> dict[str, set[str]]:

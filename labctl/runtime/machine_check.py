@@ -7,32 +7,53 @@ build on interfaces, which must be; nothing else of the machine's network is eve
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from labctl.errors import LabctlError
+from labctl.linux import netns
 from labctl.linux.netlink import Link, Netlink
-from labctl.model.lab import CableSpec, LabSpec, NodeKind, NodeSpec, Stands
+from labctl.model.lab import MACHINE, CableSpec, LabSpec, NodeKind, NodeSpec, Stands
+from labctl.runtime import panel
+from labctl.runtime.store import LabDir
 
 
 def wrong(lab: LabSpec) -> Iterator[LabctlError]:
     """Everything that would keep the lab's links from the machine from being made, each with its place."""
+    yield from _wrong(lab, lab.cables, None, frozenset())
+
+
+def wrong_with_change(place: LabDir, target: LabSpec, cables: Collection[CableSpec]) -> Iterator[LabctlError]:
+    """The same for a lab that runs and is to become the target. cables: those of it that are made or changed.
+
+    What the lab has on the machine already is in nobody's way.
+    """
+    pinned = place.node_ns(MACHINE)
+    yield from _wrong(target, cables, pinned if netns.exists(pinned) else None, panel.on_machine(place))
+
+
+def _wrong(
+    lab: LabSpec, cables: Collection[CableSpec], path: str | None, own: Collection[str]
+) -> Iterator[LabctlError]:
     yield from (problem for node in lab.nodes if node.kind is NodeKind.HOST for problem in _commands(node))
     if not lab.leaves:
         return
-    with Netlink() as machine:
+    with Netlink(path) as machine:
         there = {link.name: link for link in machine.links()}
     stands = lab.stands()
+    looked_at = {cable.id for cable in cables}
     tunnels: set[tuple[int, int, int]] = set()
     for cable in lab.cables:
-        for end in cable.ends:
-            if stands[end.port.node] is Stands.MACHINE and end.port.interface in there:
+        for end in cable.ends if cable.id in looked_at else ():
+            taken = end.port.interface in there and end.port.interface not in own
+            if taken and stands[end.port.node] is Stands.MACHINE:
                 yield LabctlError(
                     "machine-interface",
                     f"cable {cable.id}: the machine has an interface {end.port.interface!r} already",
                     where=cable.where,
                     hint="labctl makes the interface and removes it with the lab; choose another name",
                 )
-        yield from _parent(cable, there)
+        if cable.id in looked_at:
+            yield from _parent(cable, there)
         if cable.vxlan:
             yield from _tunnel(lab, cable, tunnels)
 

@@ -25,6 +25,7 @@ import contextlib
 import errno
 import os
 import resource
+import string
 from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Self
@@ -86,8 +87,9 @@ def allocate(
 ) -> dict[str, str]:
     """Short device names in the panel: port -> its panel side, bridge node -> its bridge.
 
-    Names in `known` stay, so a lab that grows renames nothing; a name that fell free is used again, unless it is
-    `reserved`.
+    Names in `known` stay, so a lab that grows renames nothing, unless what is called so is of another kind by now (a node
+    that becomes the machine): `destroy` knows by the first letter what has something on the machine. A name that fell free
+    is used again, unless it is `reserved`.
     """
     stands = lab.stands()
     wanted: list[tuple[str, str]] = [(MGMT_BRIDGE, "mgmt")] if has_mgmt(lab) else []
@@ -96,7 +98,11 @@ def allocate(
     for cable in lab.cables:
         wanted += [(str(e.port), OUT if stands[e.port.node] is Stands.MACHINE else "p") for e in cable.ends]
         wanted += [(str(cable.outside), OUT)] if cable.outside else []
-    names = {key: known[key] for key, _ in wanted if known and key in known}
+    names = {
+        key: known[key]
+        for key, prefix in wanted
+        if known and key in known and known[key].rstrip(string.digits) == prefix
+    }
     used = {*names.values(), *reserved}
     counters = dict.fromkeys(("b", "m", "p", OUT, "mgmt"), 0)
     for key, prefix in wanted:
@@ -121,6 +127,18 @@ def withdraw(place: LabDir) -> int:
         return 0
     with Netlink(place.panel_ns) as kernel:
         return sum(kernel.delete_link(link.index) for link in kernel.links() if link.name.startswith(OUT))
+
+
+def on_machine(place: LabDir) -> frozenset[str]:
+    """The machine's interfaces that are this lab's: the far ends of pairs in its panel, whatever they are called by now."""
+    pinned = place.node_ns(MACHINE)
+    if not netns.exists(place.panel_ns) or not netns.exists(pinned):
+        return frozenset()
+    with Netlink(place.panel_ns) as panel, Netlink(pinned) as machine, netns.opened(pinned) as fd:
+        pairs = [link for link in panel.links() if link.name.startswith(OUT) and link.kind == "veth"]
+        number = panel.nsid(fd)  # asked after the links: listing them is what gives the namespace its number
+        far = {link.peer for link in pairs if number is not None and link.peer_nsid == number}
+        return frozenset(link.name for link in machine.links() if link.index in far)
 
 
 def bridge_port(device: str) -> str:
@@ -292,7 +310,7 @@ class Panel:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _is_segment(self, port: PortId) -> bool:
-        return self._stands[port.node] is Stands.SEGMENT
+        return self._stands.get(port.node) is Stands.SEGMENT
 
     def _made_with(self, cable: CableSpec, node: str) -> list[PortId]:
         """What of a cable is made when this node is plugged: its own ends, and those that nobody else would make."""

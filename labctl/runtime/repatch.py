@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Link
-from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec, Stands
+from labctl.model.lab import MACHINE, CableSpec, End, LabSpec, NodeKind, NodeSpec, Stands
 from labctl.names import PortId
 from labctl.runtime import mgmt, tagging
 from labctl.runtime.panel import (
@@ -29,6 +29,9 @@ from labctl.runtime.panel import (
 from labctl.runtime.refused import refused
 from labctl.runtime.store import LabDir
 
+#: Ends the keys of devices that are under way out; no port's and no node's has a space there.
+_REPLACED = " replaced"
+
 
 class Repatch(Panel):
     """The panel of `lab`, in place of what `before` may have left there. `devices` names what any of them has."""
@@ -38,8 +41,20 @@ class Repatch(Panel):
     ) -> None:
         super().__init__(place, lab, devices)
         self._before = tuple(before)
+        #: Ports that are there for certain; others an interrupted change may have begun to make.
+        self._confirmed = {end.port for old in self._before[:1] for cable in old.cables for end in cable.ends}
+        #: What is or may have been the machine's own namespace. Nothing there is removed by its name.
+        self._machine = {
+            name for each in (lab, *before) for name, at in each.stands().items() if at is Stands.MACHINE
+        }
 
     # -- taking away -------------------------------------------------------------------------------------------
+
+    def remove_replaced(self) -> None:
+        """Remove the devices whose names could not stay (see `replaced`)."""
+        for key, device in self.devices.items():
+            if key.endswith(_REPLACED):
+                self._panel.delete_link(device)
 
     def remove_ports(self, ports: Iterable[PortId]) -> None:
         """Remove these ports and their panel sides; what is gone already is fine."""
@@ -47,12 +62,14 @@ class Repatch(Panel):
             with refused(f"port {port} cannot be removed", None):
                 if str(port) in self.devices:
                     self._panel.delete_link(self.devices[str(port)])  # a bridge's port goes with it
-                there = netns.exists(self.place.node_ns(port.node))
-                if there and self._stands.get(port.node) is not Stands.MACHINE:
+                if port.node not in self._machine and netns.exists(self.place.node_ns(port.node)):
                     self._node(port.node).delete_link(port.interface)
 
     def remove_node(self, name: str) -> None:
-        """Remove everything of a node's network: its ports, its management leg, its namespace or its bridge."""
+        """Remove everything of a node's network: its ports, its management leg, its namespace or its bridge.
+
+        Of a node that is the machine only what the lab has there.
+        """
         ports = {e.port for lab in (self.lab, *self._before) for c in lab.cables for e in c.ends}
         self.remove_ports(sorted(port for port in ports if port.node == name))
         for key in (mgmt_key(name), name):
@@ -62,7 +79,35 @@ class Repatch(Panel):
         self._forget(path)
         netns.delete(path)
 
+    def release_machine(self) -> None:
+        """Let go of the machine's namespace if no cable leads there any more."""
+        if self.lab.leaves:
+            return
+        for name in sorted(self._machine):
+            if self._stands.get(name, Stands.MACHINE) is Stands.MACHINE:
+                path = self.place.node_ns(name)
+                self._forget(path)
+                netns.delete(path)
+
     # -- making ------------------------------------------------------------------------------------------------
+
+    def ensure_machine(self) -> None:
+        """The machine's namespace under every name that it has in the lab, if a cable leads there.
+
+        It is the one that the lab's other cables lead to, wherever labctl runs now.
+        """
+        if not self.lab.leaves:
+            return
+        names = [name for name, at in self._stands.items() if at is Stands.MACHINE]
+        pinned = [path for path in map(self.place.node_ns, names) if netns.exists(path)]
+        source = pinned[0] if pinned else netns.OWN
+        with refused("the machine's network namespace cannot be pinned", None):
+            for path in map(self.place.node_ns, names):
+                if path not in pinned:
+                    self._forget(path)
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path)  # the bare file that a crash left
+                    netns.pin(path, source)
 
     def ensure_nodes(self, names: Iterable[str]) -> None:
         """The namespaces of these nodes, or their bridges."""
@@ -79,7 +124,7 @@ class Repatch(Panel):
 
     def ensure_segments(self) -> None:
         """Bridges that carry what a cable carries: one whose last port goes falls back to 1500 bytes."""
-        bridges = [self.devices[node.name] for node in self.lab.nodes if node.kind is NodeKind.BRIDGE]
+        bridges = [self.devices[name] for name in self._bridges()]
         for bridge in self._devices(bridges).values():
             if bridge.mtu != PANEL_MTU:
                 self._panel.set_link(bridge.index, mtu=PANEL_MTU)
@@ -87,7 +132,8 @@ class Repatch(Panel):
     def ensure_cables(self, cables: Iterable[CableSpec], stale: Mapping[PortId, Collection[str]]) -> None:
         """Both ends of these cables and their stitches. stale: addresses that ports have and should not have."""
         cables = list(cables)
-        ports = [end.port for cable in cables for end in cable.ends]
+        self._remove_ways_out(cables)
+        ports = [port for cable in cables for port in cable.ports]
         sides = [self.devices[str(port)] for port in ports]
         sides += [bridge_port(self.devices[str(port)]) for port in ports if self._is_segment(port)]
         links = self._devices(sides)
@@ -101,6 +147,9 @@ class Repatch(Panel):
                 with refused(f"cable {cable.id}: its end {end.port} cannot be changed", cable.where):
                     if self._ensure_end(cable, end, links, inside):
                         made[end.port.node] = None
+            if cable.outside and self.devices[str(cable.outside)] not in links:
+                with refused(f"cable {cable.id}: its way out cannot be made", cable.where):
+                    self._create_way_out(cable, self.devices[str(cable.outside)])
         links = self._devices(sides)
         for cable in cables:
             with refused(f"cable {cable.id}: its ends cannot be joined", cable.where):
@@ -158,6 +207,11 @@ class Repatch(Panel):
 
     # -- inside ------------------------------------------------------------------------------------------------
 
+    def _bridges(self) -> list[str]:
+        """The panel's bridges; one inside a node's network is not among them."""
+        found = [node.name for node in self.lab.nodes if self._stands[node.name] is Stands.SEGMENT]
+        return [*found, *([MGMT_BRIDGE] if has_mgmt(self.lab) else [])]
+
     def _devices(self, names: Iterable[str]) -> dict[str, Link]:
         """Of these devices of the panel those that are there. A change is about few: reading all takes longer."""
         found = ((name, self._panel.link(name)) for name in names)
@@ -172,8 +226,6 @@ class Repatch(Panel):
     ) -> bool:
         """Whether the end had to be made; one that is there gets its MAC and MTU where they differ."""
         port, device = end.port, self.devices[str(end.port)]
-        if self._stands[port.node] is Stands.MACHINE:
-            return False  # labs whose links to the machine differ are refused
         if self._is_segment(port):
             bridged = links.get(bridge_port(device))
             if device not in links or bridged is None or bridged.master is None:
@@ -181,10 +233,19 @@ class Repatch(Panel):
                 self._create_bridge_port(end, cable.mtu)
             return False
         there = inside[port.node].get(port.interface)
+        on_machine = self._stands[port.node] is Stands.MACHINE
+        if on_machine and not self._is_pair(links.get(device), there):
+            self._panel.delete_link(device)
+            self._create_machine_end(end, cable.mtu)
+            return False  # a node's sysctls are not the machine's
         if there is None or device not in links:
             self._unplug(port)
             self._create_end(end, cable.mtu)
             return True
+        if on_machine and not there.up and port not in self._confirmed:
+            self._node(port.node).set_link(
+                there.index, up=True
+            )  # who made it was killed before it was raised
         mac = end.mac if there.mac != end.mac.lower() and self._changed(cable, end) else None
         mtu = cable.mtu if there.mtu != cable.mtu and self._changed(cable) else None
         if mac is not None or mtu is not None:
@@ -192,6 +253,22 @@ class Repatch(Panel):
         if mac is not None:
             self._follow(port, there, mac)
         return False
+
+    def _is_pair(self, side: Link | None, there: Link | None) -> bool:
+        """Whether this panel side and this interface of the machine belong together: the name alone says nothing."""
+        if side is None or there is None:
+            return False
+        with netns.opened(self.place.node_ns(MACHINE)) as fd:
+            number = self._panel.nsid(fd)
+        return number is not None and (side.peer_nsid, side.peer) == (number, there.index)
+
+    def _remove_ways_out(self, cables: Iterable[CableSpec]) -> None:
+        """Those that lead elsewhere now. All before the first is made: they may trade their VNIs or parents."""
+        old = [each for lab in self._before for each in lab.cables if each.outside]
+        for cable in cables:
+            if any(each.id == cable.id and _way_out(each) != _way_out(cable) for each in old):
+                with refused(f"cable {cable.id}: its way out cannot be removed", cable.where):
+                    self._panel.delete_link(self.devices[str(cable.outside)])
 
     def _follow(self, port: PortId, link: Link, mac: str) -> None:
         """The link-local address that the kernel made of a MAC follows it; the kernel itself makes one only at the start."""
@@ -244,6 +321,17 @@ class Repatch(Panel):
         for address in wanted:
             if _written(address) not in there:
                 netlink.add_address(index, address)
+
+
+def _way_out(cable: CableSpec) -> object:
+    """What the device of a cable that leads out is made of. The rest of the cable may change beside it."""
+    return cable.macvlan, cable.vxlan, cable.a.mac if cable.macvlan else cable.mtu
+
+
+def replaced(known: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """The devices whose names could not stay, under keys that are no port's: they are there until they are removed."""
+    gone = sorted({device for key, device in known.items() if names.get(key, device) != device})
+    return {f"{device}{_REPLACED}": device for device in gone}
 
 
 def _link_local(mac: str) -> str:

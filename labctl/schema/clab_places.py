@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labctl.errors import Span
-from labctl.model.lab import CableSpec, NodeSpec
+from labctl.model.lab import NodeSpec
 from labctl.schema.clab_read import Checked
 
 #: Fields of a node and of its limits that are not called like their key, with `_` for `-`.
@@ -58,10 +58,6 @@ class Places:
             if found:
                 return found
         return node.where or self.of_lab("nodes")
-
-    def of_cable(self, cable: CableSpec | None) -> Span:
-        """Where a link is; for one that the file does not have, where its links are."""
-        return (cable.where if cable else None) or self.of_lab("links")
 
 
 def key_of(field: str) -> str:

@@ -8,11 +8,11 @@ import os
 from labctl.agent import client
 from labctl.linux import cgroup, netns, tc
 from labctl.linux.netlink import Netlink
-from labctl.model.lab import NodeKind
+from labctl.model.lab import MACHINE, NodeKind
 from labctl.run import observe
 from labctl.runtime import docker_engine
 from labctl.runtime.docker import engine_of
-from labctl.runtime.panel import bridge_port
+from labctl.runtime.panel import bridge_port, on_machine
 
 
 def read(place):
@@ -22,6 +22,7 @@ def read(place):
     linux = [node.name for node in record.lab.nodes if node.kind is NodeKind.LINUX]
     found = {name: _node(place, record, runtime, name) for name in linux}
     found["panel"] = _panel(place, record)
+    found["machine"] = _machine(place)
     found["lab"] = {
         "phase": record.phase.value,
         "left of a change": (record.targets, record.pending),
@@ -79,6 +80,24 @@ def _node(place, record, runtime, name):
         keys = [netns.sysctl_file(key) for key in node.sysctls]
         found["sysctls"] = runtime.exec(record.lab, name, ["cat", "/dev/null", *keys]).stdout
     return found
+
+
+def _machine(place):
+    """What is on the machine that the lab has links to: the lab's own interfaces with all they have, and the others' names."""
+    if not netns.exists(place.node_ns(MACHINE)):
+        return {}
+    own = on_machine(place)
+    with Netlink(place.node_ns(MACHINE)) as kernel:
+        links = kernel.links()
+        names = {link.index: link.name for link in links}
+        addresses = [(names[index], address) for index, address in kernel.addresses()]
+    return {
+        "links": sorted(
+            (each.name, each.mac, each.mtu, each.up, each.carrier) for each in links if each.name in own
+        ),
+        "addresses": sorted(each for each in addresses if each[0] in own),
+        "foreign": sorted(each.name for each in links if each.name not in own),
+    }
 
 
 def _panel(place, record):

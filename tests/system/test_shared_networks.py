@@ -10,7 +10,7 @@ from rig import lab, rig, until
 from labctl.agent import mirror
 from labctl.linux import netns
 from labctl.model.lab import CableSpec, LabSpec, NodeKind, NodeSpec
-from labctl.run import observe
+from labctl.run import apply, observe
 from labctl.runtime import panel
 
 pytestmark = pytest.mark.root
@@ -73,6 +73,21 @@ def test_one_namespace_under_several_names(tmp_path, loss):
         for port, up in patch.sides().items():
             assert up, port
         assert all(patch.stitched(cable) for cable in running.spec.cables)
+
+
+def test_a_lab_with_a_bridge_inside_a_node_gets_other_cables_while_it_runs(tmp_path):
+    with wired(tmp_path) as (running, patch):
+        place, spec = running.place, running.spec
+        *kept, last = spec.cables
+        for cables in (kept, [*kept, last]):
+            record, target = place.need(), replace(spec, cables=tuple(cables))
+            apply.execute(place, record, target, apply.plan(record, target), held=-1)
+            inside = running.link("r1")
+            assert names(running, "r1") == {"lo", "eth1", "eth2", "br0"} | (
+                {"p1"} if last in cables else set()
+            )
+        assert inside.link("p1").master == inside.link("br0").index
+        assert all(patch.stitched(cable) for cable in spec.cables)
 
 
 @pytest.mark.both

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.model.lab import (
+    MACHINE,
+    MGMT_NET,
     Bind,
     CableSpec,
     DeviceFile,
@@ -74,7 +76,7 @@ maps = st.dictionaries(st.sampled_from(["net.k", "kernel.sem", "k"]), text, max_
 commands = st.lists(text, max_size=3).map(tuple)
 nodes = st.builds(
     NodeSpec,
-    name=names, kind=st.sampled_from([NodeKind.LINUX, NodeKind.BRIDGE]), image=text, cmd=st.none() | commands,
+    name=names, kind=st.sampled_from(list(NodeKind)), image=text, cmd=st.none() | commands,
     env=maps, exec=commands, labels=maps, sysctls=maps, group=text, user=st.none() | text,
     mgmt_ipv4=st.none() | text, startup_delay_s=st.sampled_from([0.0, 1.0]),
     limits=st.builds(Limits, cpu=st.none() | st.just(0.5), pids=st.none() | st.just(9)),
@@ -84,11 +86,16 @@ mac = st.sampled_from(["02:00:00:00:00:01", "02:00:00:00:00:02"])
 address = st.none() | st.sampled_from(["10.0.0.1/30", "10.0.0.2/30"])
 
 
+ways = st.sampled_from([
+    {}, {"macvlan": Macvlan(parent="ens3")}, {"macvlan": Macvlan(parent="ens4")}, {"vxlan": Vxlan(remote="192.0.2.1", vni=1)},
+])  # fmt: skip
+
+
 @st.composite
 def labs(draw):
-    """Labs of one name whose cables end at nodes that there are, each port once."""
+    """Labs of one name whose cables end at nodes that there are, at the machine or its outside, each port once."""
     there = {node.name: node for node in draw(st.lists(nodes, max_size=4))}
-    ports = [PortId(name, f"eth{i}") for name in there for i in (1, 2, 3)]
+    ports = [PortId(name, f"eth{i}") for name in (*there, MACHINE, MGMT_NET) for i in (1, 2, 3)]
     ends = [
         End(port=port, mac=draw(mac), ipv4=draw(address))
         for port in draw(st.permutations(ports))[: draw(st.integers(0, len(ports)))]
@@ -97,9 +104,10 @@ def labs(draw):
     while ends:
         one = ends.pop()
         other = ends.pop() if ends and draw(st.booleans()) else None
-        over = st.none() if other else st.none() | st.builds(Over, port=text, vlan=st.integers(1, 2))
+        out = {} if other else draw(ways)
+        over = st.none() if other or out else st.none() | st.builds(Over, port=text, vlan=st.integers(1, 2))
         mtu = draw(st.sampled_from([1500, 9000]))
-        cables.append(CableSpec(a=one, z=other, mtu=mtu, labels=draw(maps), over=draw(over)))
+        cables.append(CableSpec(a=one, z=other, mtu=mtu, labels=draw(maps), over=draw(over), **out))
     return LabSpec(
         name="lab",
         nodes=tuple(there[name] for name in sorted(there)),
@@ -111,7 +119,10 @@ def labs(draw):
 
 def said(lab):
     """What the lab is, whatever order its cables stand in and whichever end is named first."""
-    cables = {c.id: (frozenset((e.port, e) for e in c.ends), c.mtu, c.labels, c.over) for c in lab.cables}
+    cables = {
+        c.id: (frozenset((e.port, e) for e in c.ends), c.mtu, c.labels, c.over, c.macvlan, c.vxlan)
+        for c in lab.cables
+    }
     return lab.name, lab.prefix, lab.nodes, cables, lab.mgmt, lab.source
 
 
@@ -292,23 +303,67 @@ def test_another_lab_is_refused(field):
     assert change.refused(LAB, node(image="j")) == ()
 
 
+HOST = CableSpec(a=CABLE.a, z=end("host:v0"))
+OUT = CableSpec(a=CABLE.a, z=None, macvlan=Macvlan(parent="ens3"))
+TUNNEL = CableSpec(a=CABLE.a, z=None, vxlan=Vxlan(remote="192.0.2.1", vni=1))
+
+
 @pytest.mark.parametrize(
-    "change_of",
+    ("link", "subject", "what"),
     [
-        {"z": End(port=PortId("host", "v0"), mac="02:00:00:00:00:09")},
-        {"z": End(port=PortId("mgmt-net", "m0"), mac="02:00:00:00:00:09")},
-        {"z": None, "macvlan": Macvlan(parent="ens3")},
-        {"z": None, "vxlan": Vxlan(remote="192.0.2.1", vni=1)},
+        (HOST, "host:v0--r1:eth1", "the interface v0"),
+        (CableSpec(a=CABLE.a, z=end("self:v0")), "r1:eth1--self:v0", "the interface v0"),
+        (OUT, "macvlan:r1.eth1--r1:eth1", "a macvlan on ens3 that leads out"),
+        (TUNNEL, "r1:eth1--vxlan:r1.eth1", "a tunnel to 192.0.2.1"),
     ],
 )
-def test_a_link_to_the_machine_or_out_of_it_is_neither_made_nor_changed_nor_removed(change_of):
-    other = replace(LAB, cables=(replace(LAB.cables[0], **change_of), *LAB.cables[1:]))
-    assert (
-        {str(r) for r in change.refused(LAB, other)} == {str(r) for r in change.refused(other, LAB)} != set()
+def test_a_plan_says_what_the_machine_gets_and_loses(link, subject, what):
+    itself = (NodeSpec(name="self", kind=NodeKind.HOST),)
+    with_it = replace(LAB, nodes=(*LAB.nodes, *itself), cables=(link,))
+    without = replace(with_it, cables=(CABLE,))
+    for old, new, do, verb in (
+        (without, with_it, Do.ADD_CABLE, "gets"),
+        (with_it, without, Do.REMOVE_CABLE, "loses"),
+    ):
+        (step,) = [each for each in change.plan(old, new) if each.do is do]
+        assert step.subject == subject
+        assert f"the machine {verb} {what}" in map(str, step.reasons)
+        assert change.refused(old, new) == ()
+
+
+def test_an_interface_of_the_machine_that_gets_another_cable_is_neither_gained_nor_lost():
+    with_it, moved = replace(LAB, cables=(HOST,)), replace(LAB, cables=(replace(HOST, a=end("sw:p1")),))
+    gone, new = change.plan(with_it, moved)
+    assert "port host:v0 stays and gets another cable" in map(str, gone.reasons)
+    assert "port host:v0 is there and keeps its device" in map(str, new.reasons)
+    assert not [each for step in (gone, new) for each in step.reasons if "the machine" in str(each)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (OUT, replace(OUT, macvlan=Macvlan(parent="ens4")),
+         "macvlan: parent ens3, mode bridge → parent ens4, mode bridge; its way out is made anew"),
+        (TUNNEL, replace(TUNNEL, vxlan=Vxlan(remote="192.0.2.1", vni=2, parent="ens3")),
+         "vxlan: remote 192.0.2.1, vni 1, dst_port 14789 → remote 192.0.2.1, vni 2, dst_port 14789, parent ens3; its way out"),
+        (HOST, replace(HOST, mtu=1400), "mtu: 9500 → 1400; both ports are told"),
+        (HOST, replace(HOST, z=end("host:v0", ipv4="10.0.0.9/30")), "host:v0 ipv4: - → 10.0.0.9/30; an address"),
+    ],
+)  # fmt: skip
+def test_a_link_of_the_machine_changes_in_place(old, new, says):
+    (step,) = change.plan(replace(LAB, cables=(old,)), replace(LAB, cables=(new,)))
+    assert step.do is Do.CHANGE_CABLE
+    assert any(says in str(reason) for reason in step.reasons), [str(r) for r in step.reasons]
+
+
+def test_the_cables_of_what_is_made_are_touched_as_well():
+    target = replace(
+        LAB, nodes=(*LAB.nodes, NodeSpec(name="x")), cables=(CABLE, replace(HOST, a=end("x:eth1")))
     )
-    assert change.refused(other, replace(other, cables=other.cables[:1])) == ()
-    longer = replace(other, cables=(replace(other.cables[0], mtu=1234), *other.cables[1:]))
-    assert change.refused(other, longer)
+    steps = change.plan(LAB, target)
+    assert [str(cable.id) for cable in change.touched_cables(target, steps)] == ["host:v0--x:eth1"]
+    anew = replace(target, nodes=(replace(R1, image="j"), *target.nodes[1:]))
+    assert change.touched_cables(anew, change.plan(target, anew)) == (CABLE,)
 
 
 def test_a_node_that_was_being_made_is_made_anew_and_one_that_nobody_wants_goes():

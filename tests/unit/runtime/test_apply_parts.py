@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.errors import LabctlError
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeKind, NodeSpec
 from labctl.names import PortId
-from labctl.runtime import bound, launch, mgmt, panel
+from labctl.runtime import bound, launch, mgmt, panel, repatch
 from labctl.runtime.store import Instance, Phase, Record
 
 names = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
@@ -29,6 +29,23 @@ def test_while_a_lab_changes_no_device_has_the_name_of_one_that_is_still_there(o
     wanted = panel.allocate(lab(new), known, reserved=known.values())
     both = {**known, **wanted}
     assert len(set(both.values())) == len(both)
+
+
+@given(st.lists(st.sampled_from(list(NodeKind)), min_size=2, max_size=6))
+def test_the_name_of_a_device_says_whether_it_has_something_on_the_machine_and_the_old_one_is_not_forgotten(
+    kinds,
+):
+    """One node is of these kinds in turn, as changes that are all interrupted make it."""
+    known = {}
+    for kind in kinds:
+        spec = replace(lab("ab"), nodes=(NodeSpec(name="a", kind=kind), NodeSpec(name="b")))
+        wanted = panel.allocate(spec, known, reserved=known.values())
+        assert wanted["a:eth1"].startswith(panel.OUT) == (kind is NodeKind.HOST)
+        both = {**known, **wanted, **repatch.replaced(known, wanted)}
+        assert set(both.values()) == {*known.values(), *wanted.values()}
+        assert len(set(both.values())) == len(both)
+        known = both
+    assert set(panel.allocate(spec, known)) == set(panel.allocate(spec))
 
 
 @given(names, names)

@@ -58,13 +58,12 @@ def test_the_first_field_that_the_file_has_is_named(read):
     assert places.of_node(lab.node("r1"), ["network_mode", "user"]).line == 12
 
 
-def test_of_the_lab_and_its_links(read):
-    lab, places = read
+def test_of_the_lab(read):
+    _, places = read
     assert places.of_lab("name").line == 1
     assert places.of_lab("prefix").line == 1  # the file begins there, and does not have it
     assert places.of_lab("nodes").line == 9
-    assert places.of_cable(lab.cables[0]).line == 17
-    assert places.of_cable(None).line == 17
+    assert places.of_lab("links").line == 17
 
 
 def test_every_field_of_a_node_is_said_by_a_key():
