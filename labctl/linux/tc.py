@@ -34,8 +34,8 @@ STITCH_PREFERENCE = 100  # impairments go before it, with a lower number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """A filter as read back. redirect: the ifindex it sends frames to (u32 with mirred). program, name: the id of its
-    eBPF program and how it was attached. Each None if it is another kind of filter.
+    """A filter as read back. redirect: the ifindex it sends frames to (u32 with mirred); 0 if that device is gone.
+    program, name: the id of its eBPF program and how it was attached. Each None if it is another kind of filter.
     """
 
     kind: str

@@ -13,6 +13,7 @@ import pytest
 from rig import ip, mac, rig, until
 from test_machine_links import FOREIGN, fingerprint, join, machine
 
+from labctl.agent import client
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Netlink
 from labctl.model.lab import (
@@ -100,6 +101,19 @@ def end(rng, port):
     return End(
         port=port, mac=mac(number), ipv4=address, ipv6=rng.choice([None, f"2001:db8:{number + 1}::1/64"])
     )
+
+
+def test_a_cable_of_which_one_side_is_new_and_not_joined_yet_can_be_cut(tmp_path):
+    """As a labctl that was killed in the middle of a change leaves it."""
+    one, other = End(port=PortId("r1", "p0"), mac=mac(0)), End(port=PortId("r2", "p0"), mac=mac(1))
+    spec = LabSpec(name="cables", nodes=NODES, cables=(CableSpec(a=one, z=other),))
+    with rig(tmp_path, spec) as running:
+        with Panel(running.place, spec, running.place.need().devices) as patch:
+            patch._unplug(other.port)
+            patch._create_end(other, 9500)
+        assert tc.redirects(running.link("panel"), running.link("panel").index("p0")) == [0]
+        client.ask(running.place, "unplug", node="r1", lease_s=60)
+        until(lambda: not running.carrier(one.port) and not running.carrier(other.port), "the cable is dark")
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def _follow(
     found: list[Crossed] = []
     to = target(filters)
     while to != end:
-        link = netlink.link(to) if to is not None else None
+        link = netlink.link(to) if to else None  # 0: the device that they were sent to is gone
         cord = link.name[:-1] if link else ""
         backend = next((b for b, letter in STAGES if cord == cord_of(half, letter)), None)
         other = netlink.link(far(cord)) if backend else None
