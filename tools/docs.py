@@ -370,6 +370,27 @@ Cables of a new node are there before it starts, as at a deploy. A file
 that is bound into a node and has another content than when the node was started makes the node anew, because it has
 read the old one. Directories are not looked into.
 
+## Links to the machine
+
+Links to the machine (`host`), to the management network and out of the lab (`macvlan`, `vxlan`) come, change and go like all
+others, and the plan says what the machine gets and loses by it:
+
+```text
+STEP          ON                  WHY
+remove-cable  host:lab1--r1:eth1  the file does not have it
+                                  port r1:eth1 stays and gets another cable
+                                  the machine loses the interface lab1
+add-cable     r1:eth1--r2:eth1    the lab does not have it
+                                  port r1:eth1 is there and keeps its device
+```
+
+An interface that is to be made and is there already, or one that a link leads out over and that is missing, is told before
+anything is touched (exit 6, `machine-interface`). An interface of the lab that gets another cable stays, with whatever
+somebody has put on it; a macvlan or a tunnel is made anew when what it is made of changes, behind a port that stays. Nothing
+else of the machine is touched: what labctl changes or removes there it knows by the cable that it is the end of, and not by its
+name. What leaves the file is dark before anything else happens, and gone before anything new is made. All of these links lead
+to one machine: the network namespace that the first of them was made from.
+
 ## Faults and scenarios
 
 Active faults stay: after a change every cable and node has the setting that the lab and the active effects make of
@@ -395,8 +416,7 @@ steps.
 * The first process of a node that runs on keeps the variables it was started with: `CLAB_INTFS`, `CLAB_LABEL_…` and `NO_PROXY` are new for commands and after a restart.
 * An MTU or MAC that a node has set on its port itself stays until the file changes that of the port.
 * Commands of `exec` that are about a port are not run again when only the cable at that port is new.
-* Links to the machine, to the management network and out of the lab are neither added nor removed, and who shares a network
-  stays. A node whose network is shared is never made anew: only its limits, its labels and what is just written down change.
+* Who shares a network stays. A node whose network is shared is never made anew: only its limits, its labels and what is just written down change.
 """
 
 

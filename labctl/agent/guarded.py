@@ -32,7 +32,7 @@ from labctl.linux.netlink import Netlink
 from labctl.linux.proc import CommandFailed
 from labctl.linux.trial import reason
 from labctl.model.event import Emit, Event, ignore
-from labctl.model.lab import LabSpec, NodeKind
+from labctl.model.lab import MACHINE, LabSpec, NodeKind
 from labctl.runtime.store import LabDir
 
 COUNTER = "kept"
@@ -269,6 +269,9 @@ class Guarded:
             self._epoll.register(self._filter.fileno(), select.EPOLLIN)
         paths = {self._place.node_ns(node.name) for node in lab.nodes if node.kind is NodeKind.LINUX}
         there = {path: netns.inode(path) for path in paths if netns.exists(path)}
+        pinned = self._place.node_ns(MACHINE)
+        machine = netns.inode(pinned) if netns.exists(pinned) else None  # a node may be becoming that
+        there = {path: inode for path, inode in there.items() if inode != machine}
         for path in [each for each, (inode, _) in self._nodes.items() if there.get(each) != inode]:
             self._epoll.unregister(self._nodes[path][1].fileno())
             self._nodes.pop(path)[1].close()

@@ -31,15 +31,14 @@ def check(
     if owner is not None and not lives(owner):
         raise LabctlError("bad-request", f"the owner of the lease, process {owner.pid}, is not running")
     touched = {effect.on for effect in effects}
-    for on in touched:
-        if not exists(on, known):
-            raise no_resource(lab, str(on.cable) if isinstance(on, HalfCable) else str(on))
     stands = lab.stands()
     bridges = {each.name for each in lab.nodes if each.kind is NodeKind.BRIDGE}
     for on in touched:
         node = settlers.node_of(on)
-        if node is not None and stands[node] is Stands.MACHINE:
+        if node is not None and stands.get(node) is Stands.MACHINE:
             raise LabctlError("effect-not-taken", f"{node} is the machine itself, which no fault touches")
+        if not exists(on, known):
+            raise no_resource(lab, str(on.cable) if isinstance(on, HalfCable) else str(on))
         if node is not None and (stands[node] is Stands.SEGMENT or node in bridges):
             raise LabctlError("effect-not-taken", f"{node} is a bridge: nothing runs inside it")
 

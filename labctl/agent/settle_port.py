@@ -15,12 +15,17 @@ from labctl.errors import LabctlError
 from labctl.linux import portstate
 from labctl.linux.netlink import Link, Netlink
 from labctl.model.effects import PortRef, Setting
+from labctl.runtime import panel
 
 
 def ensure(inside: Inside, ref: PortRef, wanted: Setting) -> bool:
     saved = inside.saved.read(ref)
     if saved is None and not wanted.admin_down:
         return False
+    if panel.is_machine(inside.place, ref.port.node):
+        raise LabctlError(
+            "effect-not-taken", f"{ref.port.node} is the machine itself, which no fault touches"
+        )
     with Netlink(inside.place.node_ns(ref.port.node)) as netlink:
         link = netlink.link(ref.port.interface)
         if link is None:

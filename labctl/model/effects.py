@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from labctl.model.impairment import NEUTRAL, Impairment, compose_all
-from labctl.model.lab import LabSpec
+from labctl.model.lab import LabSpec, Stands
 from labctl.names import CableId, PortId
 
 
@@ -186,11 +186,20 @@ BASE = Setting()
 
 
 def resources(lab: LabSpec) -> frozenset[Resource]:
-    """Everything that can be listed and that an effect can touch. Processes cannot: see `exists`."""
+    """Everything that can be listed and that an effect can touch. Processes cannot: see `exists`.
+
+    Of what is the machine itself nothing is among them: a fault cuts the cable there, which is the lab's.
+    """
+    stands = lab.stands()
+    names = {node.name for node in lab.nodes if stands[node.name] is not Stands.MACHINE}
     halves = {HalfCable(c.id, d) for c in lab.cables for d in Direction}
-    ports = {PortRef(end.port) for cable in lab.cables for end in cable.ends}
-    nodes = {NodeRef(n.name) for n in lab.nodes}
-    return frozenset(halves | ports | nodes | {ConfigRef(n.name) for n in lab.nodes})
+    ports = {
+        PortRef(end.port)
+        for cable in lab.cables
+        for end in cable.ends
+        if stands.get(end.port.node) is not Stands.MACHINE
+    }
+    return frozenset(halves | ports | {NodeRef(name) for name in names} | {ConfigRef(name) for name in names})
 
 
 def exists(on: Resource, known: Collection[Resource]) -> bool:

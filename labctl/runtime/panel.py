@@ -129,6 +129,14 @@ def withdraw(place: LabDir) -> int:
         return sum(kernel.delete_link(link.index) for link in kernel.links() if link.name.startswith(OUT))
 
 
+def is_machine(place: LabDir, node: str) -> bool:
+    """Whether the namespace that is this node's by name is the machine's. While a lab changes, what its record says of that is
+    what was, or what is to be.
+    """
+    path, pinned = place.node_ns(node), place.node_ns(MACHINE)
+    return netns.exists(path) and netns.exists(pinned) and netns.inode(path) == netns.inode(pinned)
+
+
 def on_machine(place: LabDir) -> frozenset[str]:
     """The machine's interfaces that are this lab's: the far ends of pairs in its panel, whatever they are called by now."""
     pinned = place.node_ns(MACHINE)

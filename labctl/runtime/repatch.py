@@ -83,7 +83,8 @@ class Repatch(Panel):
         """Let go of the machine's namespace if no cable leads there any more."""
         if self.lab.leaves:
             return
-        for name in sorted(self._machine):
+        # The one that says of the others that they are the machine goes last.
+        for name in sorted(self._machine, key=lambda name: (name == MACHINE, name)):
             if self._stands.get(name, Stands.MACHINE) is Stands.MACHINE:
                 path = self.place.node_ns(name)
                 self._forget(path)

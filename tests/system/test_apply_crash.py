@@ -2,7 +2,8 @@
 
 labctl itself is killed, or another one that it needs (`crashing`) while it stands at that step. `make test` runs a sample,
 `make soak` all points; a point is drawn from the seed and its number alone. Afterwards the same file is applied again, or the file of before, or a third one, or `heal` goes on, or the lab is destroyed; half of
-the time a fault is active all along.
+the time a fault is active all along. In all three files some links lead to the machine and out of it; it is a namespace of the
+point's own, and another one for the lab that is deployed afresh.
 """
 
 import collections
@@ -20,9 +21,11 @@ import pytest
 import soaking
 from crashing import Bench, Surroundings, is_an_error_of_labctl, need_image, strike
 from rig import until
+from test_machine_links import FOREIGN, machine
 
 from labctl.agent import client
 from labctl.app import deploy
+from labctl.linux import netns
 from labctl.model.effects import Direction, Down, Effect, HalfCable
 from labctl.run import destroy
 from labctl.runtime import codec
@@ -55,6 +58,10 @@ OLD = f"""{HEAD}
     - endpoints: ["r2:eth2", "r3:eth1"]
     - endpoints: ["r3:eth2", "sw:p1"]
     - endpoints: ["r4:eth1", "sw:p2"]
+    - {{endpoints: ["r2:eth5", "host:lab1"], ipv4: [198.18.77.1/30, 198.18.77.2/30]}}
+    - endpoints: ["r4:eth2", "host:lab2"]
+    - endpoints: ["host:lab3", "sw:p3"]
+    - {{type: macvlan, endpoint: {{node: r2, interface: eth6}}, host-interface: {FOREIGN}}}
 """
 NEW = f"""{HEAD}
   nodes:
@@ -64,11 +71,18 @@ NEW = f"""{HEAD}
     r5: {{}}
     sw: {{kind: bridge}}
     sw2: {{kind: bridge}}
+    self: {{kind: host}}
   links:
     - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 1400, ipv4: [10.0.0.5/30, 10.0.0.6/30]}}
     - endpoints: ["r2:eth2", "r5:eth1"]
     - endpoints: ["r3:eth2", "sw2:p1"]
     - endpoints: ["r5:eth2", "sw:p1"]
+    - {{endpoints: ["r3:eth5", "host:lab1"], mtu: 1400, ipv4: [198.18.77.1/30, 198.18.77.2/29]}}
+    - endpoints: ["r2:eth5", "self:lab4"]
+    - endpoints: ["self:lab3", "sw2:p3"]
+    - endpoints: ["r5:eth5", "mgmt-net:m0"]
+    - {{type: macvlan, endpoint: {{node: r5, interface: eth6}}, host-interface: {FOREIGN}, mode: private}}
+    - {{type: vxlan, endpoint: {{node: r2, interface: eth6}}, remote: 198.18.0.2, vni: 9}}
 """
 OTHER = f"""{HEAD}
   nodes:
@@ -78,6 +92,8 @@ OTHER = f"""{HEAD}
   links:
     - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 9000}}
     - endpoints: ["r2:eth2", "r5:eth3"]
+    - endpoints: ["r2:eth5", "host:lab4"]
+    - {{type: vxlan, endpoint: {{node: r5, interface: eth6}}, remote: 198.18.0.2, vni: 9}}
 """
 FELL_ON = collections.Counter()
 
@@ -90,10 +106,10 @@ def _counts():
 
 
 class Bed(Bench):
-    """A bench with three files of one lab."""
+    """A bench with three files of one lab, on a machine of its own."""
 
     def __init__(self, directory, engine=None):
-        super().__init__(directory, engine=engine)
+        super().__init__(directory, "outer", engine)
         self.lab = NAME
         self.place = self.instance.lab(NAME)
         self.files = {}
@@ -121,13 +137,13 @@ def steps(tmp_path_factory, engine_of):
 
     @functools.cache
     def count(runtime):
-        bed = Bed(tmp_path_factory.mktemp("apply-steps"), engine_of(runtime))
         need_image()
-        bed.deploy()
-        try:
-            return bed.steps("apply", bed.files["new"])
-        finally:
-            bed.labctl("destroy", "--all", "--yes")
+        with Bed(tmp_path_factory.mktemp("apply-steps"), engine_of(runtime)) as bed:
+            bed.deploy()
+            try:
+                return bed.steps("apply", bed.files["new"])
+            finally:
+                bed.labctl("destroy", "--all", "--yes")
 
     return count
 
@@ -148,7 +164,8 @@ def fresh(tmp_path_factory, request):
     def state(lab, bed):
         key = bed.runtime, json.dumps(codec.encode(lab), sort_keys=True)
         if key not in known:
-            with pytest.MonkeyPatch.context() as patch:
+            elsewhere = tmp_path_factory.mktemp("apply-elsewhere")
+            with pytest.MonkeyPatch.context() as patch, machine(elsewhere) as (at, _), netns.inside(at):
                 patch.setenv("LABCTL_IMAGES", bed.env["LABCTL_IMAGES"])
                 if bed.engine:
                     patch.setenv("DOCKER_HOST", request.getfixturevalue("second").url)
@@ -191,7 +208,7 @@ def crash(tmp_path, seed, steps, fresh, engine_of):
         victim = VICTIMS[runtime][number % len(VICTIMS[runtime])]
         bed = Bed(tmp_path, engine_of(runtime))
         try:
-            with Surroundings(bed) as around:
+            with bed, Surroundings(bed) as around:
                 point(bed, rng, fresh, around, Plan(way, victim, broken, step))
         except BaseException as error:
             error.add_note(

@@ -4,6 +4,7 @@ The panel's part of it is tried with random labs in `test_apply_cables`, every c
 """
 
 import contextlib
+import os
 import subprocess
 from dataclasses import replace
 
@@ -14,15 +15,30 @@ from rig import until
 from test_apply import apply, processes, same_as_fresh
 from test_machine_links import BROADCAST, FOREIGN, crosses, fingerprint, linked, machine, running
 
-from labctl.agent import client
+from labctl.agent import client, settle_port
+from labctl.agent.inside import Inside
+from labctl.agent.saved import Saved
 from labctl.errors import LabctlError
 from labctl.linux import netns
 from labctl.linux.netlink import Netlink, VethEnd
-from labctl.model.effects import Direction, Effect, HalfCable, Impaired
+from labctl.model.effects import (
+    BASE,
+    AdminDown,
+    Direction,
+    Down,
+    Effect,
+    Frozen,
+    HalfCable,
+    Impaired,
+    NodeRef,
+    PortRef,
+)
 from labctl.model.impairment import Impairment
 from labctl.model.lab import CableSpec, LabSpec, Macvlan, MacvlanMode, NodeKind, NodeSpec, Vxlan
+from labctl.names import PortId
 from labctl.render.change import touched_cables
 from labctl.run import apply as changing
+from labctl.run import observe
 from labctl.runtime import machine_check, panel
 from labctl.runtime.store import Phase
 
@@ -136,6 +152,28 @@ def test_a_dry_run_says_what_the_machine_gets_and_touches_nothing(here, at):
             "the machine gets a tunnel to 198.18.0.2",
         } <= said
         assert (fingerprint(at), place.need()) == (before, record)
+
+
+def test_a_fault_in_a_node_ends_when_that_becomes_the_machine_and_what_else_it_is_about_stays(here, at):
+    spec = inner()
+    one = spec.cables[0]
+    target = replace(outer(spec), cables=(one, *outer(spec).cables[1:]))
+    with deployed(here, spec) as place:
+        inside = [
+            Effect(id="in", on=PortRef(PortId("x1", "eth1")), change=AdminDown()),
+            Effect(id="in", on=NodeRef("x1"), change=Frozen()),
+        ]
+        dark = [Effect(id="both", on=HalfCable(one.id, d), change=Down()) for d in Direction]
+        client.add(place, "in", inside, 600)
+        client.add(place, "both", [*dark, *(replace(each, id="both") for each in inside)], 600)
+        assert apply(here, target).ended == ("in",)
+        assert link(at, "eth1").up
+        assert client.ask(place, "status")["off_base"] == {}
+        assert [lease["id"] for lease in client.leases(place)] == ["both"]
+        assert not [each for each in os.listdir(place.saved_dir) if each.endswith(".json")]
+        with pytest.raises(LabctlError, match="the machine itself"):
+            client.add(place, "shut", inside[:1], 600)
+        client.clear(place)
 
 
 # -- without containers ------------------------------------------------------------------------------------------
@@ -252,6 +290,26 @@ def test_a_fault_outlasts_a_change_of_the_way_out_and_the_machine_keeps_nothing_
         change(made, spec)
         assert client.leases(made.place) == []
         assert patch.sides().keys() == {cable.a.port}
+
+
+def test_a_fault_shuts_no_port_in_a_namespace_that_has_become_the_machines(tmp_path, at):
+    """Its record still says that it is a node's, as when labctl was killed in between."""
+    spec = linked(("r1:eth1", "host:lab0"))
+    with running(tmp_path / "state", at, spec) as (made, patch):
+        place = made.place
+        patch.close()
+        netns.delete(place.node_ns("r1"))
+        netns.pin(place.node_ns("r1"), place.node_ns("host"))
+        saved = Saved(str(tmp_path / "saved"))
+        inside = Inside(place=place, lab=spec, runtime=observe.runtime(place), saved=saved, again=None)
+        ref = PortRef(PortId("r1", FOREIGN))
+        with pytest.raises(LabctlError, match="the machine itself"):
+            settle_port.ensure(inside, ref, replace(BASE, admin_down=True))
+        assert saved.resources() == []
+        saved.write(ref, {"up": False, "lost": []})
+        with pytest.raises(LabctlError, match="the machine itself"):
+            settle_port.ensure(inside, ref, BASE)
+        assert link(at, FOREIGN).up
 
 
 def test_what_leaves_the_lab_file_leaves_no_way_out_for_a_frame(tmp_path):

@@ -28,7 +28,7 @@ from labctl.model.effects import (
     settle,
 )
 from labctl.model.impairment import Impairment
-from labctl.model.lab import CableSpec, End, LabSpec, NodeSpec
+from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 
 
@@ -143,6 +143,17 @@ def test_what_the_lab_does_not_have_is_ignored():
     assert settle(LAB, gone) == settle(LAB, [])
     assert not any(exists(each.on, resources(LAB)) for each in gone)
     assert exists(ProcessRef("r1", "anything"), resources(LAB))
+
+
+def test_nothing_of_the_machine_is_for_an_effect_but_the_cable_that_ends_there():
+    ends = [End(port=PortId(node, "eth1"), mac="") for node in ("r1", "host", "self")]
+    cables = tuple(CableSpec(a=ends[0], z=end) for end in ends[1:])
+    spec = LabSpec(
+        name="x", nodes=(NodeSpec(name="r1"), NodeSpec(name="self", kind=NodeKind.HOST)), cables=cables
+    )
+    assert resources(spec) == {
+        NodeRef("r1"), ConfigRef("r1"), PortRef(PortId("r1", "eth1")), *(HalfCable(c.id, d) for c in cables for d in Direction),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("cores", [0, 0.001, -1, float("nan")])
