@@ -4,6 +4,9 @@ By level, like everything here: a node with a policy whose first process is dead
 short life to the next. It is started in the node's lane, where nothing overlaps with a fault, and only while nobody else
 changes the lab (its lock is free); a node that a fault keeps without power is off and has not ended, and one in which a fault
 keeps a process dead or still waits for the fault's end. So it fights with nobody, and what cannot be now is tried again.
+
+A node that somebody has stopped past labctl, with what its runtime has for that, stays down: by `unless-stopped` until somebody
+starts it, by the others until the runtime knows nothing of it any more. That is Docker's rule (`runtime.docker_stopped`).
 """
 
 from __future__ import annotations
@@ -19,12 +22,15 @@ from labctl.errors import LabctlError
 from labctl.linux import proc, whole
 from labctl.model.lab import LabSpec, NodeKind, Restart
 from labctl.runtime import ended, eventlog
+from labctl.runtime.base import RUNTIMES
 from labctl.runtime.store import LabDir, Phase
 
 #: How soon the agent sees that a node is due.
 _LOOK_S = 1.0
 #: The pause after a first end, and the longest; a node that ran for this long begins with the first again.
 _LEAST_S, _MOST_S, _WELL_S = 1.0, 60.0, 10.0
+#: How soon a node that was stopped by hand is looked at again.
+_REST_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Again:
         self._lab: LabSpec | None = None
         self._policies: Mapping[str, Restart] = {}
         self._dead: dict[str, _Dead] = {}
+        self._rest: dict[str, float] = {}  # stopped by hand: until when it is not looked at
         self._look_at = 0.0
 
     def watch(self, lab: LabSpec) -> None:
@@ -79,6 +86,9 @@ class Again:
         who = ended.first_process(self._place, node)
         if who is None or proc.alive(who) or node not in self._policies:
             self._dead.pop(node, None)
+            self._rest.pop(node, None)
+            return False
+        if now < self._rest.get(node, 0.0):
             return False
         dead = self._dead.get(node)
         if dead is None or dead.who != who:
@@ -91,6 +101,10 @@ class Again:
     @contextlib.contextmanager
     def turn(self, node: str) -> Iterator[bool]:
         """Whether the node may be started now; while this is open nobody else changes the lab. Counts the attempt."""
+        if self._by_hand(node):
+            self._rest[node] = clock.now().boot + _REST_S
+            yield False
+            return
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(self._place.lock(wait_s=0))
@@ -102,6 +116,25 @@ class Again:
             if free:
                 self._note(node)
             yield free
+
+    def _by_hand(self, node: str) -> bool:
+        """Whether somebody has stopped it; that is noted. If nobody can say it is as it was noted."""
+        noted = stopped(self._place, node)
+        if noted and self._policies.get(node) is Restart.UNLESS_STOPPED:
+            return True
+        record = self._place.read()
+        if record is None:
+            return False
+        runtime = RUNTIMES[record.runtime](self._place.instance)
+        try:
+            found = runtime.stopped_by_hand(record.lab, node)
+        except LabctlError:  # nor could it be started
+            return True
+        if found is not None and found is not noted:
+            who = ended.first_process(self._place, node) if found else None
+            said = {"pid": who.pid, "start_ticks": who.start_ticks} if who else {}
+            whole.write(_stopped_file(self._place, node), json.dumps(said).encode())
+        return noted if found is None else found
 
     def _note(self, node: str) -> None:
         now = clock.now().boot
@@ -139,6 +172,20 @@ def count(place: LabDir, node: str) -> Count:
     return Count()
 
 
+def stopped(place: LabDir, node: str) -> bool:
+    """Whether it was found that somebody has stopped the node by hand, and it has not run since."""
+    who = ended.first_process(place, node)
+    with (
+        contextlib.suppress(OSError, ValueError, KeyError, TypeError),
+        open(_stopped_file(place, node), "rb") as file,
+    ):
+        said = json.load(file)
+        return (
+            who is not None and not proc.alive(who) and who == proc.Identity(said["pid"], said["start_ticks"])
+        )
+    return False
+
+
 def _plain(found: Count) -> dict[str, float]:
     return {"times": found.times, "row": found.row, "boot_s": found.boot_s}
 
@@ -150,6 +197,10 @@ def _pause_s(found: Count, died: float) -> float:
 
 def _lived_well(found: Count, died: float) -> bool:
     return died - found.boot_s >= _WELL_S
+
+
+def _stopped_file(place: LabDir, node: str) -> str:
+    return os.path.join(place.node_dir(node), "stopped.json")
 
 
 def _file(place: LabDir, node: str) -> str:

@@ -85,7 +85,7 @@ def _inspect(place: LabDir) -> Inspected:
         containers=tuple(_container(record, status) for status in statuses),
         notes=(
             *_notes(place, record),
-            *_ends(record.lab, statuses),
+            *_ends(place, record.lab, statuses),
             *_again(place, record.lab, statuses),
             *_memory(record.lab, statuses),
         ),
@@ -105,13 +105,15 @@ def _notes(place: LabDir, record: Record) -> Iterator[str]:
             yield from (f"port {name} is not published: {why}" for name, why in wrong.items())
 
 
-def _ends(lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
+def _ends(place: LabDir, lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
     """Nodes whose command ended: unless their policy says so nothing starts them again, and who waits for them waits in vain."""
     for status in statuses:
         if status.state is NodeState.EXITED:
             printed = f"; its last line: {status.last_line}" if status.last_line else "; it printed nothing"
             policy = lab.node(status.node).restart
             back = "; its restart-policy starts it again" if policy.after(status.exit_code) else ""
+            if back and again.stopped(place, status.node):
+                back = f"; somebody has stopped it by hand: `docker start {status.container}`"
             yield f"node {status.node} has ended: {_how(status)}{printed}{back}"
 
 

@@ -29,8 +29,8 @@ class NodeKind(StrEnum):
 
 
 class Restart(StrEnum):
-    """Whether a node whose command has ended is started again. Nothing of labctl's stops a single node for good, so the
-    last two are one; a fault that takes a node's power is no end of its command.
+    """Whether a node whose command has ended is started again. The last two differ for one that somebody has stopped past
+    labctl (`agent.again`); a fault that takes a node's power is no end of its command.
     """
 
     NO = "no"

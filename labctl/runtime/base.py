@@ -123,6 +123,12 @@ class Lifecycle(Protocol):
         """Remove every container, mount and cgroup of the lab, from the record alone, whatever state it is in."""
         ...
 
+    def stopped_by_hand(self, lab: LabSpec, node: str) -> bool | None:
+        """Whether somebody has ended the node, since it was last started, with what the runtime has for that, past labctl; None
+        if that cannot be known any more.
+        """
+        ...
+
     def status(self, lab: LabSpec) -> tuple[NodeStatus, ...]: ...
 
 

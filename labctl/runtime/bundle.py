@@ -1,11 +1,10 @@
 """A node as an OCI bundle: the configuration that `runc` takes, as a pure function of node, image and places.
 
 A node is as privileged as containerlab's are *inside*: it configures its interfaces, mounts, traces, runs its own
-namespaces. What leads out is kept from it: no device of the machine (but see
-`runtime.device_files`), no kernel modules, no clock, no raw I/O, the
-machine's part of /proc/sys and /sys read-only; its network namespace is the only one it ever sees, and of the control
-groups it sees its own, so there is no `release_agent` in what it can mount. That keeps mistakes in, not attackers: with
-CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the limits of its own group.
+namespaces. What leads out is kept from it: no device of the machine (but see `runtime.device_files`), no kernel modules, no
+clock, no raw I/O, the machine's part of /proc/sys and /sys read-only; its network namespace is the only one it ever sees, and
+of the control groups it sees its own, so there is no `release_agent` in what it can mount. That keeps mistakes in, not
+attackers: with CAP_SYS_ADMIN, which FRR needs, a node can mount a writable /proc, and lift the limits of its own group.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from labctl.runtime import (
     docker_gate,
     docker_images,
     docker_look,
+    docker_stopped,
     ended,
     health,
     images,
@@ -113,7 +114,8 @@ class DockerRuntime(Inner):
             for name in nodes:
                 kept = read(place, name)
                 if engine is not None and kept is not None:
-                    engine.kill(kept.id)  # a process that slipped out of the group
+                    if _leads(engine, kept) is not None:
+                        engine.kill(kept.id)  # it slipped out of the group
                     engine.wait(kept.id)
                 cgroup.destroy(place.node_cgroup(name))
 
@@ -209,6 +211,16 @@ class DockerRuntime(Inner):
         mounts.unmount_below(directory)
         if os.path.isdir(directory):
             shutil.rmtree(directory)
+
+    def stopped_by_hand(self, lab: LabSpec, node: str) -> bool | None:
+        """Its engine tells, for as long as it remembers. labctl itself ends nodes without asking it."""
+        place = self.instance.lab(lab.name)
+        kept = read(place, node)
+        with self._engine(place) as engine:
+            said = engine.inspect(kept.id) if engine is not None and kept is not None else None
+            if engine is None or said is None:
+                return False
+            return docker_stopped.by_hand(engine, said)
 
     def status(self, lab: LabSpec) -> tuple[NodeStatus, ...]:
         """What each node is now. The engine is asked about those only that do not run, and need not answer."""
@@ -501,6 +513,13 @@ def remove_all(engine: Engine, labels: Sequence[str]) -> None:
         if time.monotonic() > deadline:
             names = ", ".join(sorted(each["Names"][0].strip("/") for each in found))
             raise LabctlError("engine-refused", f"Docker does not remove {names}")
+
+
+def _leads(engine: Engine, kept: Kept) -> proc.Identity | None:
+    """The first process of a container, if it is alive: an engine hears of an end a little later."""
+    said = engine.inspect(kept.id)
+    who = proc.identity(said["State"]["Pid"]) if said and said["State"]["Running"] else None
+    return who if who is not None and proc.alive(who) else None
 
 
 def engine_of(place: LabDir) -> str | None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
@@ -102,6 +103,10 @@ def unreachable(url: str, error: BaseException) -> LabctlError:
         f"no Docker engine answers at {url}: {_reason(error)}",
         hint="`systemctl start docker` starts it; DOCKER_HOST names another socket; `--runtime runc` needs none",
     )
+
+
+#: How many events an engine remembers.
+REMEMBERED = 256
 
 
 class Engine:
@@ -211,6 +216,18 @@ class Engine:
         with self._told(f"look at {path} of container {container}"):
             status, _ = call(socket_path(self.url), "HEAD", target)
         return status == 200
+
+    def events(self, *, since: str, container: str = "", kinds: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """What it remembers of what happened since then (seconds since 1970), of one container and of these kinds if they are
+        named. It remembers the last `REMEMBERED` events, and none from before it was started.
+        """
+        filters = {"type": ["container"], "container": [container], "event": list(kinds)} if container else {}
+        query = f"since={since}&until={time.time():.6f}&filters={quote(json.dumps(filters))}"
+        with self._told("tell what happened"):
+            status, answer = call(socket_path(self.url), "GET", f"/v{API}/events?{query}")
+        if status != 200:
+            raise refused("tell what happened", said(answer))
+        return [json.loads(line) for line in answer.splitlines() if line.strip()]
 
     # -- images ------------------------------------------------------------------------------------------------
 

@@ -213,8 +213,10 @@ NODE: Mapping[str, Key] = {
     "restart-policy": Key(
         _YES,
         note="a node whose command has ended is started again after 1 s, then 2 s, 4 s … 60 s until it has run for 10 s; "
-        "`on-failure`: not after exit status 0 or one that nobody saw; `unless-stopped` is `always`. Default here: `no` "
-        "(containerlab: `always`), for an end is a finding. Not while a fault holds the node or a process of it",
+        "`on-failure`: not after exit status 0 or one that nobody saw. Default here: `no` (containerlab: `always`), for an end "
+        "is a finding. Not while a fault holds the node or a process of it. Stopped by `docker stop` or `docker kill` it stays "
+        "down, as Docker says: by `unless-stopped` until `docker start`, by the others until then or the engine is started "
+        "anew; on runc nothing stops a single node, and `unless-stopped` is `always`",
     ),
     "auto-remove": _no_effect("`destroy` removes nodes", Shape.BOOL),
     "privileged": Key(

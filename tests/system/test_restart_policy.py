@@ -4,7 +4,8 @@ import signal
 import time
 
 import pytest
-from labs import deployed, line, node, own_instance
+from dockerd import Dockerd
+from labs import deployed, instance, line, node, nothing_left, own_instance
 from rig import hears_exits, until
 
 from labctl.agent import again, client
@@ -130,3 +131,41 @@ def test_who_restarts_it_is_not_fought(place):
     assert of(place, "r1").state is NodeState.RUNNING
     assert ended.first_process(place, "r1") != before
     assert again.count(place, "r1").times == times
+
+
+@pytest.mark.docker
+def test_who_stops_a_container_by_hand_is_not_fought(tmp_path, monkeypatch):
+    """Until it is started by hand, or, unless the policy is `unless-stopped`, the engine is started anew."""
+    spec = line(
+        node("r1", entrypoint=STAYS, restart=Restart.ALWAYS),
+        node("r2", entrypoint=STAYS, restart=Restart.UNLESS_STOPPED),
+        node("r3", entrypoint=STAYS, restart=Restart.ON_FAILURE),
+        name="hand",
+    )
+    names = ("r1", "r2", "r3")
+    with Dockerd() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.url)
+        here = instance(tmp_path, monkeypatch, "docker")
+        with deployed(here, spec) as place:
+            for how in ("stop", "kill"):
+                pids = {name: of(place, name).pid for name in names}
+                engine.docker(how, *(spec.container(name) for name in names))
+                until(lambda: all(again.stopped(place, name) for name in names), "the agent has seen it", 30)
+                assert [of(place, name).state for name in names] == [NodeState.EXITED] * 3
+                assert [again.count(place, name).times for name in names] == [0, int(how == "kill"), 0]
+                assert any("somebody has stopped it by hand: `docker start clab-hand-r2`" in note
+                           for note in inspect.inspect([place])[0].notes)  # fmt: skip
+                if how == "stop":
+                    engine.docker("start", *(spec.container(name) for name in names))
+                    for name in names:
+                        runs_anew(place, name, proc.Identity(pids[name], 0))
+                    # What ends by itself after that, its policy starts again.
+                    runs_anew(place, "r2", end(place, "r2"))
+                    assert again.count(place, "r2").times == 1
+            engine.kill()
+            engine.start()
+            for name in ("r1", "r3"):
+                until(lambda name=name: of(place, name).pid is not None, f"{name} runs again", 40)
+            assert again.stopped(place, "r2")
+            assert of(place, "r2").state is NodeState.EXITED
+        nothing_left(here, (spec,))
