@@ -622,6 +622,10 @@ def test_eth0_is_free_without_a_management_network():
         ("{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1}", "missing-key"),
         ("{type: vxlan, endpoint: {node: a, interface: eth1}, remote: far, vni: 1}", "bad-address"),
         (
+            "{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 1, src-port: 65535}",
+            "bad-value",
+        ),
+        (
             "{type: vxlan, endpoint: {node: a, interface: eth1}, remote: 192.0.2.1, vni: 16777216}",
             "bad-value",
         ),

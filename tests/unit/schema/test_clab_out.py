@@ -94,7 +94,7 @@ VXLANS = st.builds(
     remote=st.ip_addresses().filter(_of_one).map(str),
     vni=st.integers(1, 2**24 - 1),
     dst_port=NUMBERS,
-    src_port=st.none() | NUMBERS,
+    src_port=st.none() | st.integers(1, 65534),
     parent=st.none() | IFACES,
 )
 
