@@ -29,8 +29,8 @@ from labctl.model.lab import (
 from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
+from labctl.schema.clab_limits import PIDS_LABEL, RATE_LABELS
 from labctl.schema.clab_links import OVER_LABEL, VLAN_LABEL
-from labctl.schema.clab_nodes import PIDS_LABEL, RATE_LABELS
 
 _DEFAULT_MTU = 9500
 
