@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -94,7 +93,7 @@ def capture(
     place = attached.find(Instance.here(), lab)
     with contextlib.ExitStack() as held:
         # A descriptor of our own: after the reader has left, nobody finds something unwritten in it.
-        stream = app.create(file) if file != "-" else _stdout()
+        stream = app.create(file) if file != "-" else out.binary(Span("-w"))
         held.callback(_close, stream)
         done = app.capture(place, request, stream, _began)
     for port, each in done.counts.items():
@@ -105,13 +104,6 @@ def capture(
 
 def _began(ports: Sequence[PortId]) -> None:
     out.say(f"capturing {', '.join(map(str, ports))}; Ctrl-C ends it")
-
-
-def _stdout() -> BinaryIO:
-    try:
-        return os.fdopen(os.dup(1), "wb")
-    except OSError:
-        raise LabctlError("cannot-write", "stdout is closed", where=Span("-w")) from None
 
 
 def _close(stream: BinaryIO) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
 import typer
 
@@ -34,7 +33,7 @@ def logs(
 
     since_s = out.since(since)
     place = attached.find(Instance.here(), lab)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt), out.binary() as stdout:
         for data in app.logs(place, node, since_s=since_s, tail=tail, follow=follow):
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            stdout.write(data)
+            stdout.flush()

@@ -128,6 +128,7 @@ def command() -> None:
 
 def run(argv: list[str] | None = None) -> None:
     """The program with labctl's error texts and exit statuses."""
+    _take_places()
     # What is imported and read stays: to look through it for garbage again and again is a twentieth of a short command.
     gc.set_threshold(_GARBAGE)
     if COMPLETE in os.environ:  # a shell asks, at every Tab
@@ -158,6 +159,15 @@ def run(argv: list[str] | None = None) -> None:
         sys.exit(known.exit)
     except Exception:  # noqa: BLE001  (the last line of defence: saved, named, exit 70)
         _bug()
+
+
+def _take_places() -> None:
+    """Where a standard stream is closed, nothing else gets its number: what helpers print would go into a file of ours."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def _bug() -> NoReturn:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import typer
 
@@ -180,3 +181,10 @@ class Progress:
         if self._open:
             sys.stderr.write("\n")
             self._open = False
+
+
+def binary(where: Span | None = None) -> BinaryIO:
+    """Stdout for bytes: a descriptor of our own, in which nobody finds something unwritten after the reader has left."""
+    if sys.stdout is None:
+        raise LabctlError("cannot-write", "stdout is closed", where=where)
+    return os.fdopen(os.dup(1), "wb")
