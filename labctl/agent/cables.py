@@ -17,6 +17,7 @@ from labctl.agent.impairs import Impairs, Struck
 from labctl.agent.light import Light
 from labctl.agent.reading import Reading
 from labctl.model.effects import HalfCable, Resource, Setting
+from labctl.model.impairment import NEUTRAL, Impairment
 from labctl.runtime.impair import Installed
 from labctl.runtime.store import LabDir, Record
 
@@ -61,7 +62,8 @@ class Cables:
         """Bring them to their settings. until: when the last lease that impairs one is over. at: not before this time of
         the monotonic clock; what no frame meets is built meanwhile.
         """
-        ready = self.impairs.stage(self._record, {half: settings[half].impairment for half in halves}, until)
+        impairments = {half: self._placeable(half, settings[half]) for half in halves}
+        ready = self.impairs.stage(self._record, impairments, until)
         clock.sleep_until(at)
         began = clock.now()
         sides = self.light.of(halves)
@@ -97,6 +99,16 @@ class Cables:
             return "; ".join(wrong), None, {}
         installed, counts = self.impairs.look(self._record, half, wanted)
         return "; ".join([*wrong, *([installed.note] if installed.note else [])]), installed, counts
+
+    def _placeable(self, half: HalfCable, wanted: Setting) -> Impairment:
+        """What is to be in its way now. A dark cable that has lost a side has room for nothing, and needs nothing: it is dark
+        because its node is made anew, and who gives it its light back settles it once more.
+        """
+        devices = (self._record.devices.get(str(port)) for port in self._record.lab.cable(half.cable).ports)
+        panel = self.light.panel
+        if wanted.down and (panel is None or any(device not in panel.links for device in devices)):
+            return NEUTRAL
+        return wanted.impairment
 
     def _made(self, half: HalfCable, struck: Struck, began: Stamp, lit: Stamp) -> _Made:
         """What moved since it began moved because of this. lit: when all light was as it is to be."""

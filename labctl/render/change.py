@@ -352,6 +352,13 @@ def touched_ports(lab: LabSpec) -> frozenset[PortId]:
     return frozenset(end.port for cable in lab.cables for end in cable.ends)
 
 
+def rejoined(labs: Iterable[LabSpec]) -> frozenset[PortId]:
+    """The ports that are not at the same cable in all of these labs, or not over the same one."""
+    joined = [{port: (cable.id, cable.over) for cable in lab.cables for port in cable.ports} for lab in labs]
+    every = {port for each in joined for port in each}
+    return frozenset(port for port in every if len({each.get(port) for each in joined}) > 1)
+
+
 def touched_cables(target: LabSpec, steps: Iterable[Step]) -> tuple[CableSpec, ...]:
     """The target's cables that the steps make or change, or that end at a node that they make."""
     steps = tuple(steps)

@@ -134,6 +134,7 @@ class _Change:
         anew = self._nodes(Do.RECREATE_NODE)
         new = [*anew, *self._nodes(Do.ADD_NODE)]
         gone = self._nodes(Do.REMOVE_NODE)
+        self._part(before)
         self._announce(new)
         outputs.refresh(self.place, self.target, self.record.owner)
         guarded.extend(self.place, self.record.lab, self.target, self.held)
@@ -215,6 +216,15 @@ class _Change:
         return ended_
 
     # -- the machine -------------------------------------------------------------------------------------------
+
+    def _part(self, before: Sequence[LabSpec]) -> None:
+        """What an interrupted change to another lab has joined carries nothing when the old lab's ports get light.
+
+        Else a node could be heard on the machine for a moment because of a file that is not wanted any more.
+        """
+        if self.record.targets:
+            with Repatch(self.place, self.target, self.record.devices, before) as patch:
+                patch.part(sorted(change.rejoined((*before, self.target))))
 
     def _wire(
         self, patch: Repatch, before: Sequence[LabSpec], gone: Sequence[str], new: Sequence[str]

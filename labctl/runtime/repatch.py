@@ -50,6 +50,12 @@ class Repatch(Panel):
 
     # -- taking away -------------------------------------------------------------------------------------------
 
+    def part(self, ports: Iterable[PortId]) -> None:
+        """Let no frame of these go anywhere until they are joined again; what is not there is fine."""
+        sides = [self.devices[str(port)] for port in ports if str(port) in self.devices]
+        for link in self._devices(sides).values():
+            tc.remove_filter(self._panel, link.index, preference=tc.STITCH_PREFERENCE)
+
     def remove_replaced(self) -> None:
         """Remove the devices whose names could not stay (see `replaced`)."""
         for key, device in self.devices.items():

@@ -16,6 +16,8 @@ from test_machine_links import FOREIGN, fingerprint, join, machine
 from labctl.agent import client
 from labctl.linux import netns, tc
 from labctl.linux.netlink import Netlink
+from labctl.model.effects import Direction, Effect, HalfCable, Impaired
+from labctl.model.impairment import Impairment
 from labctl.model.lab import (
     MACHINE,
     MGMT_NET,
@@ -114,6 +116,29 @@ def test_a_cable_of_which_one_side_is_new_and_not_joined_yet_can_be_cut(tmp_path
         assert tc.redirects(running.link("panel"), running.link("panel").index("p0")) == [0]
         client.ask(running.place, "unplug", node="r1", lease_s=60)
         until(lambda: not running.carrier(one.port) and not running.carrier(other.port), "the cable is dark")
+
+
+def test_an_impaired_cable_that_has_lost_a_side_can_be_cut_and_is_impaired_again_when_it_is_back(tmp_path):
+    """So a change goes on that was killed while it made a node anew, faults or not."""
+    one, other = End(port=PortId("r1", "p0"), mac=mac(0)), End(port=PortId("r2", "p0"), mac=mac(1))
+    cable = CableSpec(a=one, z=other)
+    spec = LabSpec(name="cables", nodes=NODES, cables=(cable,))
+    late = [
+        Effect(id="late", on=HalfCable(cable.id, d), change=Impaired(Impairment(delay_s=0.03)))
+        for d in Direction
+    ]
+    with rig(tmp_path, spec) as running:
+        place = running.place
+        client.add(place, "late", late, 600)
+        with Panel(place, spec, place.need().devices) as patch:
+            patch._unplug(other.port)
+            client.ask(place, "unplug", node="r2", lease_s=60)
+            assert client.ask(place, "status")["off_base"] == {}
+            patch.plug("r2")
+        client.ask(place, "replug", node="r2")
+        looks = client.ask(place, "effects.look", ids=["late"])["looks"]
+        assert [(look["note"], look["wanted"]["delay_s"]) for look in looks] == [("", 0.03)] * 2
+        assert running.carrier(one.port)
 
 
 @pytest.fixture

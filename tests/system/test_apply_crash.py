@@ -26,7 +26,8 @@ from test_machine_links import FOREIGN, machine
 from labctl.agent import client
 from labctl.app import deploy
 from labctl.linux import netns
-from labctl.model.effects import Direction, Down, Effect, HalfCable
+from labctl.model.effects import Direction, Down, Effect, HalfCable, Impaired
+from labctl.model.impairment import Impairment
 from labctl.run import destroy
 from labctl.runtime import codec
 from labctl.runtime.store import Instance, Phase
@@ -287,9 +288,12 @@ def go_on(bed, way):
 
 
 def cut(bed):
-    """One cable that stays whatever is applied, for long."""
+    """One cable that stays whatever is applied, for long; it is impaired as well, which needs devices that a node anew takes along."""
     (cable,) = [each.id for each in bed.place.need().lab.cables if each.a.port.node == "r1"]
-    effects = [Effect(id="cut", on=HalfCable(cable, d), change=Down()) for d in Direction]
+    late = Impaired(Impairment(delay_s=0.05))
+    effects = [
+        Effect(id="cut", on=HalfCable(cable, d), change=what) for d in Direction for what in (Down(), late)
+    ]
     client.add(bed.place, "cut", effects, 600)
 
 

@@ -6,6 +6,7 @@ The panel's part of it is tried with random labs in `test_apply_cables`, every c
 import contextlib
 import os
 import subprocess
+import threading
 from dataclasses import replace
 
 import pytest
@@ -310,6 +311,42 @@ def test_a_fault_shuts_no_port_in_a_namespace_that_has_become_the_machines(tmp_p
         with pytest.raises(LabctlError, match="the machine itself"):
             settle_port.ensure(inside, ref, BASE)
         assert link(at, FOREIGN).up
+
+
+def test_what_an_interrupted_change_has_joined_with_the_machine_is_not_heard_there_when_another_goes_on(
+    tmp_path, at
+):
+    """r1 is on the machine, r2 was to be; labctl was killed when the cables were patched, and the way is back."""
+    old = linked(("r1:eth1", "host:lab0"), ("r2:eth1", "r3:eth1"))
+    one, two = old.cables
+    new = replace(old, cables=(replace(one, a=two.a), replace(two, a=one.a)))
+    with running(tmp_path / "state", at, old, agent=True) as (made, _):
+        place = made.place
+        change(made, new)
+        place.write(replace(place.need(), lab=old, phase=Phase.APPLYING, targets=(new,)))
+        client.ask(place, "adopt", nodes=["r1", "r2", "r3", "host"], renewed=[])
+        assert not any(made.carrier(each) for each in (one.a.port, two.a.port))
+        secret = frame(BROADCAST, two.a.mac, b"\x88\xb5" + bytes([7] * 60))
+        with (
+            port(place.node_ns("r2"), "eth1") as here,
+            port(place.node_ns("r3"), "eth1") as there,
+            port(at, "lab0") as heard,
+        ):
+            done = threading.Event()
+
+            def talk():
+                while not done.is_set():
+                    here.send(secret)
+
+            talker = threading.Thread(target=talk)
+            talker.start()
+            try:
+                change(made, old)
+                assert there.wait_for(secret, timeout_s=10)
+            finally:
+                done.set()
+                talker.join()
+            assert not heard.wait_for(secret, timeout_s=0.2)
 
 
 def test_what_leaves_the_lab_file_leaves_no_way_out_for_a_frame(tmp_path):

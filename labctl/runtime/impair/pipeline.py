@@ -314,6 +314,8 @@ class Impairer(Closing):
     def _installed(self, half: Half, requested: Impairment, plan: Plan, *, changed: bool = True) -> Installed:
         seen = self._see(half)
         found = seen.impairment
+        # Without a panel side nothing crosses until it is plugged again, and that nothing is in its way is all there is to say.
+        broken = "" if requested.neutral and (seen.here is None or seen.there is None) else seen.broken
         return Installed(
             found=found,
             requested=requested,
@@ -321,7 +323,7 @@ class Impairer(Closing):
             known_errors=seen.errors(self._stages),
             changed=changed,
             draining=half.device_in in self._draining,
-            note=seen.broken or disagreement(requested, found),
+            note=broken or disagreement(requested, found),
         )
 
     # -- the sender's offloads ---------------------------------------------------------------------------------

@@ -163,6 +163,18 @@ def test_whatever_an_interrupted_plan_may_have_touched_is_brought_to_the_target(
 
 
 @given(labs(), labs(), labs())
+def test_what_an_interrupted_change_may_have_joined_is_parted_and_joined_again_by_a_step(old, first, then):
+    """Ports that are at one cable all along are not parted."""
+    parted = change.rejoined([old, first, then])
+    steps = change.plan(old, then, aimed=[first])
+    again = {port for cable in change.touched_cables(then, steps) for port in cable.ports}
+    assert parted & {port for cable in then.cables for port in cable.ports} <= again
+    for cable in then.cables:
+        if all(any((cable.id, cable.over) == (c.id, c.over) for c in lab.cables) for lab in (old, first)):
+            assert parted.isdisjoint(cable.ports)
+
+
+@given(labs(), labs(), labs())
 def test_no_stale_address_is_one_that_the_target_wants(old, first, then):
     found = change.stale([old, first], then)
     for cable in then.cables:
