@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from triangle import QUICK
 
 from labctl.analyze import converge as analyze
 from labctl.linux.routes import RouteReader
@@ -70,12 +71,14 @@ def triangle(tmp_path_factory):
 def config(n):
     interfaces = "".join(
         f"interface to{m}\n ip ospf area 0\n ip ospf network point-to-point\n"
-        " ip ospf hello-interval 1\n ip ospf dead-interval 3\n"
+        " ip ospf hello-interval 1\n ip ospf dead-interval 3\n ip ospf retransmit-interval 1\n"
         for m in (1, 2, 3)
         if m != n
     )
+    loopback = "interface lo\n ip ospf area 0\n"
+    process = f"router ospf\n ospf router-id 10.255.0.{n}\n{QUICK}"
     # zebra 8.4 forgets a path of a kernel nexthop group after its interface was down; plain routes are right
-    return f"no zebra nexthop kernel enable\nhostname r{n}\n{interfaces}interface lo\n ip ospf area 0\nrouter ospf\n ospf router-id 10.255.0.{n}\n"
+    return f"no zebra nexthop kernel enable\nhostname r{n}\n{interfaces}{loopback}{process}"
 
 
 def start(stack, namespace, directory, daemon):
@@ -101,7 +104,7 @@ def start(stack, namespace, directory, daemon):
     def stop():
         pid = int(pid_file.read_text())
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 15)
+            os.kill(pid, signal.SIGKILL)  # a graceful stop takes ten seconds, and the namespace goes anyway
         while os.path.exists(f"/proc/{pid}"):
             time.sleep(0.02)
 
@@ -134,9 +137,9 @@ def test_kernel_and_daemon_say_the_same(triangle, settled):
 
 def test_a_cut_moves_the_routes_and_its_repair_brings_them_back(triangle, settled):
     with converge.Watch(triangle.targets) as watch:
-        before = watch.settle(phase="before", timeout_s=60)
-        assert before.settled
-        assert before.route_changes == ()
+        quiet = watch.settle(phase="before", timeout_s=60)
+        assert quiet.settled
+        assert quiet.route_changes == ()
         whole = watch.fibs()
 
         at = time.monotonic()
@@ -147,13 +150,14 @@ def test_a_cut_moves_the_routes_and_its_repair_brings_them_back(triangle, settle
         again = watch.fibs()
     assert cut.settled
     assert cut.up == 4
-    moved = {(c.node, c.prefix): c for c in cut.route_changes if c.what == "moved"}
-    to_r2 = moved["r1", "10.255.0.2/32"]
-    assert to_r2.before is not None
-    assert to_r2.after is not None
-    assert to_r2.before.next_hops == {NextHop("10.0.12.2", "to2")}
-    assert to_r2.after.next_hops == {NextHop("10.0.13.3", "to3")}
-    assert at <= to_r2.t <= at + cut.routes_took_s
+    # at a busy moment it is gone before it is there again: two changes
+    to_r2 = [c for c in cut.route_changes if (c.node, c.prefix) == ("r1", "10.255.0.2/32")]
+    before, after = to_r2[0].before, to_r2[-1].after
+    assert before is not None
+    assert after is not None
+    assert before.next_hops == {NextHop("10.0.12.2", "to2")}
+    assert after.next_hops == {NextHop("10.0.13.3", "to3")}
+    assert at <= to_r2[0].t <= to_r2[-1].t <= at + cut.routes_took_s
     lost = {(c.node, c.kind, c.peer) for c in cut.adjacency_changes if c.after is None}
     assert lost == {("r1", "ospf", "10.255.0.2"), ("r2", "ospf", "10.255.0.1")}
     assert healed.settled

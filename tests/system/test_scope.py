@@ -1,5 +1,6 @@
 """A router inside a scope has the routes that it has in the whole network: static speakers say what production says."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -100,16 +101,17 @@ def complete(paths, metrics):
 def test_a_scope_learns_what_the_whole_learns(tmp_path, monkeypatch):
     here = instance(tmp_path / "state", monkeypatch)
     found = {}
-    for name, ask in (("whole", Ask()), ("part", Ask(query="r1", safe=True))):
-        lab = f"sc{os.getpid()}-{name}"
-        request = Request(file="t.yml", out=str(tmp_path / name), name=lab, scope=ask)
-        rendered = render_snapshot(production(), request, instance=here)
-        deploy(Deploy(file=rendered.file), here)
-        try:
+    with contextlib.ExitStack() as running:
+        for name, ask in (("whole", Ask()), ("part", Ask(query="r1", safe=True))):  # both: they wait together
+            lab = f"sc{os.getpid()}-{name}"
+            request = Request(file="t.yml", out=str(tmp_path / name), name=lab, scope=ask)
+            rendered = render_snapshot(production(), request, instance=here)
+            running.callback(lambda lab=lab: here.lab_exists(lab) and destroy([here.lab(lab)]))
+            deploy(Deploy(file=rendered.file), here)
+            found[name] = lab, len(rendered.lab.nodes)
+        for name, (lab, nodes) in found.items():
             until(lambda lab=lab: complete(*learnt(here, lab)), f"the routes of {lab}", 60)
-            found[name] = len(rendered.lab.nodes), learnt(here, lab)
-        finally:
-            destroy([here.lab(lab)])
+            found[name] = nodes, learnt(here, lab)
     assert (found["whole"][0], found["part"][0]) == (6, 3)
     assert found["part"][1] == found["whole"][1]
     assert found["part"][1][0]["192.168.4.0/24"] == "2 3"
