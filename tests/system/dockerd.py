@@ -91,10 +91,16 @@ class Dockerd:
         with contextlib.suppress(LabctlError):
             return docker_engine.answers(self.url)
 
+    def need(self):
+        """Start it if it was killed and nobody has done so."""
+        if self.process is not None and self.process.poll() is not None:
+            self.start(live_restore=True)
+
     def works(self):
-        """Whether it and its containerd can do something."""
+        """Whether it does something, and its containerd for it: that answers a little later than it is there."""
         with contextlib.suppress(AssertionError):
-            return self.keeper() is not None and bool(self.docker("ps", "--all", "--quiet") or True)
+            said = json.loads(self.docker("version", "--format", "{{json .Server.Components}}"))
+            return self.keeper() is not None and any(each["Name"] == "containerd" for each in said)
         return False
 
     def keeper(self):
