@@ -30,8 +30,7 @@ from labctl.app.images import ensure
 from labctl.linux import mounts, netns
 from labctl.linux.netlink import Netlink
 from labctl.runtime import docker_images
-from labctl.runtime.docker import WORKERS
-from labctl.runtime.docker_engine import Engine
+from labctl.runtime.docker_engine import WORKERS, Engine
 from labctl.runtime.images import ImageStore
 from labctl.runtime.store import Instance
 from labctl.schema import clab_out

@@ -2,29 +2,19 @@
 
 The engine keeps a node's files, its log and how it ended; everything in between is the kernel's (`runtime.inner`), so a
 running node is entered, frozen and measured without asking the engine. What belongs to a lab is found by labels, never by
-a list that somebody kept. What a node needs of the machine lies in its directory, as under runc:
-
-    nodes/<node>/container.json   the container's id, its control group, and what commands in it start with
-    nodes/<node>/init.json        its first process (`runtime.ended`)
-    nodes/<node>/etc/             hosts, hostname, resolv.conf
-    nodes/<node>/run, sys         mounted anew before every start: an empty /run with what the image has there, and the
-                                  /sys of the node's own network
+a list that somebody kept. What a node needs of the machine lies in its directory, as under runc. How a node is
+started is in `docker_start`, what is written down of it in `docker_kept`, how an engine is asked in `docker_engine`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import stat
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from resource import RLIMIT_NOFILE, getrlimit
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, disks, enter, mounts, netns, proc
@@ -36,9 +26,8 @@ from labctl.runtime import (
     docker_check,
     docker_container,
     docker_engine,
-    docker_gate,
     docker_images,
-    docker_look,
+    docker_kept,
     docker_stopped,
     ended,
     health,
@@ -47,28 +36,12 @@ from labctl.runtime import (
 )
 from labctl.runtime.base import NodeState, NodeStatus, Runtime
 from labctl.runtime.docker_create import Creators
-from labctl.runtime.docker_engine import Engine
-from labctl.runtime.images import Image
-from labctl.runtime.inner import Inner, not_running, start_each, tell_started, throttle
+from labctl.runtime.docker_engine import WORKERS, Engine
+from labctl.runtime.docker_kept import Kept
+from labctl.runtime.docker_start import GATE_S, Starter, arrives
+from labctl.runtime.inner import Inner, not_running, start_each, throttle
 from labctl.runtime.panel import allow_many_files
 from labctl.runtime.store import LabDir
-
-WORKERS = (
-    8  # an engine is slow and not at its limit with one: 4 containers/s with one, 7/s with eight on two cores
-)
-#: A started container has stepped into its namespace by then, unless it never will.
-GATE_S = 30.0
-REMOVED_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """container.json."""
-
-    id: str
-    cgroup: str
-    process: Mapping[str, Any] = field(default_factory=dict)  # env, cwd, uid, gid, groups
-
 
 #: How soon somebody who reads along sees that a node was started again.
 _LOOK_S = 0.2
@@ -102,8 +75,16 @@ class DockerRuntime(Inner):
         devices = (*docker_container.DEVICE_RULES, *device_files.rules(lab.node(name) for name in nodes))
         cgroup.confine_devices(place.cgroup, devices)
         with Engine(url) as engine, Creators(url, self._keep) as creators:
-            maker = _Maker(self, engine, creators, lab)
-            start_each(lab, nodes, maker.start, workers=WORKERS, emit=emit)
+            starter = Starter(
+                engine=engine,
+                creators=creators,
+                lab=lab,
+                place=place,
+                images=self.images,
+                running=lambda name: self._process(place, name),
+                stop=lambda name: self.stop(lab, [name]),
+            )
+            start_each(lab, nodes, starter.start, workers=WORKERS, emit=emit)
 
     def stop(self, lab: LabSpec, nodes: Sequence[str]) -> None:
         """Kill what runs in these nodes; their files, namespaces and cables stay. The engine has noticed on return."""
@@ -112,7 +93,7 @@ class DockerRuntime(Inner):
             cgroup.kill(self._group(place, name))
         with self._engine(place) as engine:
             for name in nodes:
-                kept = read(place, name)
+                kept = docker_kept.read(place, name)
                 if engine is not None and kept is not None:
                     if _leads(engine, kept) is not None:
                         engine.kill(kept.id)  # it slipped out of the group
@@ -126,7 +107,7 @@ class DockerRuntime(Inner):
             for name in nodes:
                 cgroup.kill(self._group(place, name))
                 if engine is not None:
-                    remove_all(engine, self._marks(lab_name, name))
+                    engine.remove_all(docker_container.marks(self.instance.tag, lab_name, name))
                 cgroup.destroy(place.node_cgroup(name))
                 launch.remove_home(place.node_dir(name))
 
@@ -139,19 +120,19 @@ class DockerRuntime(Inner):
         for name in nodes:
             old, new = before.node(name), lab.node(name)
             launch.update_hosts(place.node_dir(name), bundle.hosts(before, old), bundle.hosts(lab, new))
-            kept = read(place, name)
+            kept = docker_kept.read(place, name)
             if kept is None:
                 continue
             gone, told = bundle.told(before, old), bundle.told(lab, new)
             env = {k: v for k, v in kept.process["env"].items() if k not in gone or k in told} | told
-            write(place, name, replace(kept, process={**kept.process, "env": env}))
+            docker_kept.write(place, name, replace(kept, process={**kept.process, "env": env}))
 
     def limit(self, lab: LabSpec, node: str, limits: Limits) -> Limits:
         """The kernel first, because it may refuse; then the engine, which starts the container next time, and which puts the
         rates of input and output back to those that it was created with.
         """
         place = self.instance.lab(lab.name)
-        group, kept = self._group(place, node), read(place, node)
+        group, kept = self._group(place, node), docker_kept.read(place, node)
         runs = self._process(place, node) is not None and bool(cgroup.directories(group))
         if runs:
             self._limit_now(group, limits)
@@ -175,9 +156,9 @@ class DockerRuntime(Inner):
     ) -> Iterator[bytes]:
         """From the engine, which keeps what containers print, with the times."""
         place = self.instance.lab(lab.name)
-        url = engine_of(place)
+        url = docker_kept.engine_of(place)
         while url is not None:
-            kept = read(place, node)
+            kept = docker_kept.read(place, node)
             if kept is not None:
                 with Engine(url, timeout_s=None if follow else docker_engine.PATIENCE_S) as engine:
                     yield from engine.output(kept.id, since_s=since_s, tail=tail, follow=follow)
@@ -191,12 +172,12 @@ class DockerRuntime(Inner):
     def remove(self, lab_name: str) -> None:
         """Remove every container of the lab, by its labels, then mounts, control groups and files of its nodes."""
         place = self.instance.lab(lab_name)
-        for name in _nodes(place):
+        for name in docker_kept.nodes(place):
             cgroup.kill(self._group(place, name))
         try:
             with self._engine(place) as engine:
                 if engine is not None:
-                    remove_all(engine, self._marks(lab_name))
+                    engine.remove_all(docker_container.marks(self.instance.tag, lab_name))
         except LabctlError as error:
             if error.code != "engine-unreachable":
                 raise
@@ -215,7 +196,7 @@ class DockerRuntime(Inner):
     def stopped_by_hand(self, lab: LabSpec, node: str) -> bool | None:
         """Its engine tells, for as long as it remembers. labctl itself ends nodes without asking it."""
         place = self.instance.lab(lab.name)
-        kept = read(place, node)
+        kept = docker_kept.read(place, node)
         with self._engine(place) as engine:
             said = engine.inspect(kept.id) if engine is not None and kept is not None else None
             if engine is None or said is None:
@@ -232,31 +213,22 @@ class DockerRuntime(Inner):
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _marks(self, lab: str, node: str | None = None) -> list[str]:
-        """The labels of our containers of this lab, or of this node of it."""
-        of_node = [f"{docker_container.NODE_LABEL}={node}"] if node is not None else []
-        return [
-            f"{docker_container.LAB_LABEL}={lab}",
-            f"{docker_container.INSTANCE_LABEL}={self.instance.tag}",
-            *of_node,
-        ]
-
     def _url(self, lab: LabSpec) -> str:
         """Where the lab's engine is: the one that it was begun on, whatever DOCKER_HOST says today."""
-        return engine_of(self.instance.lab(lab.name)) or docker_engine.address()
+        return docker_kept.engine_of(self.instance.lab(lab.name)) or docker_engine.address()
 
     def _choose_engine(self, place: LabDir) -> str:
         """The lab's engine, which it keeps from now on."""
-        url = engine_of(place)
+        url = docker_kept.engine_of(place)
         if url is None:
             url = docker_engine.address()
-            _put(place.engine_file, {"url": url}, sync=True)
+            docker_kept.keep_engine(place, url)
         return url
 
     @contextlib.contextmanager
     def _engine(self, place: LabDir) -> Iterator[Engine | None]:
         """The lab's engine; None while it has none, so that there are no containers."""
-        url = engine_of(place)
+        url = docker_kept.engine_of(place)
         if url is None:
             yield None
             return
@@ -264,8 +236,7 @@ class DockerRuntime(Inner):
             yield engine
 
     def _group(self, place: LabDir, node: str) -> str:
-        kept = read(place, node)
-        return kept.cgroup if kept else place.node_cgroup(node)
+        return docker_kept.group(place, node)
 
     def _disks(self, place: LabDir) -> tuple[disks.Disk, ...]:
         with self._engine(place) as engine:
@@ -275,7 +246,7 @@ class DockerRuntime(Inner):
         who = ended.first_process(place, node)
         if who is not None and proc.alive(who):
             return who
-        kept = read(place, node)
+        kept = docker_kept.read(place, node)
         if kept is None or not cgroup.pids(kept.cgroup):
             return None
         return self._adopted(place, node, kept)
@@ -289,7 +260,7 @@ class DockerRuntime(Inner):
             said = engine.inspect(kept.id) if engine is not None else None
             who = proc.identity(said["State"]["Pid"]) if said and said["State"]["Running"] else None
             if engine is not None and who is not None:
-                _note_first(place, node, who)
+                docker_kept.note_first(place, node, who)
                 record = place.read()
                 if record is not None:  # the engine knows the limits that it was created with
                     throttle(kept.cgroup, self._disks(place), record.lab.node(node).limits)
@@ -305,12 +276,12 @@ class DockerRuntime(Inner):
         return super()._log(place, node, first)
 
     def _start_again(self, lab: LabSpec, node: str) -> None:
-        if read(self.instance.lab(lab.name), node) is not None:
+        if docker_kept.read(self.instance.lab(lab.name), node) is not None:
             self.start(lab, [node])
 
     def _status(self, engine: Engine | None, place: LabDir, lab: LabSpec, node: NodeSpec) -> NodeStatus:
         who = self._process(place, node.name)
-        kept = read(place, node.name)
+        kept = docker_kept.read(place, node.name)
         code: int | None = None
         when: float | None = None
         line = ""
@@ -340,14 +311,14 @@ class DockerRuntime(Inner):
     def _room(self, lab: LabSpec, name: str, *, terminal: bool = False) -> enter.Room:
         place = self.instance.lab(lab.name)
         who = self._process(place, name)
-        kept = read(place, name)
+        kept = docker_kept.read(place, name)
         if who is None or kept is None:
             known = ended.first_process(place, name) is not None
             raise not_running(name, NodeState.EXITED if known else NodeState.ABSENT)
         if cgroup.frozen(kept.cgroup):
             raise not_running(name, NodeState.FROZEN)
         # Somebody may have started it again just now: at first it stands in a network of the engine's.
-        if not _arrives(who, netns.inode(place.node_ns(name)), time.monotonic() + GATE_S):
+        if not arrives(who, netns.inode(place.node_ns(name)), time.monotonic() + GATE_S):
             raise not_running(name, NodeState.EXITED)
         process = kept.process
         env = dict(process["env"])
@@ -369,252 +340,11 @@ class DockerRuntime(Inner):
 _COMPLETE: type[Runtime] = DockerRuntime  # what the protocol has got and this has not is told by mypy
 
 
-class _Maker:
-    """Creates and starts the nodes of one lab."""
-
-    def __init__(self, runtime: DockerRuntime, engine: Engine, creators: Creators, lab: LabSpec) -> None:
-        self.runtime = runtime
-        self.engine = engine
-        self.creators = creators
-        self.lab = lab
-        self.place = runtime.instance.lab(lab.name)
-        said = engine.information()
-        self._by_path = said["CgroupDriver"] == "cgroupfs"
-        self._disks = disks.of_files([said["DockerRootDir"]])
-
-    def start(self, node: NodeSpec) -> None:
-        if self.runtime._process(self.place, node.name) is not None:  # noqa: SLF001  (one thing in two classes)
-            return
-        kept = read(self.place, node.name)
-        if kept is not None:
-            self.runtime.stop(self.lab, [node.name])  # what a crash may have left
-        if kept is None or self.engine.inspect(kept.id) is None:
-            kept = self._create(node)
-        home = self.place.node_dir(node.name)
-        _dress(home, self.place.node_ns(node.name))
-        kept = self._begin(node, kept)
-        self._pass_the_gate(node, kept)
-        throttle(self.runtime._group(self.place, node.name), self._disks, node.limits)  # noqa: SLF001
-        ended.touch(self.place)
-        tell_started(self.place, self.lab, node.name)
-
-    def _begin(self, node: NodeSpec, kept: Kept) -> Kept:
-        """Have the engine start the container, or another one if it holds this one's name for one that is gone."""
-        for again in (True, False):
-            try:
-                self.engine.start(kept.id)
-                break
-            except LabctlError as error:
-                if error.code != "engine-refused":
-                    raise
-                why = error.message.partition(": ")[2]
-                if not again or "already exists in network none" not in why:
-                    raise self._not_started(node, why) from error
-            remove_all(self.engine, self.runtime._marks(self.lab.name, node.name))  # noqa: SLF001
-            self.engine.free_name(self.lab.container(node.name))
-            kept = self._create(node)
-        return kept
-
-    def _create(self, node: NodeSpec) -> Kept:
-        instance, name = self.runtime.instance, self.lab.container(node.name)
-        remove_all(self.engine, self.runtime._marks(self.lab.name, node.name))  # noqa: SLF001
-        assert node.image is not None
-        image = docker_images.find(self.engine, self.runtime.images, node.image)
-        if image is None:
-            raise docker_images.missing(self.engine, node.image)
-        home = self.place.node_dir(node.name)
-        record = self.place.read()
-        _furnish(home, self.lab, node, image)
-        gate = docker_gate.program()
-
-        def make(who: bundle.User, program: str) -> str:
-            asked = docker_container.body(
-                self.lab,
-                node,
-                image,
-                reference=docker_images.engine_ref(image.ref),
-                who=who,
-                program=program,
-                home=home,
-                netns=self.place.node_ns(node.name),
-                gate=gate,
-                cgroup_parent="/" + self.place.node_cgroup(node.name) if self._by_path else "",
-                tag=instance.tag,
-                owner=record.owner if record else "",
-                nofile=getrlimit(RLIMIT_NOFILE)[1],
-                held=proc.bounding_set(),
-                tun=os.path.exists("/dev/net/tun"),
-                disks=[disk.path for disk in self._disks],
-                devices=device_files.of(node),
-            )
-            return self.creators.create(name, asked)
-
-        container, who = docker_look.create(self.engine, self.lab, node, image, home=home, make=make)
-        if not image.rootfs:
-            docker_look.unpack(self.engine.files(container, "/run"), home, "run.image")
-        kept = Kept(
-            id=container,
-            cgroup=f"{self.place.node_cgroup(node.name)}/{container}",
-            process={
-                "env": bundle.environment(self.lab, node, image),
-                "cwd": image.workdir or "/",
-                "uid": who.uid,
-                "gid": who.gid,
-                "groups": list(who.groups),
-            },
-        )
-        write(self.place, node.name, kept)
-        return kept
-
-    def _pass_the_gate(self, node: NodeSpec, kept: Kept) -> None:
-        """Wait until the container stands in the node's namespace, and note its first process."""
-        pin = netns.inode(self.place.node_ns(node.name))
-        deadline = time.monotonic() + GATE_S
-        while True:
-            said = self.engine.inspect(kept.id)
-            state: Mapping[str, Any] = said["State"] if said else {"Running": False, "ExitCode": 137}
-            who = proc.identity(state["Pid"]) if state["Running"] else None
-            if who is None and not state["Running"]:
-                self._ended_at_once(node, kept, int(state["ExitCode"]))
-                return
-            if who is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    _keep_group(self.place, node.name, kept, cgroup.home_of(who.pid))
-                if _arrives(who, pin, deadline):
-                    _note_first(self.place, node.name, who)
-                    return
-            if time.monotonic() > deadline:
-                self.runtime.stop(self.lab, [node.name])
-                raise self._not_started(
-                    node, "its container does not enter the network that labctl made for it"
-                )
-
-    def _ended_at_once(self, node: NodeSpec, kept: Kept, code: int) -> None:
-        said = self.engine.last_line(kept.id)
-        if code in (1, 126, 127) and said.startswith(docker_gate.SAYS):
-            raise self._not_started(node, said.removeprefix(docker_gate.SAYS))
-        _note_first(self.place, node.name, proc.Identity(0, 0))
-
-    def _not_started(self, node: NodeSpec, why: str) -> LabctlError:
-        return LabctlError(
-            "node-not-started",
-            f"node {node.name!r} did not start: {why}",
-            where=node.where,
-            hint="check its `image`, `cmd` and `binds`",
-        )
-
-
-def remove_all(engine: Engine, labels: Sequence[str]) -> None:
-    """Remove every container with all of these labels, in whatever state, also one that appears meanwhile."""
-    deadline = time.monotonic() + REMOVED_S
-    while found := engine.containers(labels):
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="remove") as pool:
-            list(pool.map(lambda each: engine.remove(each["Id"]), found))
-        if time.monotonic() > deadline:
-            names = ", ".join(sorted(each["Names"][0].strip("/") for each in found))
-            raise LabctlError("engine-refused", f"Docker does not remove {names}")
-
-
 def _leads(engine: Engine, kept: Kept) -> proc.Identity | None:
     """The first process of a container, if it is alive: an engine hears of an end a little later."""
     said = engine.inspect(kept.id)
     who = proc.identity(said["State"]["Pid"]) if said and said["State"]["Running"] else None
     return who if who is not None and proc.alive(who) else None
-
-
-def engine_of(place: LabDir) -> str | None:
-    """Where the engine of a lab is; None if nothing was ever asked of one."""
-    try:
-        with open(place.engine_file, encoding="utf-8") as file:
-            return str(json.load(file)["url"])
-    except FileNotFoundError:
-        return None
-
-
-def read(place: LabDir, node: str) -> Kept | None:
-    """What is known of a node's container; None if it has none yet."""
-    try:
-        with open(place.container_file(node), encoding="utf-8") as file:
-            return Kept(**json.load(file))
-    except FileNotFoundError:
-        return None
-
-
-def write(place: LabDir, node: str, kept: Kept) -> None:
-    """Replace what is known of a node's container."""
-    value = {"id": kept.id, "cgroup": kept.cgroup, "process": kept.process}
-    _put(place.container_file(node), value)
-
-
-def _put(path: str, value: Mapping[str, Any], *, sync: bool = False) -> None:
-    """Replace a file in one step. Nodes are started by several threads, and looked at by several processes."""
-    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.rename(temporary, path)
-
-
-def _keep_group(place: LabDir, node: str, kept: Kept, group: str) -> None:
-    """The engine decides where it puts a container."""
-    if group != kept.cgroup and kept.id in group:
-        write(place, node, replace(kept, cgroup=group))
-
-
-def _nodes(place: LabDir) -> list[str]:
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(os.listdir(os.path.join(place.path, "nodes")))
-    return []
-
-
-def _note_first(place: LabDir, node: str, who: proc.Identity) -> None:
-    _put(os.path.join(place.node_dir(node), "init.json"), {"pid": who.pid, "start_ticks": who.start_ticks})
-
-
-def _furnish(home: str, lab: LabSpec, node: NodeSpec, image: Image) -> None:
-    """What a node has on the machine before it has a container."""
-    for directory in ("etc", "run", "sys", "run.image"):
-        os.makedirs(os.path.join(home, directory), mode=0o755, exist_ok=True)
-    files = {
-        "hostname": (node.hostname or node.name) + "\n",
-        "hosts": bundle.hosts(lab, node),
-        "resolv.conf": bundle.resolv_conf(node),
-    }
-    for name in docker_container.ETC:
-        path = os.path.join(home, "etc", name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(files[name])
-        os.chmod(path, 0o644)
-    if image.rootfs and os.path.isdir(os.path.join(image.rootfs, "run")):
-        proc.run(["cp", "-a", os.path.join(image.rootfs, "run") + "/.", os.path.join(home, "run.image")])
-
-
-def _dress(home: str, namespace: str) -> None:
-    """Mount what lasts for one life of a node."""
-    run, sys = os.path.join(home, "run"), os.path.join(home, "sys")
-    for place in (run, sys):
-        mounts.unmount_below(place)
-    flags = mounts.MS_NOSUID | mounts.MS_NODEV
-    mounts.mount("tmpfs", run, "tmpfs", flags, "mode=755")
-    proc.run(["cp", "-a", os.path.join(home, "run.image") + "/.", run])
-    with netns.inside(namespace):
-        mounts.mount("sysfs", sys, "sysfs", flags | mounts.MS_NOEXEC)
-
-
-def _arrives(who: proc.Identity, pin: int, deadline: float) -> bool:
-    """Whether the process gets into the namespace; False if it ends, or is late."""
-    pause = 0.001
-    while time.monotonic() < deadline:
-        try:
-            if os.stat(f"/proc/{who.pid}/ns/net").st_ino == pin:
-                return proc.alive(who)
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        time.sleep(pause)
-        pause = min(pause * 2, 0.05)
-    return False
 
 
 def _ending(

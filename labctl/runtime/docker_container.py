@@ -43,6 +43,12 @@ def dropped(node: NodeSpec) -> tuple[int, ...]:
     return tuple(sorted(unknown.union(bundle.dropped(node))))
 
 
+def marks(tag: str, lab: str, node: str | None = None) -> list[str]:
+    """The labels by which the containers of a lab are found, or of a node of it. tag: the instance whose it is."""
+    of_node = [f"{NODE_LABEL}={node}"] if node is not None else []
+    return [f"{LAB_LABEL}={lab}", f"{INSTANCE_LABEL}={tag}", *of_node]
+
+
 def labels(lab: LabSpec, node: NodeSpec, *, tag: str, home: str, owner: str) -> dict[str, str]:
     """containerlab's labels, the node's own, and ours."""
     long = lab.container(node.name)

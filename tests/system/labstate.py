@@ -11,7 +11,7 @@ from labctl.linux.netlink import Netlink
 from labctl.model.lab import MACHINE, NodeKind
 from labctl.run import observe
 from labctl.runtime import docker_engine
-from labctl.runtime.docker import engine_of
+from labctl.runtime.docker_kept import engine_of
 from labctl.runtime.panel import bridge_port, on_machine
 
 

@@ -22,7 +22,7 @@ from labctl.model.lab import Bind, CableSpec, LabSpec, Limits, MgmtSpec, NodeKin
 from labctl.model.stages import Phase as Moment
 from labctl.model.stages import Stage, StageCommand, Wait
 from labctl.run import destroy, heal, observe
-from labctl.runtime import docker
+from labctl.runtime import docker_kept
 from labctl.runtime.store import Instance, Phase
 
 pytestmark = pytest.mark.root
@@ -106,7 +106,7 @@ def names_free(place):
         names = []
 
     def rename(old, new):
-        argv = ["docker", "-H", docker.engine_of(place), "rename", old, new]
+        argv = ["docker", "-H", docker_kept.engine_of(place), "rename", old, new]
         subprocess.run(argv, check=True, capture_output=True)
 
     for name in names:

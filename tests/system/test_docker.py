@@ -334,9 +334,9 @@ def test_an_engine_that_is_killed_leaves_a_lab_that_works_and_goes_when_it_is_ba
 
 #: What is typed, and from which of its functions on there is no engine.
 HALF_WAY = {
-    "deploy": (["dc1.clab.yml"], "_pass_the_gate"),
-    "destroy": (["dc1", "--yes"], "remove_all"),
-    "apply": (["dc1.clab.yml"], "_create"),
+    "deploy": (["dc1.clab.yml"], "docker_start.py:_pass_the_gate"),
+    "destroy": (["dc1", "--yes"], "docker_engine.py:remove_all"),
+    "apply": (["dc1.clab.yml"], "docker_start.py:_create"),
 }
 
 
@@ -353,7 +353,7 @@ def test_an_engine_that_dies_half_way(here, dockerd, tmp_path, doing):
     what, at = HALF_WAY[doing]
     argv = [
         sys.executable, os.path.join(os.path.dirname(__file__), "stepkill.py"), "1+1", "steps",
-        f"runtime/docker.py:{at}", "--", doing, *what,
+        f"runtime/{at}", "--", doing, *what,
     ]  # fmt: skip
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

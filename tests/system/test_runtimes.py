@@ -25,7 +25,7 @@ from labctl.model.effects import NodeRef, Setting
 from labctl.model.lab import Bind, LabSpec, Limits
 from labctl.run import destroy
 from labctl.run.restart import restart
-from labctl.runtime import docker, eventlog
+from labctl.runtime import docker_kept, eventlog
 from labctl.runtime.base import RUNTIMES, NodeState
 
 pytestmark = [pytest.mark.root, pytest.mark.both]
@@ -361,7 +361,7 @@ def lay(place, name, path):
             pass
         return
     inside = f"{place.need().lab.container(name)}:{path}"
-    subprocess.run(["docker", "-H", docker.engine_of(place), "cp", os.devnull, inside], check=True)
+    subprocess.run(["docker", "-H", docker_kept.engine_of(place), "cp", os.devnull, inside], check=True)
 
 
 def ends(place):
