@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labctl import units
 from labctl.agent import again, client
 from labctl.app import attached
 from labctl.errors import LabctlError
@@ -132,7 +133,9 @@ def _memory(lab: LabSpec, statuses: Iterable[NodeStatus]) -> Iterator[str]:
     for status in statuses:
         if status.oom_kills:
             limit = lab.node(status.node).limits.memory_bytes
-            of = "the machine's memory" if limit is None else f"its memory limit of {limit / (1 << 20):g} MiB"
+            of = (
+                "the machine's memory" if limit is None else f"its memory limit of {units.format_size(limit)}"
+            )
             count = "a process" if status.oom_kills == 1 else f"{status.oom_kills} processes"
             yield f"node {status.node} ran out of {of}: the kernel has ended {count} of it (OOM)"
 

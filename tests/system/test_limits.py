@@ -140,7 +140,7 @@ def test_what_ran_out_of_memory_is_told(place):
     kills = mine["oom_kills"]
     assert kills >= 1
     ended = "a process" if kills == 1 else f"{kills} processes"  # another one, if that is not enough
-    said = f"node r1 ran out of its memory limit of 24 MiB: the kernel has ended {ended} of it (OOM)"
+    said = f"node r1 ran out of its memory limit of 24MiB: the kernel has ended {ended} of it (OOM)"
     assert said in found.notes
     other = next(each for each in found.containers if each["name"].endswith("-r2"))
     assert "oom_kills" not in other
