@@ -143,7 +143,7 @@ def format_duration(seconds: float) -> str:
     """0.25 -> `"250ms"`; the shortest exact form."""
     for unit in ("s", "ms", "us"):
         scaled = seconds / DURATIONS[unit]
-        if seconds == 0 or (scaled >= 1 and duration(f"{scaled:.12g}{unit}") == seconds):
+        if seconds == 0 or (scaled >= 1 and float(f"{scaled:.12g}") * DURATIONS[unit] == seconds):
             return f"{scaled:.12g}{unit}" if seconds else "0s"
     return f"{seconds!r}s"
 

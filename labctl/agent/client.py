@@ -88,8 +88,16 @@ class Connection:
         ]
 
     def _send(self, message: Mapping[str, Any]) -> None:
+        line = protocol.encode(message)
+        if len(line) > protocol.LIMIT:
+            raise LabctlError(
+                "bad-value",
+                f"that is more at once than the agent of lab {self._place.name!r} takes "
+                f"({len(line) >> 10} KiB, at most {protocol.LIMIT >> 10})",
+                hint="fewer targets, or a shorter time with fewer outages",
+            )
         try:
-            self._socket.sendall(protocol.encode(message))
+            self._socket.sendall(line)
         except OSError as error:
             raise self._unreachable(error) from error
 

@@ -18,11 +18,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from labctl.errors import LabctlError
 from labctl.model.effects import Change, Direction, Down, Effect, HalfCable, Resource
 from labctl.model.lab import LabSpec, NodeKind
 from labctl.model.scenario import Fault, TimedEffect
 from labctl.names import CableId
 from labctl.plugins import Registry
+from labctl.units import format_duration
 
 FAULTS: Registry[type[Fault]] = Registry(
     "fault",
@@ -127,12 +129,20 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 #: An outage that rounding left over at the end of a fault is none.
 SHORTEST_S = 0.001
+#: One fault that goes down more often is a slip of the pen, and its effects would fill the memory.
+MOST_OUTAGES = 10_000
 
 
 def cycles(
     down_s: float, up_s: float, for_s: float, stretch: Iterator[float]
 ) -> Iterator[tuple[float, float]]:
     """(start, end) of each outage: down, up, down, … each time multiplied by the next of `stretch`."""
+    if for_s / (down_s + up_s) > MOST_OUTAGES:
+        raise LabctlError(
+            "bad-value",
+            f"in {format_duration(for_s)} it would go down and up more than {MOST_OUTAGES} times",
+            hint="a shorter time, or longer ones between the outages",
+        )
     at = 0.0
     while for_s - at > SHORTEST_S:
         end = min(at + down_s * next(stretch), for_s)

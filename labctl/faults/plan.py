@@ -48,6 +48,8 @@ from labctl.topo.query_graph import Graph
 
 #: A plan of more faults is a mistake in a `repeat`.
 MOST_FAULTS = 10_000
+#: And of more steps as well, each round of a `repeat` counted.
+MOST_STEPS = 100_000
 
 
 def plan(scenario: Scenario, lab: LabSpec, seed: int, graph: Graph | None = None) -> Plan:
@@ -89,9 +91,16 @@ class _Planner:
     faults: dict[str, PlannedFault] = field(default_factory=dict)
     _twins: Counter[tuple[str, ...]] = field(default_factory=Counter)
     _named: dict[str, Targets | None] = field(default_factory=dict)
+    _steps: int = 0
 
     def step(self, step: Step, rounds: tuple[str, ...]) -> PlanStep:
         """rounds: which repetition of each `repeat` around it this is."""
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            self.problems.add(
+                "bad-value", f"the timeline has more than {MOST_STEPS} steps: look at its `repeat`s"
+            )
+            self.problems.stop()
         match step:
             case FaultStep():
                 return self._fault(step, rounds)

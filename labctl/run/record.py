@@ -32,6 +32,10 @@ def read(directory: str) -> Played:
     topology = os.path.join(directory, TOPOLOGY)
     path = os.path.join(directory, JOURNAL)
     lines = list(journal.read(path))
+    if not lines:
+        raise LabctlError(
+            "bad-journal", "the journal has no whole line: the run ended before it began", where=Span(path)
+        )
     tracks = samples.read(os.path.join(directory, SAMPLES))
     drawn = files.load(Topology, topology) if os.path.exists(topology) else None
     try:

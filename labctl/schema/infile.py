@@ -40,6 +40,8 @@ def read(path: str | os.PathLike[str], *, limit: int = LIMIT) -> bytes:
             data = file.read(limit + 1)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from None
+    if data is None:  # some of /proc have nothing to say yet, and we asked not to wait
+        raise unreadable(name, OSError(errno.EAGAIN, "there is nothing in it yet"))
     if len(data) > limit:
         raise too_large(name, limit)
     return data

@@ -445,6 +445,16 @@ def test_a_damaged_ledger_stops_the_agent_with_the_reason(pair):
     assert str(caught.value.where) == f"{pair.place.ledger_file}:1"
 
 
+def test_a_request_that_is_too_long_is_not_sent(pair):
+    """The agent would hang up, and its client would call it dead."""
+    many = [effect for _ in range(10_000) for effect in cut(PAIR)]
+    with client.Connection(pair.place) as agent:
+        with pytest.raises(LabctlError, match="more at once than the agent of lab") as caught:
+            agent.ask("effects.change", begin=[client.wanted("cut", many, 60)], end=[], owner=None)
+        assert caught.value.code == "bad-value"
+        assert agent.ask("status")["active"] == 0
+
+
 def test_leases_that_begin_and_end_together_are_one_request(tmp_path):
     spec = lab(("r1:eth1", "r2:eth1"), ("r2:eth2", "r3:eth1"))
     with rig(tmp_path, spec) as running:

@@ -74,6 +74,12 @@ def test_percentages_are_read_back(fraction):
     assert units.percent(units.format_percent(fraction)) == fraction
 
 
+def test_what_is_too_long_to_be_read_can_be_printed():
+    """Sums of what was read are printed, too."""
+    assert units.format_duration(9000 * 900 * 86400.0) == "699840000000s"
+    assert units.format_duration(1e308) == "1e+308s"
+
+
 def test_the_shortest_form_is_printed():
     assert [units.format_duration(s) for s in (0, 0.25, 1, 90, 1e-6)] == ["0s", "250ms", "1s", "90s", "1us"]
     assert [units.format_rate(r) for r in (1e7, 1500.0, 3.0)] == ["10Mbit", "1.5kbit", "3.0bit"]

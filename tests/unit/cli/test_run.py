@@ -60,9 +60,9 @@ def test_a_run_is_judged_again_from_its_directory(tmp_path, capsys, limit, verdi
 
 
 @pytest.mark.parametrize(
-    "line", ['{"n":1,"v":1}', '{"n":1,"v":1,"kind":"run"}', '{"n":1,"v":1,"kind":["x"]}']
+    "line", ["", '{"n":1,"v":1}', '{"n":1,"v":1,"kind":"run"}', '{"n":1,"v":1,"kind":["x"]}']
 )
 def test_a_journal_of_lines_that_say_too_little(tmp_path, capsys, line):
-    (tmp_path / "journal.jsonl").write_text(line + "\n")
+    (tmp_path / "journal.jsonl").write_text(line + "\n" if line else "")
     assert status("report", str(tmp_path)) == 3
     assert "error: bad-journal" in capsys.readouterr().err

@@ -274,6 +274,15 @@ def test_a_group_goes_together_or_one_after_the_other():
         spans("link.group", {"stagger_s": 40.0}, Targets(cables=tuple(CABLES[:3])))
 
 
+@pytest.mark.parametrize("kind", ["link.flap", "link.microburst", "node.crash-loop"])
+def test_what_goes_down_too_often_is_refused(kind):
+    """Before anything is counted out: 900 days of 10 ms would fill the memory."""
+    fault = FAULTS[kind](**({"daemon": "bgpd"} if kind == "node.crash-loop" else {}))
+    with pytest.raises(LabctlError, match="more than 10000 times") as caught:
+        fault.spans("x", LAB, Targets(cables=tuple(CABLES[:1]), nodes=("r1",)), 900 * 86400.0, Draw(seed=1))
+    assert caught.value.code == "bad-value"
+
+
 def test_a_partition_is_the_smallest_cut():
     cut = {on.cable for on, _ in changes("link.partition", {"against": ("r3",)}, Targets(nodes=("r1",)))}
     assert len(cut) == 2
