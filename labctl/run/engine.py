@@ -136,7 +136,9 @@ class _Run:
         """Whether the world is as it must be before anything is broken; says why not."""
         self.book.phase("steady state before")
         seen = self.watching.settle("before")
-        window = self.watching.measure(self.watching.steady_s)
+        # The probes have run since `begin`: quiet and steady are waited for together.
+        quiet = seen.start + seen.took_s if seen.settled else self.clock.now()
+        window = self.watching.measure(self.watching.steady_s, since=quiet)
         self.world.remember()
         self.remembered = True
         left = self.world.left()

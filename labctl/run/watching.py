@@ -88,9 +88,13 @@ class Watching:
         """Write down what waiting for quiet came to."""
         self._book.note("settled", seen=entries.CONVERGENCE.dump_python(seen, mode="json"))
 
-    def measure(self, for_s: float) -> Window:
-        """Let `for_s` of samples be sent from now on, and as much time pass as their answers may take."""
-        start = self._clock.now()
+    def measure(self, for_s: float, *, since: float | None = None) -> Window:
+        """Let `for_s` of samples be sent from now on, and as much time pass as their answers may take.
+
+        since: from when on samples count that were sent already, so that of a long quiet the end is what is measured.
+        """
+        now = self._clock.now()
+        start = now if since is None else min(now, max(since, now - for_s - self._late_s))
         self._clock.sleep_until(start + for_s + self._late_s)
         return Window(start=start, end=start + for_s)
 

@@ -4,12 +4,27 @@ import errno
 import json
 import os
 import signal
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from worlds import FIRST, LATE_S, REQUEST_S, REROUTE_S, SECOND, Clock, World, cut, plan
+from worlds import (
+    EVERY_S,
+    FIRST,
+    LATE_S,
+    PING,
+    QUIET_S,
+    REQUEST_S,
+    REROUTE_S,
+    SECOND,
+    Clock,
+    World,
+    cut,
+    plan,
+)
 
 from labctl.analyze import played
+from labctl.analyze.expect import MIN_SAMPLES
 from labctl.errors import LabctlError
 from labctl.model.scenario import (
     CheckStep,
@@ -94,6 +109,21 @@ def test_nothing_is_broken_where_the_steady_state_does_not_hold(tmp_path):
     assert story.world.requests == []
     assert story.report.verdict is Verdict.UNKNOWN
     assert story.report.headline.startswith("test: nothing was broken, the steady state did not hold: ")
+
+
+@pytest.mark.parametrize(("every_s", "waits"), [(EVERY_S, False), (1.0, True)])
+def test_the_steady_state_is_measured_in_the_quiet_and_longer_only_where_it_needs_more(
+    tmp_path, every_s, waits
+):
+    slow = replace(PING, settings={**PING.settings, "every_s": every_s})
+    story = Story(tmp_path, replace(plan(cut("cut"), steady=(LOSS,)), probes=(slow,)))
+    window, settled = story.lines("window")[0], story.lines("settled")[0]
+    quiet_from = settled["seen"]["start"] + settled["seen"]["took_s"]
+    assert quiet_from <= window["start"]
+    assert window["end"] - window["start"] >= max(3.0, MIN_SAMPLES * every_s)
+    over = story.lines("window")[1]["start"]
+    assert over >= window["end"] + LATE_S
+    assert (over > quiet_from + QUIET_S + 1) == waits
 
 
 @pytest.mark.parametrize("world", [{"restless": True}, {"sticky": ("r1 is frozen",)}])
@@ -246,7 +276,7 @@ def test_leftovers_fail_the_run(tmp_path):
     assert story.report.verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize("when", [2.0, 12.0, 16.0, 26.0])
+@pytest.mark.parametrize("when", [2.0, 8.0, 12.0, 22.0])
 def test_an_interrupt_at_any_time_leaves_nothing(tmp_path, when):
     clock = Clock()
     clock.at = [(clock.now() + when, lambda: signal.raise_signal(signal.SIGINT))]
