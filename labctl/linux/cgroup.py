@@ -289,6 +289,13 @@ def throttles() -> bool:
     return os.path.exists(os.path.join(roots().get("blkio", ""), _RATES_V1["read_bps"]))
 
 
+def pins() -> bool:
+    """Whether groups here can keep what runs in them on some processors."""
+    if unified():
+        return "cpuset" in _read(roots()["unified"], "cgroup.controllers").split()
+    return "cpuset" in roots()
+
+
 def limit_io(path: str, disk: str, rates: Mapping[str, int | None]) -> None:
     """Set what the group reads and writes per second on a disk (`8:0`): read_bps, write_bps, read_iops, write_iops; None
     lifts one. The group must exist. v1 counts what a process reads and what it writes itself (direct, fsync), v2 with the

@@ -117,6 +117,13 @@ def _check_node(node: NodeSpec, image_of: Callable[[NodeSpec], Image]) -> None:
 def _check_cpus(node: NodeSpec) -> None:
     if node.cpus is None:
         return
+    if not cgroup.pins():
+        raise LabctlError(
+            "limit-refused",
+            f"node {node.name!r} has a `cpu-set`, and control groups here cannot keep it on some processors",
+            hint="the kernel needs CONFIG_CPUSETS, and version 1 its hierarchy: "
+            "mount -t cgroup -o cpuset cpuset /sys/fs/cgroup/cpuset",
+        )
     with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
         online = file.read().strip()
     missing = sorted(set(units.numbers(node.cpus)) - set(units.numbers(online)))

@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 
 import pytest
-from labs import deployed, instance, line, node
+from labs import deployed, instance, line, node, request
 from rig import mount_disk
 
 from labctl.agent import client
-from labctl.app import inspect
+from labctl.app import deploy, inspect
 from labctl.errors import LabctlError
 from labctl.linux import cgroup, disks
 from labctl.model.effects import CpuLimit, Effect, NodeRef
@@ -130,6 +130,17 @@ def test_the_lower_of_limit_and_fault_counts_until_the_fault_ends(place):
     ensure(place, Limits(cpu=0.5))
     client.ask(place, "effects.clear", id="slow")
     assert now(place).cpu == 0.5
+
+
+@pytest.mark.skipif(cgroup.pins(), reason="control groups here choose processors (test_clab_keys.py)")
+def test_processors_that_no_group_can_choose_are_refused_before_anything_is_touched(place):
+    spec = line(node("r1", cpus="0"), name="pinned")
+    with pytest.raises(
+        LabctlError, match="node 'r1' has a `cpu-set`, and control groups here cannot"
+    ) as caught:
+        deploy.deploy_lab(spec, request(), place.instance)
+    assert caught.value.code == "limit-refused"
+    assert not place.instance.lab_exists("pinned")
 
 
 def test_what_ran_out_of_memory_is_told(place):
