@@ -41,8 +41,8 @@ probes:
   web: {{kind: http, from: h1, to: h2, every: 200ms}}
 timeline:
   - parallel:
-      - {{fault: link.down, id: cut, target: {{link: "{CUT}"}}, for: 20s}}
-      - wait: {{until: settled, timeout: 20s}}
+      - {{fault: link.down, id: cut, target: {{link: "{CUT}"}}, for: 14s}}
+      - wait: {{until: settled, timeout: 14s}}
   - wait: {{until: settled, timeout: 60s}}
 expect:
   during:
