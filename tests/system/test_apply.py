@@ -226,6 +226,7 @@ def test_a_session_over_an_untouched_cable_never_flaps(here, tmp_path):
         for target in (
             replace(spec, cables=(core,)),
             replace(spec, cables=(core, CableSpec(a=edge.a, z=end("h2:eth1", "10.3.0.1/24")))),
+            replace(spec, cables=(core, edge, CableSpec(a=end("r1:eth2"), z=end("mgmt-net:m0")))),
             replace(spec, cables=(core, edge), nodes=(h1, h2, replace(r1, limits=Limits(cpu=0.9), labels={"a": "b"}), r2)),
             replace(spec, nodes=(h1, h2, node("h3"), r1, r2), cables=(core, edge, CableSpec(a=end("h3:eth1"), z=end("r1:eth2")))),
         ):  # fmt: skip

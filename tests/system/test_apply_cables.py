@@ -1,15 +1,20 @@
 """Random cables, one set after the other, on one running panel: after each change the kernel has exactly the set.
 
 No containers, so a change takes milliseconds and hundreds can be tried: `make test` a few, `make soak` the rest. Some of the
-cables end at the machine, which is a namespace that the test makes, or lead out of it.
+cables end at the machine, which is a namespace that the test makes, or lead out of it. Before some changes another one to yet
+another lab is killed half-way.
 """
 
+import collections
 import json
 import os
 import random
+import signal
 from dataclasses import replace
 
 import pytest
+import soaking
+import stepkill
 from rig import ip, mac, rig, until
 from test_machine_links import FOREIGN, fingerprint, join, machine
 
@@ -150,6 +155,17 @@ def outside(tmp_path):
             yield at
 
 
+#: Steps within which a change of these labs is killed: about as many as one takes.
+STEPS = 12_000
+KILLED = collections.Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _counts():
+    yield
+    soaking.FIGURES += [f"changes of cables: {count:4} {what}" for what, count in sorted(KILLED.items())]
+
+
 @pytest.mark.parametrize("run", range(2))
 def test_sample(tmp_path, outside, seed, run):
     changes(tmp_path / "state", outside, random.Random(f"{seed}-cables-{run}"), 8)
@@ -166,6 +182,8 @@ def changes(root, at, rng, count):
     spec = lab(rng)
     with rig(root, spec) as running:
         for _ in range(count):
+            while rng.random() < 0.4:
+                KILLED[killed(running.place, lab(rng), rng.randint(1, STEPS))] += 1
             target = lab(rng)
             record = running.place.need()
             apply.execute(running.place, record, target, apply.plan(record, target), held=-1)
@@ -182,6 +200,21 @@ def changes(root, at, rng, count):
         empty = replace(target, nodes=NODES, cables=())
         apply.execute(running.place, record, empty, apply.plan(record, empty), held=-1)
         assert fingerprint(at) == before
+
+
+def killed(place, target, step):
+    """A change by a process that is killed (`kill -9`) at that step, unless it is done before; what it fell on."""
+    record = place.need()
+    child = os.fork()
+    if child == 0:  # nothing of the test goes on in here
+        try:
+            stepkill.arm(step)
+            apply.execute(place, record, target, apply.plan(record, target), held=-1)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    hit = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return f"{'killed' if hit else 'not killed'}, lab was {place.need().phase.value}"
 
 
 def wrong(running, record, spec, at, before):
