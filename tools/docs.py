@@ -231,7 +231,9 @@ def faults() -> Iterator[str]:
         "the lab's agent keeps, and what they were before is on disk before the first touch, so `labctl heal` puts it "
         "back after any crash. Faults that overlap add up: down wins, delays add, losses compose, the narrowest rate and "
         "the smallest CPU share count. An effect that was read back and is not there is an error, and the fault is "
-        "withdrawn. Durations, rates, sizes and percentages need their unit."
+        "withdrawn. Durations, rates, sizes and percentages need their unit. What a link is like when nothing is broken (a "
+        "long line, a slow one) is said in the lab file, by labels of the link (`labels: {labctl-delay: 40ms}`, each "
+        "setting of `link.degrade`); faults add to it and leave it as it was."
     )
     rows = [(f"[`{kind}`](#{anchor(kind)})", FAULTS[kind].on.value, summary(kind)) for kind in FAULTS]
     yield table(("fault", "on", ""), rows)

@@ -35,6 +35,7 @@ from labctl.model.effects import (
     NodeRef,
     Resource,
     Setting,
+    bases,
     exists,
     resources,
     settle,
@@ -78,6 +79,7 @@ class Agent:
         self.since = clock.now()
         self.ledger = ledger.Ledger(place.ledger_file)
         self.settings: Mapping[Resource, Setting] = {}
+        self.base: Mapping[Resource, Setting] = {}  # what is not at `BASE` without any effect
         self.cables = Cables(place)
         self.nodes = Nodes(place, lambda: self.settings)
         self.saved = self.nodes.saved
@@ -108,6 +110,7 @@ class Agent:
         target = self.record.target
         self._leaving = frozenset() if target is lab else self._here - resources(target)
         self._known = self._here - self._leaving
+        self.base = bases(target)
         self._fold()
         self.cables.load(self.record)
         self.nodes.load(self.record)
@@ -125,7 +128,7 @@ class Agent:
                 for on in self._leaving
                 if isinstance(on, HalfCable)
             ]
-        self.settings = settle(self.record.lab, effects)
+        self.settings = settle(self.record.lab, effects, self.base)
 
     # -- work that waits ---------------------------------------------------------------------------------------
 
@@ -346,6 +349,7 @@ class Agent:
         touched = [
             on for on in self.ledger.touched if isinstance(on, HalfCable) or settlers.node_of(on) in nodes
         ]
+        before = self._impaired()
         self._load(nodes)
         ended = [
             lease.id
@@ -358,20 +362,23 @@ class Agent:
         self.cables.look_again(nodes)
         self._fold()
         self.cables.light.level(self.cables.light.sides, self.settings)
+        touched += sorted(before | self._impaired(), key=str)
         yield from self._settle([on for on in touched if exists(on, self._here)], leaving=True)
         return ended
 
     def settle(self, *, every_node: bool = False) -> Work[list[str]]:
         """Bring everything to its setting; what was changed.
 
-        Of nodes and impairments only those that a lease has ever named, unless the ledger cannot be trusted to know.
+        Of nodes and impairments only those that a lease has ever named or that the lab's file impairs (or did, if it is
+        being changed), unless the ledger cannot be trusted to know.
         """
         light = self.cables.light
         changed = [f"carrier of {port}" for port in light.level(light.sides, self.settings)]
         linux = {NodeRef(n.name) for n in self.record.lab.nodes if n.kind is NodeKind.LINUX}
         nodes = sorted(linux if every_node else linux.intersection(self.ledger.touched))
         cables = {HalfCable(cable.id, d) for cable in self.record.lab.cables for d in Direction}
-        halves = sorted(cables if every_node else cables.intersection(self.ledger.touched))
+        named = self._impaired().union(self.ledger.touched)
+        halves = sorted(cables if every_node else cables.intersection(named))
         inside = {on for on in (*self.ledger.touched, *self.saved.resources()) if settlers.inner(on)}
         readings = yield from self._settle([*halves, *nodes, *sorted(inside, key=str)])
         return changed + [
@@ -413,6 +420,11 @@ class Agent:
         readings, job = self._begin(touched, leaving=leaving, at=at)
         yield job
         return readings + job.results
+
+    def _impaired(self) -> frozenset[Resource]:
+        """What the lab's file impairs, or did before it began to be changed."""
+        labs = (self.record.lab, *self.record.targets)
+        return frozenset(on for lab in labs for on in bases(lab))
 
     def _begin(
         self, touched: Collection[Resource], *, leaving: bool = False, at: float = 0.0
@@ -461,7 +473,7 @@ class Agent:
         if not halves:
             return
         staying = [e for i, lease in self.ledger.active.items() if i not in ending for e in lease.effects]
-        settings = settle(self.record.lab, [*staying, *effects])
+        settings = settle(self.record.lab, [*staying, *effects], self.base)
         for half in halves:
             if isinstance(half, HalfCable):
                 self.cables.impairs.check(self.record, half, settings[half].impairment)

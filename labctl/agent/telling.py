@@ -88,10 +88,11 @@ class Teller:
         self._settings = self._agent.settings
         broken = self._now_broken()
         for on in sorted(broken.keys() | self._broken.keys(), key=str):
-            before, now = self._broken.get(on, BASE), broken.get(on, BASE)
+            base = self._agent.base.get(on, BASE)
+            before, now = self._broken.get(on, base), broken.get(on, base)
             if before == now or on in self._agent.off_base:
                 continue
-            if now == BASE:
+            if now == base:
                 self._broken.pop(on, None)
             else:
                 self._broken[on] = now
@@ -99,8 +100,9 @@ class Teller:
 
     def _now_broken(self) -> dict[Resource, Setting]:
         touched = {effect.on for effect in self._agent.ledger.effects}
-        found = {on: self._agent.settings.get(on, BASE) for on in touched}
-        return {on: setting for on, setting in found.items() if setting != BASE}
+        base = self._agent.base
+        found = {on: self._agent.settings.get(on, base.get(on, BASE)) for on in touched}
+        return {on: setting for on, setting in found.items() if setting != base.get(on, BASE)}
 
     def _told(self, on: Resource, before: Setting, now: Setting) -> Iterator[Happened]:
         if isinstance(on, HalfCable):

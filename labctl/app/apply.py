@@ -18,6 +18,7 @@ from labctl.run import heal
 from labctl.runtime import machine_check, mgmt, published
 from labctl.runtime.base import RUNTIMES
 from labctl.runtime.images import ImageStore
+from labctl.runtime.impair import check as impair_check
 from labctl.runtime.store import Instance, LabDir, Phase, Record
 from labctl.schema import clab
 from labctl.schema.clab_places import Places
@@ -196,7 +197,7 @@ def _fits_the_machine(place: LabDir, plan: Plan, target: LabSpec) -> None:
     """Raise what would keep links to the machine and out of it from being made, before anything is touched."""
     problems = Problems()
     cables = change.touched_cables(target, plan.steps)
-    for wrong in machine_check.wrong_with_change(place, target, cables):
+    for wrong in (*machine_check.wrong_with_change(place, target, cables), *impair_check.wrong(cables)):
         problems.extend(wrong)
     problems.stop()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from labctl.app import images, kinds
 from labctl.app.kinds import Kind
-from labctl.errors import LabctlError, Span, did_you_mean
+from labctl.errors import LabctlError, Problems, Span, did_you_mean
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind, Pull
 from labctl.run import heal, outputs
@@ -16,6 +16,7 @@ from labctl.run.outputs import Outputs
 from labctl.runtime import mgmt, published
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.images import ImageStore, each_time
+from labctl.runtime.impair import check as impair_check
 from labctl.runtime.store import Instance, Phase
 from labctl.schema import clab
 
@@ -86,9 +87,18 @@ def prepare(lab: LabSpec, request: Request, instance: Instance, emit: Emit = ign
         raise making.already(there)
     outputs.check(lab, request.outputs)
     published.check(published.of(lab))
+    if not request.dry_run:
+        _can_impair(lab)
     there_by_then = _without_binds(lab, outputs.coming(lab, request.outputs))
     ready(RUNTIMES[runtime](instance), there_by_then, ImageStore(instance), emit, dry_run=request.dry_run)
     return Plan(lab=lab, runtime=runtime, why=why)
+
+
+def _can_impair(lab: LabSpec) -> None:
+    problems = Problems()
+    for wrong in impair_check.wrong(lab.cables):
+        problems.extend(wrong)
+    problems.stop()
 
 
 def ready(runtime: Runtime, lab: LabSpec, store: ImageStore, emit: Emit, *, dry_run: bool) -> None:

@@ -168,7 +168,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The state one resource should be in. The defaults are the base state: nothing is broken."""
+    """The state one resource should be in. The defaults are the base state of what its lab says nothing else of."""
 
     down: bool = False  # half-cables
     frozen: bool = False  # nodes
@@ -207,14 +207,28 @@ def exists(on: Resource, known: Collection[Resource]) -> bool:
     return (NodeRef(on.node) if isinstance(on, ProcessRef) else on) in known
 
 
-def settle(lab: LabSpec, active: Collection[Effect]) -> Mapping[Resource, Setting]:
+def bases(lab: LabSpec) -> Mapping[Resource, Setting]:
+    """What is not at `BASE` when nothing is broken: half-cables that the lab's file impairs."""
+    return {
+        HalfCable(cable.id, Direction(way)): Setting(impairment=impairment)
+        for cable in lab.cables
+        for way, impairment in cable.impaired.items()
+    }
+
+
+def settle(
+    lab: LabSpec, active: Collection[Effect], base: Mapping[Resource, Setting] | None = None
+) -> Mapping[Resource, Setting]:
     """Desired setting of every resource of the lab under the active effects. Pure and order-free.
+
+    base: the settings of what is not at `BASE` without any effect; by default those of the lab.
 
     Processes are in it only while an effect touches them: what is not in it should be at `BASE`. Effects on resources
     that the lab does not have are ignored here: they went with a node or cable that `apply` removed, and the ledger
     keeps them listed.
     """
     wanted: dict[Resource, Setting] = dict.fromkeys(resources(lab), BASE)
+    wanted |= {on: setting for on, setting in (bases(lab) if base is None else base).items() if on in wanted}
     touched: dict[Resource, list[Change]] = {}
     for effect in active:
         if exists(effect.on, wanted.keys()):

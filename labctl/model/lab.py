@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from labctl.errors import Span
+from labctl.model.impairment import Impairment
 from labctl.model.stages import Healthcheck, StageCommand, Wait
 from labctl.names import CableId, PortId, container_name
 
@@ -249,6 +250,10 @@ class CableSpec:
     macvlan: Macvlan | None = None
     vxlan: Vxlan | None = None
     over: Over | None = None
+    #: Settings of `link.degrade` as the file has them: what the cable is like when nothing is broken.
+    degrade: Mapping[str, str] = field(default_factory=dict)
+    #: What they make of each direction ("a->z", "z->a", by the ends of `id`) that they touch.
+    impaired: Mapping[str, Impairment] = field(default_factory=dict, compare=False)
     where: Span | None = field(default=None, compare=False)
 
     @property

@@ -147,6 +147,8 @@ COSTS: Mapping[type, Mapping[str, Row]] = {
         "vars": Row(Cost.RECORD, "nothing that runs reads them"),
         "macvlan": _WAY_OUT,
         "vxlan": _WAY_OUT,
+        "degrade": Row(Cost.LIVE, "the agent changes what happens to its frames"),
+        "impaired": _PLACE,
         "over": Row(Cost.LIVE, "its panel side is joined with that of another port, or tagged otherwise"),
         "where": _PLACE,
     },

@@ -23,7 +23,7 @@ from labctl.model.lab import LabSpec, Limits, NodeKind
 from labctl.names import CableId, PortId
 from labctl.render import change
 from labctl.render.change import Do, Step
-from labctl.run import execs, limits, outputs, stages
+from labctl.run import base_state, execs, limits, outputs, stages
 from labctl.runtime import bound, ended, eventlog, mgmt, panel, repatch
 from labctl.runtime.base import RUNTIMES, Runtime
 from labctl.runtime.repatch import Repatch
@@ -161,6 +161,7 @@ class _Change:
             for step in self._of(Do.CHANGE_NODE):
                 if "cpu" in step.fields and step.subject not in new:
                     limits.level(self.place, step.subject)
+        base_state.need(self.place, self.target)
         eventlog.note(self.place, [eventlog.about_lab(self.place, "apply", steps=str(len(self.steps)))])
         self.emit(Event(kind="applied", text=f"lab {self.target.name} is changed", subject=self.target.name))
         return tuple(dict.fromkeys(over))

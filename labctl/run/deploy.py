@@ -17,7 +17,7 @@ from labctl.agent import client, guarded, mirror
 from labctl.errors import LabctlError
 from labctl.model.event import Emit, Event, ignore
 from labctl.model.lab import LabSpec, NodeKind
-from labctl.run import apply, destroy, execs, outputs, stages
+from labctl.run import apply, base_state, destroy, execs, outputs, stages
 from labctl.run.outputs import Outputs
 from labctl.run.undisturbed import undisturbed
 from labctl.runtime import bound, ended, eventlog, panel
@@ -94,6 +94,7 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, wanted: Ou
                 runtime.start(lab, names, emit)
             agent.result()
             client.ask(place, "status")  # from here on it watches the nodes
+            base_state.need(place, lab)
             if staged:
                 stages.start(place, lab, runtime, emit)
                 client.ask(place, "status")

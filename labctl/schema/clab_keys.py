@@ -311,7 +311,10 @@ _COMMON: Mapping[str, Key] = {
     "type": Key(_YES, note="absent for the brief form"),
     "mtu": Key(_YES, Shape.COUNT, note="default 9500"),
     "labels": Key(
-        _YES, Shape.TEXT_MAP, note="targets of faults and scenarios select by them: `label(srlg=duct7)`"
+        _YES,
+        Shape.TEXT_MAP,
+        note="targets of faults and scenarios select by them: `label(srlg=duct7)`; `labctl-delay: 40ms`, "
+        "`labctl-loss: 1%` and the other settings of `link.degrade` say what the link is like when nothing is broken",
     ),
     "vars": Key(_YES, Shape.MAP, note="any map; `topology-data.json` has it (`deploy --labdir`)"),
 }

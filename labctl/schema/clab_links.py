@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from labctl import names
 from labctl.errors import Span, did_you_mean
+from labctl.faults.base import halves
+from labctl.faults.link_degrade import Degrade
+from labctl.model.impairment import Impairment
 from labctl.model.lab import (
     MACHINE,
     MGMT_NET,
@@ -26,8 +30,9 @@ from labctl.model.lab import (
     Over,
     Vxlan,
 )
-from labctl.names import PortId
+from labctl.names import CableId, PortId
 from labctl.schema import clab_text, fields
+from labctl.schema import faults as fault_settings
 from labctl.schema.clab_keys import BRIEF, DUMMY, END, HOST, LINK_TYPES, MACVLAN, VETH, VXLAN, Support
 from labctl.schema.clab_read import Checked, Reading, place, said
 from labctl.schema.yaml import Map, Scalar, Seq, Value
@@ -51,6 +56,8 @@ _FORMS = {
 }
 #: containerlab has no key for a sub-interface.
 OVER_LABEL, VLAN_LABEL = "labctl-over", "labctl-vlan"
+#: Nor for what a link is like: each setting of `link.degrade` with this before it.
+DEGRADE_LABEL = "labctl-"
 VLAN_MIN, VLAN_MAX = 1, 4094
 _VNI_MAX, _PORT_MAX = 2**24 - 1, 65535
 _SOURCE_PORT_MAX = _PORT_MAX - 1  # the kernel is told the one behind it as well
@@ -66,6 +73,14 @@ class _Found:
     ipv4: str | None = None
     ipv6: str | None = None
     vars: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Degrade:
+    """As the file has it, and what that means."""
+
+    said: Mapping[str, str] = field(default_factory=dict)
+    read: Degrade | None = None
 
 
 class LinkReader:
@@ -125,8 +140,10 @@ class LinkReader:
         labels = (
             dict(fields.text_map(link["labels"].value, "labels", self._problems)) if "labels" in link else {}
         )
-        over = self._over(kind, labels, place(link, "labels", item.span))
-        return CableSpec(
+        where = place(link, "labels", item.span)
+        over = self._over(kind, labels, where)
+        degrade = self._degrade(kind, labels, link["labels"].value if "labels" in link else None)
+        cable = CableSpec(
             a=a,
             z=z[0] if z else None,
             mtu=mtu or 9500,
@@ -135,8 +152,41 @@ class LinkReader:
             macvlan=macvlan,
             vxlan=vxlan,
             over=over,
+            degrade=degrade.said,
             where=item.span,
         )
+        return replace(cable, impaired=self._impaired(cable.id, degrade.read))
+
+    # -- what a link is like -----------------------------------------------------------------------------------
+
+    def _degrade(self, kind: str, labels: dict[str, str], given: Value | None) -> _Degrade:
+        """What the labels of a link say that it is like when nothing is broken; they are taken out."""
+        written = given if isinstance(given, Map) else ()
+        entries = [each for each in written if each.key.startswith(DEGRADE_LABEL) and each.key in labels]
+        if not entries:
+            return _Degrade()
+        said = {entry.key.removeprefix(DEGRADE_LABEL): labels.pop(entry.key) for entry in entries}
+        if kind == "dummy":
+            self._problems.add(
+                "bad-value",
+                f"label {entries[0].key} is for links with two ends: nobody receives at the end of this one",
+                where=entries[0].span,
+                hint="a sub-interface's frames cross the cable of the port below it",
+            )
+            return _Degrade()
+        settings = [replace(entry, key=entry.key.removeprefix(DEGRADE_LABEL)) for entry in entries]
+        whole = Map({entry.key: entry for entry in settings}, entries[0].span)
+        read = fault_settings.read(Degrade, whole, self._problems, also=[OVER_LABEL, VLAN_LABEL])
+        return _Degrade(said, read) if isinstance(read, Degrade) else _Degrade()
+
+    def _impaired(self, cable: CableId, read: Degrade | None) -> dict[str, Impairment]:
+        """By direction; the same draws at every deploy."""
+        if read is None:
+            return {}
+        return {
+            half.direction.value: read.impairment(zlib.crc32(f"{self._lab} {half}".encode()))
+            for half in halves([cable], read.direction)
+        }
 
     # -- sub-interfaces ----------------------------------------------------------------------------------------
 

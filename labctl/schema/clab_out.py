@@ -30,7 +30,7 @@ from labctl.model.stages import Healthcheck
 from labctl.names import derived_macs
 from labctl.schema import yaml_out
 from labctl.schema.clab_limits import PIDS_LABEL, RATE_LABELS
-from labctl.schema.clab_links import OVER_LABEL, VLAN_LABEL
+from labctl.schema.clab_links import DEGRADE_LABEL, OVER_LABEL, VLAN_LABEL
 
 _DEFAULT_MTU = 9500
 
@@ -178,8 +178,9 @@ def _links(lab: LabSpec) -> Iterator[dict[str, Any]]:
         if cable.mtu != _DEFAULT_MTU:
             link["mtu"] = cable.mtu
         over = {OVER_LABEL: cable.over.port, VLAN_LABEL: str(cable.over.vlan)} if cable.over else {}
-        if cable.labels or over:
-            link["labels"] = over | dict(cable.labels)
+        degrade = {DEGRADE_LABEL + key: said for key, said in cable.degrade.items()}
+        if cable.labels or over or degrade:
+            link["labels"] = over | degrade | dict(cable.labels)
         if cable.vars:
             link["vars"] = json.loads(cable.vars)
         yield link

@@ -1,5 +1,7 @@
 """The laws of settle: order-free, idempotent, and nothing broken is the base state."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from labctl.model.effects import (
     PortRef,
     ProcessRef,
     Stopped,
+    bases,
     exists,
     resources,
     settle,
@@ -69,6 +72,20 @@ changes = st.one_of(
 effects = st.builds(
     lambda name, pair: Effect(id=name, on=pair[0], change=pair[1]), st.sampled_from("abc"), changes
 )
+
+
+def test_a_cable_is_impaired_by_its_lab_and_by_faults_together():
+    first, second = LAB.cables
+    half = HalfCable(first.id, Direction.A_TO_Z)
+    base = {half.direction.value: Impairment(delay_s=0.02, loss=0.1)}
+    impaired = replace(LAB, cables=(replace(first, impaired=base), second))
+    fault = Effect(id="f", on=half, change=Impaired(Impairment(delay_s=0.03, loss=0.5)))
+    whole = settle(impaired, [])
+    assert {on for on, each in whole.items() if each != BASE} == {half}
+    assert whole == settle(LAB, [], bases(impaired))
+    broken = settle(impaired, [fault])[half].impairment
+    assert (broken.delay_s, broken.loss) == (pytest.approx(0.05), pytest.approx(0.55))
+    assert settle(impaired, [fault], {}) == settle(LAB, [fault])
 
 
 @given(st.lists(effects, max_size=12), st.randoms(use_true_random=False))

@@ -1,10 +1,12 @@
 """Lab files in: inheritance, links, names, addresses, and what each mistake says."""
 
 import textwrap
+from dataclasses import replace
 
 import pytest
 
 from labctl.errors import LabctlError
+from labctl.model.impairment import Impairment, Rate
 from labctl.model.lab import Bind, Limits, Macvlan, MgmtSpec, NodeKind, Over, Vxlan
 from labctl.model.stages import Healthcheck, Stage, Wait
 from labctl.names import CableId, PortId
@@ -442,6 +444,27 @@ def test_a_dummy_link_with_a_tag_is_a_sub_interface_with_the_mac_of_its_port():
     plain, tagged = nodes(PAIR + "links:\n" + textwrap.indent(textwrap.dedent(TAGGED), "  ")).cables
     assert (tagged.over, tagged.below) == (Over(port="eth1", vlan=10), plain.a.port)
     assert (tagged.z, tagged.a.mac, dict(tagged.labels)) == (None, plain.a.mac, {"mine": "x"})
+
+
+DEGRADED = """\
+    - endpoints: ["b:eth1", "a:eth1"]
+      labels: {labctl-delay: 20ms, labctl-loss: 1%, labctl-direction: a->z, mine: x}
+    - endpoints: ["a:eth2", "b:eth2"]
+      labels: {labctl-rate: 10Mbit}
+"""
+
+
+def test_labels_say_what_a_link_is_like_when_nothing_is_broken():
+    one, both = nodes(PAIR + "links:\n" + textwrap.indent(textwrap.dedent(DEGRADED), "  ")).cables
+    assert dict(one.labels) == {"mine": "x"}
+    assert dict(one.degrade) == {"delay": "20ms", "loss": "1%", "direction": "a->z"}
+    (way,) = one.impaired
+    assert (way, one.id.a) == ("a->z", PortId("a", "eth1"))
+    assert replace(one.impaired[way], seed=None) == Impairment(delay_s=0.02, loss=0.01)
+    assert [replace(each, seed=None) for each in both.impaired.values()] == [
+        Impairment(rate=Rate(bps=10e6))
+    ] * 2
+    assert len({each.seed for each in both.impaired.values()}) == 2
 
 
 def test_links_to_the_machine_and_out_of_it():

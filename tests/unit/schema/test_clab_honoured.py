@@ -69,7 +69,7 @@ _SELECTED = ("unit/topo/test_query.py::test_what_a_query_selects",)
 _INHERITED = ("unit/schema/test_clab.py::test_the_most_specific_level_wins_and_maps_merge",)
 #: What every link may say.
 _LINK = {
-    "labels": _SELECTED,
+    "labels": (*_SELECTED, "system/test_base_state.py::test_a_cable_is_what_its_labels_say"),
     "vars": _SHOWN,
     "mtu": _PORTS,
     "type": ("unit/schema/test_clab.py::test_an_extended_link",),

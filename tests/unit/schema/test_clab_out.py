@@ -190,10 +190,17 @@ def labs(draw):
         if all(end.port.node in machine for end in (a, z) if end):
             continue  # a link of the machine with itself
         way = {} if z else draw(st.sampled_from([{}, {"macvlan": draw(MACVLANS)}, {"vxlan": draw(VXLANS)}]))
+        degrade = draw(st.sampled_from(DEGRADED)) if z or way else {}
         least = 1280 if a.ipv6 or (z and z.ipv6) else 68
         cables.append(
             CableSpec(
-                a=a, z=z, mtu=draw(st.integers(least, 65535)), labels=draw(MAPS), vars=draw(VARS), **way
+                a=a,
+                z=z,
+                mtu=draw(st.integers(least, 65535)),
+                labels=draw(MAPS),
+                vars=draw(VARS),
+                degrade=degrade,
+                **way,
             )
         )
     linux = {node.name for node in found if node.kind is NodeKind.LINUX and not node.shares}
@@ -231,6 +238,10 @@ def tagged(draw, cable, cables, linux):
     below = draw(st.sampled_from(sorted(ports)))
     mac = draw(st.sampled_from([cable.a.mac, ports[below].mac]))
     return replace(cable, a=replace(cable.a, mac=mac), over=Over(port=below, vlan=tag))
+
+
+#: What a link may be like; each is a part of its labels.
+DEGRADED = ({}, {"delay": "20ms"}, {"loss": "1.5%", "direction": "z->a"}, {"rate": "10Mbit", "queue": "30kB"})
 
 
 ENV = dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "expanded")
