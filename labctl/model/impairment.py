@@ -93,7 +93,7 @@ class Nth:
 
     def __post_init__(self) -> None:
         if self.every < 1 or not 0 <= self.offset < self.every:
-            raise ValueError(f"every {self.every}th frame with offset {self.offset} is no pattern")
+            raise ValueError(f"every {_ordinal(self.every)} frame with offset {self.offset} is no pattern")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -245,6 +245,11 @@ class Impairment:
 NEUTRAL = Impairment()
 
 
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def compose(one: Impairment, other: Impairment) -> Impairment:
     """Both treatments in a row. Commutative and associative (up to rounding), `NEUTRAL` is its neutral element."""
     return Impairment(
@@ -280,7 +285,9 @@ def describe(impairment: Impairment) -> str:
         found.append(_delay_words(impairment))
     if impairment.loss:
         found.append(f"{format_percent(impairment.loss)} loss")
-    found += [f"every {n.every}th lost" + (f" from {n.offset}" if n.offset else "") for n in impairment.nth]
+    found += [
+        f"every {_ordinal(n.every)} lost" + (f" from {n.offset}" if n.offset else "") for n in impairment.nth
+    ]
     found += [
         f"bursts (p {format_percent(b.p)}, r {format_percent(b.r)}, "
         f"loss {format_percent(b.loss_good)}/{format_percent(b.loss_bad)})"

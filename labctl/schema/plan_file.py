@@ -11,6 +11,8 @@ import os
 from typing import Any
 
 from labctl.errors import LabctlError, Span
+from labctl.faults.base import FAULTS
+from labctl.faults.reduce import faults
 from labctl.model.scenario import Plan
 from labctl.schema import tagged, yaml
 
@@ -41,10 +43,25 @@ def parse(text: str, *, file: str) -> Plan:
         raise LabctlError("bad-value", said, where=Span(file), hint="it was written by another version")
     body = {key: value for key, value in data.items() if key not in ("kind", "version")}
     try:
-        return tagged.decode(body, Plan)
+        return _played(tagged.decode(body, Plan))
     except (ValueError, RecursionError) as error:
         said = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
         raise LabctlError("bad-value", f"this is no plan: {said}", where=Span(file)) from None
+
+
+def _played(plan: Plan) -> Plan:
+    """A plan that somebody edited: what no run could do as it says is a ValueError."""
+    for fault in faults(plan.root):
+        if fault.kind not in FAULTS:
+            raise ValueError(f"{fault.id!r} is a fault of no known kind: {fault.kind!r}")
+        if not fault.for_s > 0:
+            raise ValueError(f"{fault.id!r} lasts {fault.for_s:g} s")
+        for span in fault.spans:
+            if not 0 <= span.start_s < span.end_s <= fault.for_s:
+                raise ValueError(
+                    f"{fault.id!r} lasts {fault.for_s:g} s and has an effect from {span.start_s:g} s to {span.end_s:g} s"
+                )
+    return plan
 
 
 def _json(text: str, file: str) -> Any:

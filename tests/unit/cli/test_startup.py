@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from labctl.cli.main import VERBS
+from labctl.errors import Exit
 
 HEAVY = ("networkx", "paramiko", "pysnmp", "pyroute2", "jinja2", "yaml", "cryptography", "asyncio")
 #: What the modules of the command line may import before a verb runs.
@@ -54,3 +55,22 @@ def test_help_of_a_verb_imports_nothing_heavy(verb):
 def test_the_probe_would_notice():
     assert "pydantic" in modules_after("--help", before="import pydantic\n")
     assert ours(modules_after("--help", before="import labctl.schema.clab\n"))
+
+
+INTERRUPTED = """
+import sys
+
+class Hook:
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Hook())
+from labctl.__main__ import command
+command()
+"""
+
+
+def test_who_interrupts_while_it_is_loaded_gets_no_traceback():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (Exit.INTERRUPTED, "", "interrupted\n")

@@ -84,6 +84,28 @@ def test_a_plan_without_what_it_needs_is_no_plan(key):
         plan_file.parse(json.dumps(value), file="plan.json")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("kind", "link.foo", "no known kind: 'link.foo'"),
+        ("for_s", -5.0, "lasts -5 s"),
+        ("for_s", 0.5, "lasts 0.5 s and has an effect from"),
+    ],
+)
+def test_a_plan_that_somebody_edited_into_something_that_cannot_be_played(key, value, said):
+    def edited(node):
+        if isinstance(node, list):
+            return [edited(each) for each in node]
+        if isinstance(node, dict):
+            node = {name: edited(each) for name, each in node.items()}
+            return node | {key: value} if "spans" in node else node
+        return node
+
+    text = json.dumps(edited(json.loads(plan_file.dump(WHOLE))))
+    with pytest.raises(LabctlError, match=said):
+        plan_file.parse(text, file="plan.json")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"kind": "plan", "version": 99}', "null", "[" * 100_000])
 def test_something_else_is_no_plan(text):
     with pytest.raises(LabctlError, match=r"plan|JSON") as error:
