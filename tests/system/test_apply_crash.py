@@ -55,8 +55,8 @@ OLD = f"""{HEAD}
     r4: {{}}
     sw: {{kind: bridge}}
   links:
-    - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 1500, ipv4: [10.0.0.1/30, 10.0.0.2/30]}}
-    - endpoints: ["r2:eth2", "r3:eth1"]
+    - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 1500, ipv4: [10.0.0.1/30, 10.0.0.2/30], labels: {{labctl-loss: 1%}}}}
+    - {{endpoints: ["r2:eth2", "r3:eth1"], labels: {{labctl-loss: 1%}}}}
     - endpoints: ["r3:eth2", "sw:p1"]
     - endpoints: ["r4:eth1", "sw:p2"]
     - {{endpoints: ["r2:eth5", "host:lab1"], ipv4: [198.18.77.1/30, 198.18.77.2/30]}}
@@ -75,8 +75,8 @@ NEW = f"""{HEAD}
     self: {{kind: host}}
   links:
     - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 1400, ipv4: [10.0.0.5/30, 10.0.0.6/30]}}
-    - endpoints: ["r2:eth2", "r5:eth1"]
-    - endpoints: ["r3:eth2", "sw2:p1"]
+    - {{endpoints: ["r2:eth2", "r5:eth1"], labels: {{labctl-loss: 2%}}}}
+    - {{endpoints: ["r3:eth2", "sw2:p1"], labels: {{labctl-loss: 2%, labctl-direction: a->z}}}}
     - endpoints: ["r5:eth2", "sw:p1"]
     - {{endpoints: ["r3:eth5", "host:lab1"], mtu: 1400, ipv4: [198.18.77.1/30, 198.18.77.2/29]}}
     - endpoints: ["r2:eth5", "self:lab4"]
@@ -91,7 +91,7 @@ OTHER = f"""{HEAD}
     r2: {{cmd: sleep 7777}}
     r5: {{env: {{B: "1"}}}}
   links:
-    - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 9000}}
+    - {{endpoints: ["r1:eth1", "r2:eth1"], mtu: 9000, labels: {{labctl-loss: 3%}}}}
     - endpoints: ["r2:eth2", "r5:eth3"]
     - endpoints: ["r2:eth5", "host:lab4"]
     - {{type: vxlan, endpoint: {{node: r5, interface: eth6}}, remote: 198.18.0.2, vni: 9}}
