@@ -32,7 +32,8 @@ LOOKS = {
     "neighbours": "ip neighbor show nud permanent",
     "qdiscs": "tc qdisc show",
     "filters": (
-        "for d in $(ls /sys/class/net); do for h in ingress egress root; do "
+        # Not of /sys/class/net, which is that of the namespace that /sys was mounted in.
+        "for d in $(ip -o link | cut -d' ' -f2 | cut -d@ -f1 | tr -d :); do for h in ingress egress root; do "
         'tc filter show dev $d $h 2>/dev/null | sed "s/^/$d $h /"; done; done'
     ),
     "offloads": (
@@ -44,7 +45,8 @@ LOOKS = {
 }
 #: Removed wherever they stand.
 _NUMBERED = (
-    r"\b(nhid|expires|pref|refcnt|handle|parent|fh|id|jited|installed|used|link-netnsid) \S+ ?",
+    r"\b(nhid|expires|refcnt|handle|parent|fh|id|jited|installed|used|link-netnsid) \S+ ?",
+    r"\bpref (low|medium|high) ?",
     r"\b(qlen|promiscuity|allmulti|minmtu|maxmtu|numtxqueues|numrxqueues|gso\w*|gro\w*|tso\w*) \S+ ?",
     r"\((rule|success) hit \d+( success \d+)?\)|\brandom type none pass val 0|\border \d+|\bindex \d+ ref \d+ bind \d+",
     r"\bpackets \d+ bytes \d+|\b(firstused|lastused|age) \d+ sec",

@@ -72,6 +72,7 @@ class Bench:
         self.plan = str(directory / "plan")
         self.steps = {}  # work -> steps that it took when no kill hit it
         self.base = twice(lab.state)
+        assert any("mirred" in line for line in self.base["panel"]["filters"]), "the look sees the stitches"
 
     # -- commands ----------------------------------------------------------------------------------------------
 
