@@ -120,10 +120,14 @@ def main(
 def command() -> None:
     """The program `labctl`: what was to be done is done or undone at its end, and its exit status says which."""
     try:
-        run()
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            run()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    except KeyboardInterrupt as late:  # it came when all was over and the exit status was on its way
+        over = late.__context__
+        sys.exit(over.code if isinstance(over, SystemExit) else Exit.INTERRUPTED)
 
 
 def run(argv: list[str] | None = None) -> None:

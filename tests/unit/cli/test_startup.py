@@ -74,3 +74,26 @@ command()
 def test_who_interrupts_while_it_is_loaded_gets_no_traceback():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (Exit.INTERRUPTED, "", "interrupted\n")
+
+
+LATE = """
+import sys
+from labctl.cli import main
+
+def over():
+    try:
+        sys.exit(int(sys.argv[1]))
+    finally:
+        raise KeyboardInterrupt
+
+main.run = over
+main.command()
+"""
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_an_interrupt_when_all_is_over_changes_nothing(status):
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, str(status)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (status, "")
