@@ -12,7 +12,8 @@ import struct
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "system", "impair"))
+_SYSTEM = os.path.join(os.path.dirname(__file__), "..", "tests", "system")
+sys.path[:0] = [os.path.join(_SYSTEM, "impair"), _SYSTEM]
 
 from impair_field import ADDRESSES, KINDS, MARK, checksum
 
