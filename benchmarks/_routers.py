@@ -10,7 +10,7 @@ import time
 
 from labctl.app import deploy
 from labctl.linux import cgroup
-from labctl.model.lab import Bind, CableSpec, End, LabSpec, NodeSpec
+from labctl.model.lab import Bind, CableSpec, End, LabSpec, MgmtSpec, NodeSpec
 from labctl.names import PortId
 from labctl.run import destroy
 from labctl.runtime import mgmt
@@ -19,6 +19,8 @@ from labctl.runtime.base import RUNTIMES
 IMAGE = "labctl/frr"
 #: The first part of every router id: how an answer shows that a configuration was read.
 ROUTER_ID = "198.18"
+#: Room for as many as fit on a machine; the usual /24 ends at 253.
+MGMT = MgmtSpec(ipv4_subnet="172.20.16.0/20")
 
 
 def lab(root, count):
@@ -44,7 +46,7 @@ def lab(root, count):
 
             cables.append(CableSpec(a=end(i, mine, 1), z=end(far, theirs, 2), mtu=1500))
     nodes = tuple(_router(root, node, ends[node]) for node in sorted(ends))
-    return mgmt.assign(LabSpec(name="ospf", nodes=nodes, cables=tuple(cables)))
+    return mgmt.assign(LabSpec(name="ospf", nodes=nodes, cables=tuple(cables), mgmt=MGMT))
 
 
 def _router(root, number, interfaces):

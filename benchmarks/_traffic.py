@@ -12,8 +12,8 @@ import struct
 import sys
 import time
 
-_SYSTEM = os.path.join(os.path.dirname(__file__), "..", "tests", "system")
-sys.path[:0] = [os.path.join(_SYSTEM, "impair"), _SYSTEM]
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "system"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests", "system", "impair"))
 
 from impair_field import ADDRESSES, KINDS, MARK, checksum
 
