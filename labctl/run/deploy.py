@@ -93,11 +93,11 @@ def _build(place: LabDir, lab: LabSpec, runtime: Runtime, emit: Emit, wanted: Ou
             if not staged:
                 runtime.start(lab, names, emit)
             agent.result()
-            client.ask(place, "status")  # from here on it watches the nodes
+            client.ask(place, "status", timeout_s=AGENT_TIMEOUT_S)  # from here on it watches the nodes
             base_state.need(place, lab)
             if staged:
                 stages.start(place, lab, runtime, emit)
-                client.ask(place, "status")
+                client.ask(place, "status", timeout_s=AGENT_TIMEOUT_S)
     for node in () if staged else lab.nodes:
         execs.run(lab, node, runtime, emit)
     record = replace(record, phase=Phase.RUNNING)
