@@ -40,6 +40,7 @@ from labctl.model.effects import (
     resources,
     settle,
 )
+from labctl.model.impairment import compose_all
 from labctl.model.lab import NodeKind
 from labctl.runtime.store import LabDir, Record
 
@@ -473,10 +474,15 @@ class Agent:
         if not halves:
             return
         staying = [e for i, lease in self.ledger.active.items() if i not in ending for e in lease.effects]
-        settings = settle(self.record.lab, [*staying, *effects], self.base)
         for half in halves:
             if isinstance(half, HalfCable):
-                self.cables.impairs.check(self.record, half, settings[half].impairment)
+                faults = [
+                    e.change.impairment
+                    for e in (*staying, *effects)
+                    if e.on == half and isinstance(e.change, Impaired)
+                ]
+                whole = compose_all([self.base.get(half, BASE).impairment, *faults])
+                self.cables.impairs.check(self.record, half, whole)
 
 
 def _lease(asked: Asked, at: clock.Stamp, owner: Owner | None) -> Lease:

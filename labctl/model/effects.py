@@ -9,11 +9,12 @@ own. (An undo stack gets two overlapping faults on one port wrong; see docs/arch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
+from labctl.errors import LabctlError
 from labctl.model.impairment import NEUTRAL, Impairment, compose_all
 from labctl.model.lab import LabSpec, Stands
 from labctl.names import CableId, PortId
@@ -244,8 +245,8 @@ def _fold(base: Setting, changes: Collection[Change]) -> Setting:
         base,
         down=base.down or _any(changes, Down),
         frozen=base.frozen or _any(changes, Frozen),
-        impairment=compose_all(
-            [base.impairment, *(each.impairment for each in changes if isinstance(each, Impaired))]
+        impairment=_in_a_row(
+            base.impairment, [each.impairment for each in changes if isinstance(each, Impaired)]
         ),
         off=base.off or _any(changes, Off),
         cpu=min((q for q in (base.cpu, *quotas) if q is not None), default=None),
@@ -255,6 +256,16 @@ def _fold(base: Setting, changes: Collection[Change]) -> Setting:
         admin_down=base.admin_down or _any(changes, AdminDown),
         config=tuple(sorted({*base.config, *pushed})),
     )
+
+
+def _in_a_row(base: Impairment, faults: Sequence[Impairment]) -> Impairment:
+    """All of it. A base state may come to faults that are there already and that it has no meaning with: then they count
+    alone until they end. Faults that come to a base state, or to each other, are refused.
+    """
+    try:
+        return compose_all([base, *faults])
+    except LabctlError:
+        return compose_all(faults)
 
 
 def _any(changes: Collection[Change], kind: type[Change]) -> bool:

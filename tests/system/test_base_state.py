@@ -10,9 +10,10 @@ from rig import until
 
 from labctl.agent import client
 from labctl.app import apply, deploy, heal
+from labctl.errors import LabctlError
 from labctl.linux import cgroup, proc
 from labctl.model.effects import Direction, Effect, HalfCable, Impaired
-from labctl.model.impairment import Impairment
+from labctl.model.impairment import Impairment, Jitter
 from labctl.names import CableId
 from labctl.run import destroy
 from labctl.runtime.base import RUNTIMES
@@ -97,3 +98,26 @@ def test_a_cable_is_what_its_labels_say(here, lab):
     assert 600 <= rtt_ms(place) < 700
     change("mine: x")
     assert rtt_ms(place) < 100
+
+
+def test_one_that_faults_have_no_meaning_with_waits_for_their_end_and_refuses_the_next(lab):
+    """Two shapes of jitter do not add up."""
+    place, change = lab
+    uniform = [
+        Effect(
+            id="uniform",
+            on=HalfCable(CABLE, way),
+            change=Impaired(Impairment(delay_s=0.3, jitter=Jitter(spread_s=0.001))),
+        )
+        for way in Direction
+    ]
+    assert 200 <= rtt_ms(place), "and neighbours know each other"
+    client.add(place, "uniform", uniform, 600)
+    assert 780 <= rtt_ms(place) < 900
+    change("labctl-delay: 100ms, labctl-jitter: 1ms, labctl-distribution: normal")
+    assert 580 <= rtt_ms(place) < 700
+    client.clear(place, "uniform")
+    assert 180 <= rtt_ms(place) < 300
+    with pytest.raises(LabctlError, match="jitter"):
+        client.add(place, "uniform", uniform, 600)
+    assert 180 <= rtt_ms(place) < 300

@@ -52,18 +52,6 @@ AGENT_WORKS = ("add", "clear", "expire", "heal")
 TIMELINE = "run/engine.py:play_timeline"
 
 
-def twice(read):
-    """What is read the same two times running: a dump that was interrupted is no base."""
-    seen = [read()]
-
-    def same():
-        seen.append(read())
-        return seen[-1] == seen[-2]
-
-    until(same, "a state that stays")
-    return seen[-1]
-
-
 class Bench:
     """The lab, its base state, and how to kill whoever works on it."""
 
@@ -71,7 +59,7 @@ class Bench:
         self.lab, self.place, self.directory = lab, lab.place, directory
         self.plan = str(directory / "plan")
         self.steps = {}  # work -> steps that it took when no kill hit it
-        self.base = twice(lab.state)
+        self.base = lab.state()
         assert any("mirred" in line for line in self.base["panel"]["filters"]), "the look sees the stitches"
 
     # -- commands ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl.errors import LabctlError
 from labctl.model.effects import (
     ACTS_ON,
     BASE,
@@ -24,13 +25,14 @@ from labctl.model.effects import (
     Off,
     PortRef,
     ProcessRef,
+    Setting,
     Stopped,
     bases,
     exists,
     resources,
     settle,
 )
-from labctl.model.impairment import Impairment
+from labctl.model.impairment import Distribution, Impairment, Jitter
 from labctl.model.lab import CableSpec, End, LabSpec, NodeKind, NodeSpec
 from labctl.names import PortId
 
@@ -86,6 +88,22 @@ def test_a_cable_is_impaired_by_its_lab_and_by_faults_together():
     broken = settle(impaired, [fault])[half].impairment
     assert (broken.delay_s, broken.loss) == (pytest.approx(0.05), pytest.approx(0.55))
     assert settle(impaired, [fault], {}) == settle(LAB, [fault])
+
+
+def test_a_base_state_that_faults_have_no_meaning_with_waits_for_their_end():
+    half = HalfCable(LAB.cables[0].id, Direction.A_TO_Z)
+    normal, uniform = (
+        Impairment(delay_s=0.02, jitter=Jitter(spread_s=0.001, distribution=shape))
+        for shape in (Distribution.NORMAL, Distribution.UNIFORM)
+    )
+    base = {half: Setting(impairment=normal)}
+    faults = [
+        Effect(id=name, on=half, change=Impaired(each)) for name, each in (("u", uniform), ("n", normal))
+    ]
+    assert settle(LAB, faults[:1], base)[half].impairment == uniform
+    assert settle(LAB, [], base)[half].impairment == normal
+    with pytest.raises(LabctlError, match="jitter"):
+        settle(LAB, faults, base)
 
 
 @given(st.lists(effects, max_size=12), st.randoms(use_true_random=False))
